@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# sluice: `make` builds build/sluice without root, network or a BTF kernel; `make help` lists the rest.
+
+O ?= build
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= bpftool
+LLVM_STRIP ?= llvm-strip
+PKG_CONFIG ?= pkg-config
+ARCH := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+
+ifeq ($(V),1)
+  Q =
+  msg =
+else
+  Q = @
+  msg = @printf '  %-9s %s\n' "$(1)" "$(patsubst $(O)/%,%,$(2))";
+endif
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wtype-limits -Wimplicit-fallthrough -Wvla \
+	-Wmissing-prototypes -Wstrict-prototypes
+DEPS := libbpf yaml-0.1 jansson libmicrohttpd
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-common -Iinclude -Iuser -I$(O)/gen \
+	$(shell $(PKG_CONFIG) --cflags $(DEPS)) $(CFLAGS)
+LIBS = $(shell $(PKG_CONFIG) --libs $(DEPS)) -lelf -lz
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | sed -n '/<...> search starts here:/,/End of search/{ s| \(/.*\)|-idirafter \1|p }')
+BPF_CFLAGS := -std=gnu11 -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
+	-Wno-unused-parameter -I. -Iinclude -Ibpf $(BPF_SYS)
+
+BPF_SRC := $(filter-out bpf/selftest.bpf.c,$(wildcard bpf/*.bpf.c))
+BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
+SKELS := $(O)/gen/sluice.skel.h $(patsubst bpf/%.bpf.c,$(O)/gen/%.skel.h,$(wildcard bpf/selftest.bpf.c))
+USER_SRC := $(sort $(shell find user -name '*.c'))
+USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
+
+.PHONY: all help check clean install
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(O)/sluice ## build build/sluice (default)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) tests/*/tests.mk | expand -t 16
+
+$(O)/sluice: $(USER_OBJ)
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O)/%.o: %.c | $(SKELS)
+	$(call msg,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call msg,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $@.d -c -o $@ $<
+
+# The data path is several files with the same maps: one object, linked.
+$(O)/bpf/sluice.o: $(BPF_OBJ)
+	$(call msg,BPF-LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(O)/gen/sluice.skel.h: $(O)/bpf/sluice.o
+	$(call msg,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name sluice_bpf > $@
+
+$(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call msg,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+
+-include $(USER_OBJ:.o=.d) $(BPF_OBJ:%=%.d)
+-include $(sort $(wildcard tests/*/tests.mk))
+
+clean: ## remove build/
+	rm -rf $(O)
+
+DESTDIR ?=
+PREFIX ?= /usr/local
+install: $(O)/sluice ## install to $(DESTDIR)$(PREFIX)/sbin
+	install -D -m 755 $(O)/sluice $(DESTDIR)$(PREFIX)/sbin/sluice

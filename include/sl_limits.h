@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every limit of the data path, with its cause. The README's table of limits
+ * is this file.
+ */
+#ifndef SL_LIMITS_H
+#define SL_LIMITS_H
+
+/*
+ * Bytes of a message head that a parser looks at; a power of two, since spans
+ * are clamped by a mask. In the kernel it is the size of a copy and of memory
+ * held for each session and lane; longer heads take the user path, which
+ * answers 431 past its own, larger limit (spans are 16 bits wide).
+ */
+#ifndef SL_HEAD_MAX
+#ifdef __bpf__
+#define SL_HEAD_MAX 4096
+#else
+#define SL_HEAD_MAX 65536
+#endif
+#endif
+#define SL_KERNEL_HEAD_MAX 4096
+
+#define SL_MAX_HEADERS 64 /* header lines of one head; more: user path answers 431 */
+
+#define SL_MAX_SESSIONS 8192 /* open downstream connections on the kernel path */
+#define SL_MAX_LANES 8192    /* upstream connections */
+#define SL_MAX_LISTENERS 64
+#define SL_MAX_LOCAL_ADDRS 1024 /* (address, port) pairs that clients on this host may dial */
+
+#define SL_MAX_VHOSTS 128
+#define SL_MAX_DOMAINS 256
+#define SL_MAX_ROUTES 512
+#define SL_MAX_HEADER_RULES 1024
+#define SL_MAX_SPLITS 512
+#define SL_MAX_SPLIT_TARGETS 16 /* weighted clusters of one route */
+#define SL_MAX_CLUSTERS 256
+#define SL_MAX_ENDPOINTS 1024
+#define SL_STRING_POOL 131072 /* bytes of names, paths and values in the compiled table */
+
+#define SL_STAT_SHARDS 8   /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
+#define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */
+
+/* sk_rmem_alloc (bytes, with overhead) of a co-located reader above which we stop redirecting. */
+#define SL_READER_BACKLOG (256 * 1024)
+/* Longest message that a sk_skb verdict steers: its source is acknowledged at once. */
+#define SL_SKB_MESSAGE_MAX (64 * 1024)
+
+#endif /* SL_LIMITS_H */

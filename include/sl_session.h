@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Sessions (downstream connections) and lanes (upstream connections): the state
+ * that BPF and the daemon share, in mmap-able arrays that both use in place, and the
+ * rules by which it changes hands.
+ *
+ *	client <--TCP--> front      back <--TCP--> server
+ *	(app's)          (ours)     (ours)         (app's)
+ *
+ * OWNERSHIP. A session is idle, in a kernel exchange, or the daemon's (USER):
+ *
+ *	idle   -> EXCHANGE        BPF took a request (client_msg, front_skb)
+ *	idle   -> USER            BPF passed bytes on to front, or the daemon found some there
+ *	USER   -> idle            the daemon has answered all it read and flushed it
+ *	EXCHANGE -> idle          both directions done, by whoever finishes second
+ *	EXCHANGE -> USER          the same, when PENDING is set (an event tells the daemon)
+ *
+ * Within an exchange each direction can be handed to the daemon at an exact byte
+ * (REQ_USER: rest of the request; RESP_USER: response from where it stands): from then
+ * on every byte goes by TCP through front and back, and the daemon continues with the
+ * framing found in session.req or lane.resp. All changes of `word` are by
+ * compare-and-swap of the whole word, generation included.
+ *
+ * ORDER. A byte redirected straight into an application's socket must not overtake
+ * one that was written to our end of the same connection, and a request must not be
+ * taken while earlier bytes of the client are unread at front. TCP's own counters
+ * tell, exactly: BPF redirects into client (or server) only when that socket's
+ * rcv_nxt has moved by just front_tx (back_tx) bytes since it was established, and takes a
+ * request only when the client's write_seq has moved by just front_rx bytes. So the
+ * daemon adds to *_tx BEFORE it writes (and takes back what was not accepted) and adds to
+ * front_rx / back_rx when it has read.
+ */
+#ifndef SL_SESSION_H
+#define SL_SESSION_H
+
+#include "sl_types.h"
+#include "sl_limits.h"
+#include "sl_body.h"
+
+/* session.word, low 32 bits; the high 32 are the slot's generation. */
+#define SL_S_CLIENT 0x0001   /* client socket is in `clients` and not closed yet (BPF) */
+#define SL_S_FRONT 0x0002    /* front socket exists */
+#define SL_S_ADOPTED 0x0004  /* the daemon holds front's fd; only it clears FRONT now */
+#define SL_S_CLOSING 0x0008  /* the daemon ends the session: no exchange may start */
+#define SL_S_USER 0x0010     /* the daemon owns the request stream */
+#define SL_S_EXCHANGE 0x0020 /* exchange begun by BPF (or by the daemon with direct answer) */
+#define SL_S_REQ_DONE 0x0040
+#define SL_S_RESP_DONE 0x0080
+#define SL_S_REQ_USER 0x0100  /* the daemon relays the rest of the request */
+#define SL_S_RESP_USER 0x0200 /* the daemon relays (the rest of) the response */
+#define SL_S_PENDING 0x0400   /* bytes or FIN wait at front: when the exchange ends, it is the daemon's */
+#define SL_S_ABORTED 0x0800   /* the daemon gave the exchange up: BPF passes everything */
+
+#define SL_S_BUSY (SL_S_USER | SL_S_EXCHANGE)
+#define SL_S_EXCHANGE_BITS                                                                         \
+	(SL_S_EXCHANGE | SL_S_REQ_DONE | SL_S_RESP_DONE | SL_S_REQ_USER | SL_S_RESP_USER |         \
+	 SL_S_PENDING)
+/* A slot goes back to the free list when the last of these is cleared, by whoever clears it. */
+#define SL_S_HELD (SL_S_CLIENT | SL_S_FRONT)
+
+/* lane.word, low 32 bits; the high 32 are the slot's generation. */
+#define SL_L_STATE 0x000f	/* enum sl_lane_state */
+#define SL_L_SERVER 0x0010	/* server socket is in `servers` and not closed yet (BPF): co-located */
+#define SL_L_BACK 0x0020	/* the daemon holds back's fd; only it clears this */
+#define SL_L_SURPLUS 0x0040	/* the server sent bytes that no request asked for: never reuse */
+#define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
+
+enum sl_lane_state {
+	SL_LANE_FREE,	    /* on the free list, or waiting for the last HELD bit */
+	SL_LANE_CONNECTING, /* the daemon's, not established yet */
+	SL_LANE_IDLE,	    /* on its endpoint's idle stack */
+	SL_LANE_KERNEL,	    /* bound to session `session` in a kernel exchange */
+	SL_LANE_USER,	    /* the daemon's */
+	SL_LANE_DEAD,	    /* marked by the daemon while still on the idle stack */
+	SL_LANE_REAPED,	    /* was DEAD, popped by BPF: the daemon frees it */
+};
+
+#define SL_GEN(word) ((__u32)((word) >> 32))
+#define SL_BITS(word) ((__u32)(word))
+#define SL_WORD(gen, bits) ((__u64)(gen) << 32 | (__u32)(bits))
+
+/* Slot + 1, or 0 for none: a cleared struct refers to nothing. */
+typedef __u32 sl_slot1;
+
+/* What BPF decided about the request that starts at byte `at` of the session (see front_rx). */
+struct sl_decision {
+	__u32 at;	/* value of front_rx at the request's first byte */
+	__u8 reason;	/* enum sl_reason: why it was passed */
+	__u8 routed;	/* 1: route and cluster below are decided and counted in the split's sequence */
+	__u16 zero;
+	__u32 route;
+	__u32 cluster;
+	__u32 endpoint;
+};
+
+/* Map `sessions`, array (mmap-able): session slot -> this. */
+struct sl_session {
+	__u64 word;	   /* SL_S_*; generation */
+	__u32 next;	   /* sl_stack link of the free list */
+	sl_slot1 lane;	   /* lane of the exchange */
+	__u32 lane_gen;
+	__u32 listener;	   /* index */
+
+	/* Client's side, co-located only: written by BPF at establishment. */
+	__u64 client_sk;   /* struct sock *, to read counters by probe; 0: none */
+	__u32 client_ws0;  /* write_seq at establishment */
+	__u32 client_rn0;  /* rcv_nxt at establishment */
+
+	/* Bytes through front since it was established, modulo 2^32. */
+	__u32 front_rx; /* read by the daemon, plus steered by front_skb */
+	__u32 front_tx; /* written by the daemon, plus redirected out through front by BPF */
+	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
+
+	/* The exchange. Owned by the owner of the request direction until bound. */
+	__u64 start_ns;	      /* CLOCK_MONOTONIC at the head of the request */
+	__u32 route;
+	__u32 cluster;
+	struct sl_body req;   /* where the request's body stands; valid when REQ_USER is set */
+	__u8 head_method;     /* 1: HEAD: the response has no body */
+	__u8 zero0[7];
+
+	struct sl_decision decision;
+
+	/* The daemon's; kept here so that the next worker can adopt the session. */
+	__s32 front_fd;	      /* fd in the shared table; -1: none */
+	__u32 user_dirty;     /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
+	__u64 front_cookie;   /* SO_COOKIE of front */
+	__u64 last_ns;	      /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	__u64 zero1[2];
+};
+
+enum sl_resp_phase {
+	SL_RESP_HEAD, /* nothing of the answer seen */
+	SL_RESP_BODY, /* final head forwarded; lane.resp tells how much is left */
+};
+
+/* Map `lanes`, array (mmap-able): lane slot -> this. */
+struct sl_lane {
+	__u64 word; /* SL_L_*; generation */
+	__u32 next; /* sl_stack link: free list or idle stack */
+	__u32 endpoint;
+	sl_slot1 session; /* session of the kernel exchange */
+	__u32 session_gen;
+
+	__u64 server_sk;  /* struct sock *; co-located only */
+	__u32 server_ws0; /* write_seq at establishment */
+	__u32 server_rn0; /* rcv_nxt at establishment */
+
+	/* Bytes through back since it was established, modulo 2^32. */
+	__u32 back_rx; /* read by the daemon, plus steered by back_skb */
+	__u32 back_tx; /* written by the daemon, plus redirected out through back by BPF */
+	__u64 back_sk; /* struct sock * of back; BPF */
+
+	struct sl_body resp; /* where the response's body stands; valid in SL_RESP_BODY */
+	__u8 phase;	     /* enum sl_resp_phase */
+	__u8 zero0;
+	__u16 status;	     /* of the final head forwarded */
+	__u32 zero1;
+
+	/* The daemon's. */
+	__s32 back_fd; /* -1: none */
+	__u32 flags;   /* 0; reserved */
+	__u64 back_cookie;
+	__u64 idle_ns; /* CLOCK_MONOTONIC when it last became idle */
+	__u64 zero2[2];
+};
+
+/*
+ * Map `sockets`, socket-local storage: which end of what a socket is. The daemon sets
+ * LISTENER on its listening sockets (children inherit it) and BACK before it connects;
+ * BPF the others, at establishment. The daemon reads an accepted front's slot by its fd.
+ */
+enum sl_role {
+	SL_ROLE_NONE,
+	SL_ROLE_LISTENER, /* slot: listener index */
+	SL_ROLE_CLIENT,	  /* slot: session */
+	SL_ROLE_FRONT,	  /* slot: session */
+	SL_ROLE_BACK,	  /* slot: lane */
+	SL_ROLE_SERVER,	  /* slot: lane */
+};
+
+struct sl_socket {
+	__u32 role; /* enum sl_role */
+	__u32 slot;
+	__u32 gen;
+	__u32 zero;
+};
+
+/*
+ * Map `pairing`, hash: (snd_nxt << 32 | rcv_nxt) of the active end, as the passive end
+ * sees it mirrored -> the slot that waits for its far end.
+ */
+struct sl_pair {
+	__u32 role; /* SL_ROLE_CLIENT or SL_ROLE_BACK */
+	__u32 slot;
+	__u32 gen;
+	__u32 zero;
+};
+
+/*
+ * Map `local_addrs`, hash: a destination that clients on this host dial to reach a listener
+ * -> listener index. IPv4 is mapped (::ffff:a.b.c.d); 127.0.0.0/8 is folded to 127.0.0.1.
+ */
+struct sl_addr {
+	__u8 addr[16]; /* network byte order */
+	__u32 port;    /* host byte order */
+};
+
+/* Map `control`, array of one (mmap-able). */
+#define SL_ABI 1
+
+/* sl_control.flags */
+#define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
+#define SL_C_COLOCATED_CLIENTS 0x2 /* pair sessions with clients on this host */
+#define SL_C_COLOCATED_SERVERS 0x4 /* pair lanes with servers on this host */
+#define SL_C_DOOR_SKB 0x8	   /* the sk_skb verdict doors are on */
+
+struct sl_control {
+	__u32 abi;   /* SL_ABI */
+	__u32 flags; /* SL_C_*; written by the daemon */
+	__u64 free_sessions; /* sl_stack heads */
+	__u64 free_lanes;
+	__u32 n_sessions; /* slots in the arrays */
+	__u32 n_lanes;
+	__u64 lost_events;   /* events that found `events` full: sweep the sessions; BPF */
+	__u64 no_session;    /* connections that found no free session slot; BPF */
+	__s32 supervisor;    /* pid of the supervisor and of the worker */
+	__s32 worker;
+	__u64 zero[8];
+};
+
+/* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */
+enum sl_event_type {
+	SL_EVENT_USER, /* an exchange ended with PENDING set: the session is the daemon's */
+	SL_EVENT_LANE, /* a lane left the kernel path in state SL_LANE_USER: close it */
+};
+
+struct sl_event {
+	__u32 type;
+	__u32 slot;
+	__u32 gen;
+	__u32 zero;
+};
+
+#endif /* SL_SESSION_H */

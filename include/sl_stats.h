@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counters. Maps `route_stats` and `cluster_stats` are mmap-able arrays of struct
+ * sl_stats, key: index * SL_STAT_SHARDS + shard. Shard 0 is written by the daemon
+ * (user path), shards 1.. by BPF on the CPU that ran the request's last program: so a
+ * row's path is known by its shard. All writes are atomic adds; a reader sums shards.
+ * An exchange is counted once, when its final answer's last byte has been decided
+ * and before the client can see it.
+ */
+#ifndef SL_STATS_H
+#define SL_STATS_H
+
+#include "sl_types.h"
+#include "sl_limits.h"
+
+#define SL_STATUS_CLASSES 6 /* index status / 100; 0: no answer (client or backend went away) */
+
+struct sl_stats {
+	__u64 status[SL_STATUS_CLASSES];	  /* exchanges by class of the final status */
+	__u64 latency_ns;			  /* sum, request head seen to last byte of the answer */
+	__u64 zero;
+	__u64 latency[SL_LATENCY_BUCKETS];	  /* exchanges by latency, see SL_LATENCY_BUCKETS */
+};
+
+/* Map `reasons`, array (mmap-able): enum sl_reason -> __u64 requests on the user path, by the daemon.
+ * reasons[SL_REASON_NONE] is not used: the kernel path's count is the sum of shards 1.. */
+
+/* Index of the latency bucket: 0: under 1 us, i: under 2^i us, the last one: the rest. */
+SL_FN __u32 sl_latency_bucket(__u64 ns)
+{
+	__u64 us = ns / 1000;
+	__u32 b = 0;
+
+	if (us >> 16) {
+		b += 16;
+		us >>= 16;
+	}
+	if (us >> 8) {
+		b += 8;
+		us >>= 8;
+	}
+	if (us >> 4) {
+		b += 4;
+		us >>= 4;
+	}
+	if (us >> 2) {
+		b += 2;
+		us >>= 2;
+	}
+	b += us >= 2 ? 2 : us;
+	return b < SL_LATENCY_BUCKETS ? b : SL_LATENCY_BUCKETS - 1;
+}
+
+SL_FN void sl_stats_count(struct sl_stats *s, __u32 status, __u64 ns)
+{
+	__u32 class = status / 100;
+
+	if (class >= SL_STATUS_CLASSES)
+		class = 0;
+	sl_add(&s->status[class], 1);
+	sl_add(&s->latency_ns, ns);
+	sl_add(&s->latency[sl_latency_bucket(ns) & (SL_LATENCY_BUCKETS - 1)], 1);
+}
+
+#endif /* SL_STATS_H */

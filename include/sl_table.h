@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The compiled routing table: one value, written by the compiler
+ * (user/config/compile.c), read by the matcher on both sides. Indices instead of
+ * pointers; strings are spans of one pool; host byte order. sl_table_check() (user
+ * side) proves every index in range before the table is published; the matcher
+ * clamps all the same, since maps are a public interface.
+ */
+#ifndef SL_TABLE_H
+#define SL_TABLE_H
+
+#include "sl_types.h"
+#include "sl_limits.h"
+
+/* A span of sl_table.strings; len 0: the empty string. Not NUL-terminated. */
+struct sl_str {
+	__u32 off; /* bytes from the start of the pool */
+	__u32 len; /* bytes */
+};
+
+enum sl_domain_kind {
+	SL_DOMAIN_EXACT, /* whole Host value, lower case, as Envoy compares it (port included) */
+	SL_DOMAIN_ANY,	 /* "*" */
+};
+
+/* One entry of a virtual host's `domains`. Exact ones come before "*" in the array. */
+struct sl_domain {
+	struct sl_str name; /* lower case */
+	__u16 vhost;	    /* index into vhosts */
+	__u8 kind;	    /* enum sl_domain_kind */
+	__u8 zero[5];
+};
+
+struct sl_vhost {
+	__u32 first_route; /* routes of a virtual host are contiguous, in file order */
+	__u32 n_routes;
+};
+
+enum sl_path_kind {
+	SL_PATH_PREFIX, /* bytes that begin the path (query included, as in Envoy) */
+	SL_PATH_EXACT,	/* the path without its query */
+};
+
+enum sl_action {
+	SL_ACTION_CLUSTER, /* target: cluster index */
+	SL_ACTION_SPLIT,   /* target: split id, key of the map `splits` */
+	SL_ACTION_DIRECT,  /* target: status code; answered by the user path */
+};
+
+/* sl_route.flags */
+#define SL_ROUTE_NEEDS_USER 0x1 /* matches in the kernel, but is served by the user path */
+
+struct sl_route {
+	struct sl_str path;
+	struct sl_str name;	/* as `sluice weights` lists it: its name, else VHOST/INDEX */
+	__u32 first_header;	/* header rules of a route are contiguous; all must match */
+	__u32 n_headers;
+	__u32 target;		/* by action */
+	__u16 action;		/* enum sl_action */
+	__u8 path_kind;		/* enum sl_path_kind */
+	__u8 flags;		/* SL_ROUTE_* */
+};
+
+enum sl_header_kind {
+	SL_HEADER_PRESENT,
+	SL_HEADER_EXACT,
+};
+
+/*
+ * One HeaderMatcher. A missing header never matches EXACT, inverted or not (Envoy's
+ * treat_missing_header_as_empty: false); PRESENT inverted is present_match: false.
+ * Repeated headers: matched as their values joined by "," (Envoy).
+ */
+struct sl_header_rule {
+	struct sl_str name; /* lower case */
+	struct sl_str value;
+	__u8 kind;   /* enum sl_header_kind */
+	__u8 invert; /* 0 or 1 */
+	__u8 zero[6];
+};
+
+/*
+ * Value of the inner map (one entry) of the map `tables`. The kernel and the daemon
+ * read the very same bytes.
+ */
+struct sl_table {
+	__u32 generation; /* of the config: 1, 2, ... */
+	__u32 n_domains;
+	__u32 n_vhosts;
+	__u32 n_routes;
+	__u32 n_header_rules;
+	__u32 n_clusters;
+	__u32 n_endpoints;
+	__u32 n_splits;
+	struct sl_domain domains[SL_MAX_DOMAINS];
+	struct sl_vhost vhosts[SL_MAX_VHOSTS];
+	struct sl_route routes[SL_MAX_ROUTES];
+	struct sl_header_rule header_rules[SL_MAX_HEADER_RULES];
+	__u8 strings[SL_STRING_POOL];
+};
+
+/*
+ * Map `splits`, hash: __u32 split id -> this. The weights of one route: the value to
+ * write with `bpftool map update`; an update swaps it whole and the next request sees
+ * it. Weights are relative to their sum (any sum from 1 to 2^32 - 1); weight 0 gets
+ * nothing. A sum of 0 is not routable: the request takes the user path, which
+ * answers 503.
+ */
+struct sl_split_target {
+	__u32 cluster; /* index into the map `clusters` */
+	__u32 weight;
+};
+
+struct sl_split {
+	__u32 n_targets; /* 1 .. SL_MAX_SPLIT_TARGETS; more is read as the maximum */
+	__u32 route;	 /* index of the route, for people; not read by the data path */
+	struct sl_split_target targets[SL_MAX_SPLIT_TARGETS];
+};
+
+#define SL_NAME_MAX 64 /* bytes of a name in a map, NUL included; longer ones are cut */
+
+/* Map `clusters`, array (mmap-able): cluster index -> this. */
+struct sl_cluster {
+	__u32 first_endpoint; /* endpoints of a cluster are contiguous */
+	__u32 n_endpoints;    /* 0: none resolved: 503 */
+	__u32 next_endpoint;  /* ROUND_ROBIN counter; written by BPF and the daemon, atomically */
+	__u32 connect_timeout_ms;
+	__u32 max_lanes; /* circuit breaker max_connections */
+	__u32 flags;	 /* 0; reserved */
+	__u64 n_lanes;	 /* lanes that exist; written by the daemon */
+	char name[SL_NAME_MAX];
+};
+
+/* Map `endpoints`, array (mmap-able): endpoint index -> this. */
+struct sl_endpoint {
+	__u64 idle;    /* sl_stack head of idle lanes; written by BPF and the daemon */
+	__u32 cluster; /* index of its cluster */
+	__u16 port;    /* host byte order */
+	__u8 family;   /* AF_INET or AF_INET6 */
+	__u8 flags;    /* SL_ENDPOINT_* */
+	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
+};
+
+#define SL_ENDPOINT_DRAINING 0x1 /* gets no new requests */
+
+/* Map `routes`, array: route index -> this. For people and `sluice weights`; not read by BPF. */
+struct sl_route_info {
+	__u32 action;  /* enum sl_action */
+	__u32 target;  /* by action: cluster index, split id, or status */
+	char name[SL_NAME_MAX];
+	char match[SL_NAME_MAX]; /* as text: "prefix /service/1, x-canary-version: service1a" */
+};
+
+/*
+ * Map `sequences`, array (mmap-able): split id -> this. Position in the split's
+ * low-discrepancy sequence: requests picked so far. Written by BPF and the daemon,
+ * atomically. A cache line each.
+ */
+struct sl_sequence {
+	__u64 n;
+	__u64 zero[7];
+};
+
+#endif /* SL_TABLE_H */

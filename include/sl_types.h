@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The seam between the two worlds: fixed-width types, atomics and the loop
+ * that the core uses, once for BPF and once for user space. Everything else in
+ * include/ is the same text on both sides and includes nothing but this.
+ */
+#ifndef SL_TYPES_H
+#define SL_TYPES_H
+
+#ifdef __bpf__
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+/*
+ * Calls @fn(index, ctx) for index 0..n-1 until it returns non-zero. Only
+ * bpf_loop() verifies for thousands of bytes: a plain `for` is unrolled by the
+ * verifier path by path and fails at 512.
+ */
+#define sl_loop(n, fn, ctx) bpf_loop((n), (fn), (ctx), 0)
+
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+#define sl_memset(dst, c, n) __builtin_memset((dst), (c), (n))
+#define sl_memcpy(dst, src, n) __builtin_memcpy((dst), (src), (n))
+
+#else /* user space */
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static inline long sl_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (fn(i, ctx))
+			return i + 1;
+	return n;
+}
+
+#define sl_memset(dst, c, n) memset((dst), (c), (n))
+#define sl_memcpy(dst, src, n) memcpy((dst), (src), (n))
+
+#endif
+
+/* Core functions are inlined on both sides: BPF calls cost more than the work. */
+#define SL_FN static inline __attribute__((always_inline, unused))
+
+#define SL_READ(x) (*(const volatile __typeof__(x) *)&(x))
+#define SL_WRITE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+
+/* Full-barrier atomics on shared words; clang emits BPF atomics (-mcpu=v3). */
+#define sl_cmpxchg(ptr, old, new) __sync_val_compare_and_swap((ptr), (old), (new))
+#define sl_fetch_add(ptr, n) __sync_fetch_and_add((ptr), (n))
+#define sl_add(ptr, n) ((void)__sync_fetch_and_add((ptr), (n)))
+
+#endif /* SL_TYPES_H */

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cmd/cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "util/parse.h"
+
+bool sl_cmd_instance(const char *command, const char *name)
+{
+	if (sl_instance_valid(name))
+		return true;
+	fprintf(stderr,
+		"sluice %s: instance '%s': a name is 1 to %d letters, digits, '-' and '_'\n",
+		command, name, SL_INSTANCE_MAX);
+	return false;
+}
+
+int sl_cmd_usage(const char *command)
+{
+	fprintf(stderr, "Try 'sluice %s --help'.\n", command);
+	return SL_EXIT_USAGE;
+}
+
+int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance)
+{
+	int err = sl_maps_open(m, instance);
+
+	switch (err) {
+	case 0:
+		return SL_EXIT_DONE;
+	case -ENOENT:
+		fprintf(stderr,
+			"sluice %s: no instance '%s' (nothing in %s/%s); 'sluice run' starts one\n",
+			command, instance, SL_PIN_ROOT, instance);
+		break;
+	case -EPERM:
+	case -EACCES:
+		fprintf(stderr, "sluice %s: not permitted to open the maps in %s/%s; run as root\n",
+			command, SL_PIN_ROOT, instance);
+		break;
+	case -EPROTO:
+		fprintf(stderr,
+			"sluice %s: instance '%s' was started by another version of sluice (its "
+			"maps "
+			"are not of ABI %d); use that one, or stop and start the instance\n",
+			command, instance, SL_ABI);
+		break;
+	default:
+		fprintf(stderr, "sluice %s: cannot open the maps in %s/%s: %s\n", command,
+			SL_PIN_ROOT, instance, strerror(-err));
+	}
+	return SL_EXIT_SYSTEM;
+}

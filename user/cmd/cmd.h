@@ -34,4 +34,10 @@ int sl_cmd_usage(const char *command);
 /* sl_maps_open() with its failures told on stderr. SL_EXIT_DONE or SL_EXIT_SYSTEM. */
 int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance);
 
+/*
+ * Name of cluster @index, or "(no such cluster)": the maps are a public interface, so an
+ * index or a name in them may be anything.
+ */
+const char *sl_cmd_cluster_name(const struct sl_maps *m, __u32 index);
+
 #endif /* SL_CMD_H */

@@ -53,3 +53,11 @@ int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance)
 	}
 	return SL_EXIT_SYSTEM;
 }
+
+const char *sl_cmd_cluster_name(const struct sl_maps *m, __u32 index)
+{
+	if (index >= SL_MAX_CLUSTERS || !m->clusters[index].name[0] ||
+	    !memchr(m->clusters[index].name, 0, SL_NAME_MAX))
+		return "(no such cluster)";
+	return m->clusters[index].name;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cmd/stats.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+const char *const sl_lane_state_names[16] = {
+	[SL_LANE_FREE] = "free",     [SL_LANE_CONNECTING] = "connecting",
+	[SL_LANE_IDLE] = "idle",     [SL_LANE_KERNEL] = "kernel",
+	[SL_LANE_USER] = "user",     [SL_LANE_DEAD] = "dead",
+	[SL_LANE_REAPED] = "reaped",
+};
+
+static __u32 clamp(__u32 n, __u32 max)
+{
+	return n < max ? n : max;
+}
+
+static void add_up(const struct sl_stats *shards, struct sl_stat_sum *ret)
+{
+	for (int shard = 0; shard < SL_STAT_SHARDS; shard++) {
+		const struct sl_stats *s = &shards[shard];
+		__u64 total = 0;
+
+		for (int i = 0; i < SL_STATUS_CLASSES; i++) {
+			__u64 n = SL_READ(s->status[i]);
+
+			ret->all.status[i] += n;
+			total += n;
+		}
+		ret->all.latency_ns += SL_READ(s->latency_ns);
+		for (int i = 0; i < SL_LATENCY_BUCKETS; i++)
+			ret->all.latency[i] += SL_READ(s->latency[i]);
+		if (shard)
+			ret->kernel += total;
+		else
+			ret->user += total;
+	}
+}
+
+/* Length of an endpoint's idle stack. Bounded: it may change, or be nonsense, as we walk. */
+static __u32 idle_lanes(const struct sl_maps *m, const struct sl_endpoint *e)
+{
+	__u32 max = clamp(m->control->n_lanes, SL_MAX_LANES);
+	__u32 slot1 = SL_STACK_SLOT(SL_READ(e->idle));
+	__u32 n = 0;
+
+	for (; slot1 && slot1 <= max && n < max; n++)
+		slot1 = SL_READ(m->lanes[slot1 - 1].next);
+	return n;
+}
+
+static void count_sessions(const struct sl_maps *m, struct sl_census *c)
+{
+	__u32 n = clamp(m->control->n_sessions, SL_MAX_SESSIONS);
+
+	for (__u32 i = 0; i < n; i++) {
+		__u32 bits = SL_BITS(SL_READ(m->sessions[i].word));
+
+		if (!(bits & SL_S_HELD))
+			continue;
+		c->sessions++;
+		c->colocated += !!(bits & SL_S_CLIENT);
+		if (bits & SL_S_USER)
+			c->in_user++;
+		else if (bits & SL_S_EXCHANGE)
+			c->in_exchange++;
+	}
+}
+
+static void count_lanes(const struct sl_maps *m, struct sl_census *c)
+{
+	__u32 n = clamp(m->control->n_lanes, SL_MAX_LANES);
+
+	for (__u32 i = 0; i < n; i++) {
+		__u32 bits = SL_BITS(SL_READ(m->lanes[i].word));
+
+		c->lane_states[bits & SL_L_STATE]++;
+		if ((bits & SL_L_STATE) == SL_LANE_FREE)
+			continue;
+		c->lanes++;
+		c->lane_colocated += !!(bits & SL_L_SERVER);
+	}
+}
+
+void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->n_routes = clamp(m->table->n_routes, SL_MAX_ROUTES);
+	ret->n_clusters = clamp(m->table->n_clusters, SL_MAX_CLUSTERS);
+	ret->n_endpoints = clamp(m->table->n_endpoints, SL_MAX_ENDPOINTS);
+	for (__u32 i = 0; i < ret->n_routes; i++) {
+		struct sl_route_info *info = &ret->routes[i];
+
+		if (sl_maps_route_get(m, i, info))
+			memset(info, 0, sizeof(*info));
+		info->name[SL_NAME_MAX - 1] = 0;
+		info->match[SL_NAME_MAX - 1] = 0;
+		add_up(&m->route_stats[i * SL_STAT_SHARDS], &ret->route_sums[i]);
+		ret->kernel += ret->route_sums[i].kernel;
+	}
+	for (__u32 i = 0; i < ret->n_clusters; i++)
+		add_up(&m->cluster_stats[i * SL_STAT_SHARDS], &ret->cluster_sums[i]);
+	for (__u32 i = 0; i < ret->n_endpoints; i++)
+		ret->idle[i] = idle_lanes(m, &m->endpoints[i]);
+	for (__u32 i = SL_REASON_NONE + 1; i < SL_N_REASONS; i++) {
+		ret->reasons[i] = SL_READ(m->reasons[i]);
+		ret->user += ret->reasons[i];
+	}
+	count_sessions(m, &ret->census);
+	count_lanes(m, &ret->census);
+}
+
+__u64 sl_stats_total(const struct sl_stats *s)
+{
+	__u64 total = 0;
+
+	for (int i = 0; i < SL_STATUS_CLASSES; i++)
+		total += s->status[i];
+	return total;
+}
+
+double sl_stats_mean(const struct sl_stats *s)
+{
+	__u64 total = sl_stats_total(s);
+
+	return total ? s->latency_ns / 1e3 / total : 0;
+}
+
+double sl_stats_percentile(const struct sl_stats *s, double percent)
+{
+	__u64 total = 0, below = 0;
+	double rank;
+
+	for (int i = 0; i < SL_LATENCY_BUCKETS; i++)
+		total += s->latency[i];
+	if (!total)
+		return 0;
+	rank = total * percent / 100;
+	for (int i = 0; i < SL_LATENCY_BUCKETS; i++) {
+		double low = i ? (double)(1ULL << (i - 1)) : 0, high = (double)(1ULL << i);
+
+		if (s->latency[i] && below + s->latency[i] >= rank)
+			return low + (high - low) * (rank - below) / s->latency[i];
+		below += s->latency[i];
+	}
+	return (double)(1ULL << (SL_LATENCY_BUCKETS - 1));
+}
+
+void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT])
+{
+	char addr[INET6_ADDRSTRLEN] = "?";
+	bool v6 = e->family == AF_INET6;
+
+	inet_ntop(v6 ? AF_INET6 : AF_INET, e->addr, addr, sizeof(addr));
+	snprintf(ret, SL_ENDPOINT_TEXT, v6 ? "[%s]:%u" : "%s:%u", addr, e->port);
+}

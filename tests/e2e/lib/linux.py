@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The few system calls that Python 3.11 has no function for."""
+import ctypes
+import os
+import signal
+import threading
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        err = ctypes.get_errno()
+        raise OSError(err, f"{what}: {os.strerror(err)}")
+
+
+def unshare(flags):
+    _check(_libc.unshare(flags), "unshare")
+
+
+def setns(fd, kind):
+    """Moves the calling thread alone."""
+    _check(_libc.setns(fd, kind), "setns")
+
+
+def mount(source, target, fstype, flags=0):
+    encoded = [None if s is None else s.encode() for s in (source, target, fstype)]
+    _check(_libc.mount(*encoded, ctypes.c_ulong(flags), None), f"mount {target}")
+
+
+def umount(target):
+    _check(_libc.umount2(target.encode(), 2), f"umount {target}")  # MNT_DETACH
+
+
+def become_subreaper():
+    """Orphans of ours become our children: none can hide from the last check."""
+    _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
+
+
+def die_with_parent():
+    """For preexec_fn: the child is killed when the thread that started it ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def mounts():
+    """Yields (mount point, file system type)."""
+    with open("/proc/self/mountinfo") as f:
+        for line in f:
+            left, right = line.split(" - ", 1)
+            yield left.split()[4], right.split()[0]
+
+
+def cgroup2_root():
+    for point, fstype in mounts():
+        if fstype == "cgroup2":
+            return point
+    return None
+
+
+def children(pid):
+    """Pids of the children of every thread of @pid."""
+    found = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/children") as f:
+                found += [int(word) for word in f.read().split()]
+    except FileNotFoundError:
+        pass
+    return found
+
+
+class Netns:
+    """A network namespace without a name: it lives as long as its descriptor."""
+
+    def __init__(self):
+        self.fd = -1
+        thread = threading.Thread(target=self._make)
+        thread.start()
+        thread.join()
+        if self.fd < 0:
+            raise OSError("cannot make a network namespace")
+        self._outer = []
+
+    def _make(self):
+        unshare(CLONE_NEWNET)
+        self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def path(self):
+        """For `ip link ... netns PATH`."""
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def __enter__(self):
+        """The calling thread, and what it starts, is in this namespace until exit."""
+        self._outer.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        setns(self.fd, CLONE_NEWNET)
+        return self
+
+    def __exit__(self, *exc):
+        fd = self._outer.pop()
+        setns(fd, CLONE_NEWNET)
+        os.close(fd)
+
+    def close(self):
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Network namespaces and the wires between them."""
+import itertools
+import subprocess
+
+from .linux import Netns
+
+_serial = itertools.count(1)
+
+
+def ip(*words):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+def make_netns():
+    ns = Netns()
+    with ns:
+        ip("link", "set", "lo", "up")
+    return ns
+
+
+class Link:
+    """A veth pair: @a and @b have each an IPv4 and an IPv6 address on it."""
+
+    def __init__(self, a, b):
+        n = next(_serial) % 250 + 1
+        self.a4, self.b4 = f"10.77.{n}.1", f"10.77.{n}.2"
+        self.a6, self.b6 = f"fd77:{n:x}::1", f"fd77:{n:x}::2"
+        name_a, name_b = f"va{n}", f"vb{n}"
+        with a:
+            ip("link", "add", name_a, "type", "veth", "peer", "name", name_b)
+            ip("link", "set", name_b, "netns", b.path)
+            self._up(name_a, self.a4, self.a6)
+        with b:
+            self._up(name_b, self.b4, self.b6)
+
+    @staticmethod
+    def _up(name, v4, v6):
+        ip("addr", "add", v4 + "/24", "dev", name)
+        ip("addr", "add", v6 + "/64", "dev", name, "nodad")
+        ip("link", "set", name, "up")

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bodies byte for byte, from 0 to 10 MB, both directions: every backend, every door."""
+from lib.backends import KINDS, SIZES
+from lib.config import DOORS, cluster, config, route  # noqa: F401
+from lib.data import differ, pattern
+from lib.http1 import Conn
+from lib.load import Load
+from lib.runner import test
+
+FRONT = ("127.0.0.1", 8000)
+BACK = 9001
+
+
+def serve(t, door, front=FRONT, back="127.0.0.1"):
+    return t.sluice(config(front, {"one": [(back, BACK)]}, [route(prefix="/", to="one")],
+                           DOORS[door]))
+
+
+def same(r, want, what):
+    assert r.status == 200, f"{what}: {r}"
+    wrong = differ(r.body, want)
+    assert wrong is None, f"{what}: {wrong}"
+
+
+def get(conn, size, seed, how="bytes"):
+    same(conn.get(f"/{how}/{size}/{seed}"), pattern(size, seed), f"GET {how} {size}")
+
+
+def echo(conn, size, seed, chunked=False, path="/echo"):
+    body = pattern(size, seed)
+    sent = [body[i:i + 5000] for i in range(0, size, 5000)] if chunked else body
+    r = conn.request("POST", path, body=sent, chunked=chunked)
+    same(r, body, f"POST {size}{' chunked' if chunked else ''} to {path}")
+
+
+def no_body(conn):
+    """Answers that end with their head; the next request on the connection proves it."""
+    r = conn.request("HEAD", "/bytes/1000/1")
+    assert r.status == 200 and r.body == b"", f"HEAD: {r}"
+    get(conn, 100, 1)
+    for status in (204, 304):
+        r = conn.get(f"/status/{status}")
+        assert r.status == status and r.body == b"", f"{status}: {r}"
+        get(conn, 1, 2)
+
+
+def exchange(front, kind):
+    with Conn(front) as conn:
+        for size in SIZES:
+            get(conn, size, 1)
+        for size in reversed(SIZES):  # large and small ones by turns on one connection
+            get(conn, size, 2)
+            get(conn, 1000 if size > 8192 else 65536, 1)
+        no_body(conn)
+    with Conn(front) as conn:
+        for size in SIZES:
+            echo(conn, size, 3)
+            get(conn, 100, 1)
+    if kind in ("python", "node", "java"):
+        with Conn(front) as conn:
+            for size in SIZES[:-1]:
+                get(conn, size, 4, "chunked")
+                echo(conn, size, 5, chunked=True)
+                echo(conn, size, 6, path="/echo-chunked")
+    elif kind == "nginx":  # it makes chunks of its own behind its proxy
+        with Conn(front) as conn:
+            for size in SIZES[:-1]:
+                get(conn, size, 4, "chunked")
+                echo(conn, size, 5, chunked=True)
+
+
+def crowd(t, front, clients=20, requests=1000):
+    """Every client its own order of sizes, so that answers to different ones meet."""
+    sizes = [0, 1, 100, 1000, 8192, 16384, 65536, 100_000]
+
+    def step(conn, me, n):
+        size = sizes[(me * 3 + n * 5) % len(sizes)]
+        seed = 1 + (me + n) % 2
+        if n % 3 == 2:
+            echo(conn, size, me * 100 + n % 50)
+        else:
+            get(conn, size, seed)
+
+    with Load(front, clients, step) as load:
+        load.wait_requests(t, requests, seconds=40)
+    load.check()
+
+
+@test(seconds=120, each=[(kind, door) for kind in KINDS for door in DOORS])
+def one_host(t, case):
+    """Client, sluice and backend in one namespace."""
+    kind, door = case
+    t.backends.one(kind, kind, BACK)
+    s = serve(t, door)
+    exchange(FRONT, kind)
+    crowd(t, FRONT)
+    s.check()
+    stats = s.stats()
+    if door == "user":
+        assert stats.kernel == 0, f"{stats.kernel} requests on the kernel path, which is off"
+    elif door == "both":
+        assert stats.kernel > stats.total // 2, \
+            f"{stats.kernel} of {stats.total} on the kernel path: {stats.reasons}"
+
+
+@test(each=["node", "java", "caddy", "python"])
+def dual_stack(t, kind):
+    """A backend that listens on :: and is dialled by IPv4 and by IPv6; clients of both kinds."""
+    t.backends.one(kind, kind, BACK, "::")
+    s = t.sluice(config([FRONT, ("::1", 8000)], {"four": [("127.0.0.1", BACK)], "six": [("::1", BACK)]},
+                        [route(prefix="/service/1", to="four"), route(prefix="/", to="six")]))
+    for front in (FRONT, ("::1", 8000)):
+        with Conn(front) as conn:
+            for _ in range(20):
+                for prefix in ("/service/1", ""):
+                    r = conn.get(f"{prefix}/bytes/1000/1")
+                    same(r, pattern(1000, 1), f"{front} {prefix}")
+    stats = s.stats()
+    assert stats.total == 80 and stats.kernel >= 72, \
+        f"{stats.kernel} of {stats.total} on the kernel path: {stats.reasons}"
+    s.check()
+
+
+@test(seconds=90, each=[(family, door) for family in ("ipv4", "ipv6") for door in DOORS])
+def namespaces(t, case):
+    """Client, sluice and backend in three namespaces, over two veth pairs."""
+    family, door = case
+    client, server = t.netns(), t.netns()
+    inner, outer = t.link(t.main_ns, server), t.link(client, t.main_ns)
+    front = (outer.b4 if family == "ipv4" else outer.b6, 8000)
+    back = inner.b4 if family == "ipv4" else inner.b6
+    with server:
+        t.backends.one("node", "node", BACK, "::")
+    s = serve(t, door, front, back)
+    with client:
+        exchange(front, "node")
+        crowd(t, front, clients=10, requests=400)
+    s.check()
+    stats = s.stats()
+    if door == "both":  # one host all the same: found by sequence numbers
+        assert stats.kernel > stats.total // 2, \
+            f"{stats.kernel} of {stats.total} on the kernel path: {stats.reasons}"

@@ -38,7 +38,7 @@
 #define SL_MAX_ENDPOINTS 1024
 #define SL_STRING_POOL 131072 /* bytes of names, paths and values in the compiled table */
 
-#define SL_STAT_SHARDS 8   /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
+#define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */
 
 /* sk_rmem_alloc (bytes, with overhead) of a co-located reader above which we stop redirecting. */

@@ -6,31 +6,31 @@
 #define SL_PIN_ROOT "/sys/fs/bpf/sluice"
 
 /* X(name): pinned at SL_PIN_ROOT/INSTANCE/name. */
-#define SL_MAPS(X)                                                                                 \
-	X(control)                                                                                 \
-	X(tables)                                                                                  \
-	X(routes)                                                                                  \
-	X(splits)                                                                                  \
-	X(sequences)                                                                               \
-	X(clusters)                                                                                \
-	X(endpoints)                                                                               \
-	X(sessions)                                                                                \
-	X(lanes)                                                                                   \
-	X(request_heads)                                                                           \
-	X(response_heads)                                                                          \
-	X(sockets)                                                                                 \
-	X(pairing)                                                                                 \
-	X(local_addrs)                                                                             \
-	X(by_cookie)                                                                               \
-	X(clients)                                                                                 \
-	X(servers)                                                                                 \
-	X(fronts)                                                                                  \
-	X(backs)                                                                                   \
-	X(fronts_skb)                                                                              \
-	X(backs_skb)                                                                               \
-	X(route_stats)                                                                             \
-	X(cluster_stats)                                                                           \
-	X(reasons)                                                                                 \
+#define SL_MAPS(X)        \
+	X(control)        \
+	X(tables)         \
+	X(routes)         \
+	X(splits)         \
+	X(sequences)      \
+	X(clusters)       \
+	X(endpoints)      \
+	X(sessions)       \
+	X(lanes)          \
+	X(request_heads)  \
+	X(response_heads) \
+	X(sockets)        \
+	X(pairing)        \
+	X(local_addrs)    \
+	X(by_cookie)      \
+	X(clients)        \
+	X(servers)        \
+	X(fronts)         \
+	X(backs)          \
+	X(fronts_skb)     \
+	X(backs_skb)      \
+	X(route_stats)    \
+	X(cluster_stats)  \
+	X(reasons)        \
 	X(events)
 
 #endif /* SL_MAPS_H */

@@ -48,21 +48,23 @@
 #define SL_S_RESP_DONE 0x0080
 #define SL_S_REQ_USER 0x0100  /* the daemon relays the rest of the request */
 #define SL_S_RESP_USER 0x0200 /* the daemon relays (the rest of) the response */
-#define SL_S_PENDING 0x0400   /* bytes or FIN wait at front: when the exchange ends, it is the daemon's */
-#define SL_S_ABORTED 0x0800   /* the daemon gave the exchange up: BPF passes everything */
+#define SL_S_PENDING \
+	0x0400 /* bytes or FIN wait at front: when the exchange ends, it is the daemon's */
+#define SL_S_ABORTED 0x0800 /* the daemon gave the exchange up: BPF passes everything */
 
 #define SL_S_BUSY (SL_S_USER | SL_S_EXCHANGE)
-#define SL_S_EXCHANGE_BITS                                                                         \
-	(SL_S_EXCHANGE | SL_S_REQ_DONE | SL_S_RESP_DONE | SL_S_REQ_USER | SL_S_RESP_USER |         \
+#define SL_S_EXCHANGE_BITS                                                                 \
+	(SL_S_EXCHANGE | SL_S_REQ_DONE | SL_S_RESP_DONE | SL_S_REQ_USER | SL_S_RESP_USER | \
 	 SL_S_PENDING)
 /* A slot goes back to the free list when the last of these is cleared, by whoever clears it. */
 #define SL_S_HELD (SL_S_CLIENT | SL_S_FRONT)
 
 /* lane.word, low 32 bits; the high 32 are the slot's generation. */
-#define SL_L_STATE 0x000f	/* enum sl_lane_state */
-#define SL_L_SERVER 0x0010	/* server socket is in `servers` and not closed yet (BPF): co-located */
-#define SL_L_BACK 0x0020	/* the daemon holds back's fd; only it clears this */
-#define SL_L_SURPLUS 0x0040	/* the server sent bytes that no request asked for: never reuse */
+#define SL_L_STATE 0x000f   /* enum sl_lane_state */
+#define SL_L_SERVER 0x0010  /* server socket is in `servers` and not closed yet (BPF): co-located \
+			     */
+#define SL_L_BACK 0x0020    /* the daemon holds back's fd; only it clears this */
+#define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 
 enum sl_lane_state {
@@ -84,9 +86,10 @@ typedef __u32 sl_slot1;
 
 /* What BPF decided about the request that starts at byte `at` of the session (see front_rx). */
 struct sl_decision {
-	__u32 at;	/* value of front_rx at the request's first byte */
-	__u8 reason;	/* enum sl_reason: why it was passed */
-	__u8 routed;	/* 1: route and cluster below are decided and counted in the split's sequence */
+	__u32 at;    /* value of front_rx at the request's first byte */
+	__u8 reason; /* enum sl_reason: why it was passed */
+	__u8 routed; /* 1: route and cluster below are decided and counted in the split's sequence
+		      */
 	__u16 zero;
 	__u32 route;
 	__u32 cluster;
@@ -95,16 +98,16 @@ struct sl_decision {
 
 /* Map `sessions`, array (mmap-able): session slot -> this. */
 struct sl_session {
-	__u64 word;	   /* SL_S_*; generation */
-	__u32 next;	   /* sl_stack link of the free list */
-	sl_slot1 lane;	   /* lane of the exchange */
+	__u64 word;    /* SL_S_*; generation */
+	__u32 next;    /* sl_stack link of the free list */
+	sl_slot1 lane; /* lane of the exchange */
 	__u32 lane_gen;
-	__u32 listener;	   /* index */
+	__u32 listener; /* index */
 
 	/* Client's side, co-located only: written by BPF at establishment. */
-	__u64 client_sk;   /* struct sock *, to read counters by probe; 0: none */
-	__u32 client_ws0;  /* write_seq at establishment */
-	__u32 client_rn0;  /* rcv_nxt at establishment */
+	__u64 client_sk;  /* struct sock *, to read counters by probe; 0: none */
+	__u32 client_ws0; /* write_seq at establishment */
+	__u32 client_rn0; /* rcv_nxt at establishment */
 
 	/* Bytes through front since it was established, modulo 2^32. */
 	__u32 front_rx; /* read by the daemon, plus steered by front_skb */
@@ -112,21 +115,23 @@ struct sl_session {
 	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
 
 	/* The exchange. Owned by the owner of the request direction until bound. */
-	__u64 start_ns;	      /* CLOCK_MONOTONIC at the head of the request */
+	__u64 start_ns; /* CLOCK_MONOTONIC at the head of the request */
 	__u32 route;
 	__u32 cluster;
-	struct sl_body req;   /* where the request's body stands; valid when REQ_USER is set */
-	__u8 head_method;     /* 1: HEAD: the response has no body */
+	struct sl_body req; /* where the request's body stands; valid when REQ_USER is set */
+	__u8 head_method;   /* 1: HEAD: the response has no body */
 	__u8 zero0[7];
 
 	struct sl_decision decision;
 
 	/* The daemon's; kept here so that the next worker can adopt the session. */
-	__s32 front_fd;	      /* fd in the shared table; -1: none */
-	__u32 user_dirty;     /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
-	__u64 front_cookie;   /* SO_COOKIE of front */
-	__u64 last_ns;	      /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
-	__u64 zero1[2];
+	__s32 front_fd;	    /* fd in the shared table; -1: none */
+	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
+	__u64 front_cookie; /* SO_COOKIE of front */
+	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
+	__u32 front_skb;    /* 1: front is in `fronts_skb`; set by the daemon */
+	__u64 zero1;
 };
 
 enum sl_resp_phase {
@@ -154,15 +159,17 @@ struct sl_lane {
 	struct sl_body resp; /* where the response's body stands; valid in SL_RESP_BODY */
 	__u8 phase;	     /* enum sl_resp_phase */
 	__u8 zero0;
-	__u16 status;	     /* of the final head forwarded */
+	__u16 status; /* of the final head forwarded */
 	__u32 zero1;
 
 	/* The daemon's. */
-	__s32 back_fd; /* -1: none */
-	__u32 flags;   /* 0; reserved */
+	__s32 back_fd;	/* -1: none */
+	__u32 back_skb; /* 1: back is in `backs_skb`; set by the daemon */
 	__u64 back_cookie;
 	__u64 idle_ns; /* CLOCK_MONOTONIC when it last became idle */
-	__u64 zero2[2];
+	__u32 back_in; /* bytes that back_skb saw (passed and steered), modulo 2^32 */
+	__u32 zero2;
+	__u64 zero3;
 };
 
 /*
@@ -216,15 +223,15 @@ struct sl_addr {
 #define SL_C_DOOR_SKB 0x8	   /* the sk_skb verdict doors are on */
 
 struct sl_control {
-	__u32 abi;   /* SL_ABI */
-	__u32 flags; /* SL_C_*; written by the daemon */
+	__u32 abi;	     /* SL_ABI */
+	__u32 flags;	     /* SL_C_*; written by the daemon */
 	__u64 free_sessions; /* sl_stack heads */
 	__u64 free_lanes;
 	__u32 n_sessions; /* slots in the arrays */
 	__u32 n_lanes;
-	__u64 lost_events;   /* events that found `events` full: sweep the sessions; BPF */
-	__u64 no_session;    /* connections that found no free session slot; BPF */
-	__s32 supervisor;    /* pid of the supervisor and of the worker */
+	__u64 lost_events; /* events that found `events` full: sweep the sessions; BPF */
+	__u64 no_session;  /* connections that found no free session slot; BPF */
+	__s32 supervisor;  /* pid of the supervisor and of the worker */
 	__s32 worker;
 	__u64 zero[8];
 };

@@ -22,18 +22,18 @@
  * Puts @slot on the stack @head (__u64 *). @node_ is the slot's `next` field.
  * Yields true; false after SL_STACK_TRIES lost races (the slot is then on no stack).
  */
-#define sl_stack_push(head, node_, slot)                                                           \
-	({                                                                                         \
-		bool done_ = false;                                                                \
-		for (int try_ = 0; try_ < SL_STACK_TRIES; try_++) {                                \
-			__u64 old_ = SL_READ(*(head));                                             \
-			SL_WRITE(*(node_), SL_STACK_SLOT(old_));                                   \
-			if (sl_cmpxchg((head), old_, SL_STACK_HEAD(old_, (slot) + 1)) == old_) {   \
-				done_ = true;                                                      \
-				break;                                                             \
-			}                                                                          \
-		}                                                                                  \
-		done_;                                                                             \
+#define sl_stack_push(head, node_, slot)                                                         \
+	({                                                                                       \
+		bool done_ = false;                                                              \
+		for (int try_ = 0; try_ < SL_STACK_TRIES; try_++) {                              \
+			__u64 old_ = SL_READ(*(head));                                           \
+			SL_WRITE(*(node_), SL_STACK_SLOT(old_));                                 \
+			if (sl_cmpxchg((head), old_, SL_STACK_HEAD(old_, (slot) + 1)) == old_) { \
+				done_ = true;                                                    \
+				break;                                                           \
+			}                                                                        \
+		}                                                                                \
+		done_;                                                                           \
 	})
 
 /*
@@ -41,22 +41,22 @@
  * field or NULL for a slot out of range. Yields slot + 1, or 0 when the stack is
  * empty or too contended.
  */
-#define sl_stack_pop(head, next_of)                                                                \
-	({                                                                                         \
-		__u32 got_ = 0;                                                                    \
-		for (int try_ = 0; try_ < SL_STACK_TRIES; try_++) {                                \
-			__u64 old_ = SL_READ(*(head));                                             \
-			__u32 top_ = SL_STACK_SLOT(old_);                                          \
-			__u32 *node_ = top_ ? next_of(top_ - 1) : NULL;                            \
-			if (!node_)                                                                \
-				break;                                                             \
-			if (sl_cmpxchg((head), old_, SL_STACK_HEAD(old_, SL_READ(*node_))) ==      \
-			    old_) {                                                                \
-				got_ = top_;                                                       \
-				break;                                                             \
-			}                                                                          \
-		}                                                                                  \
-		got_;                                                                              \
+#define sl_stack_pop(head, next_of)                                                           \
+	({                                                                                    \
+		__u32 got_ = 0;                                                               \
+		for (int try_ = 0; try_ < SL_STACK_TRIES; try_++) {                           \
+			__u64 old_ = SL_READ(*(head));                                        \
+			__u32 top_ = SL_STACK_SLOT(old_);                                     \
+			__u32 *node_ = top_ ? next_of(top_ - 1) : NULL;                       \
+			if (!node_)                                                           \
+				break;                                                        \
+			if (sl_cmpxchg((head), old_, SL_STACK_HEAD(old_, SL_READ(*node_))) == \
+			    old_) {                                                           \
+				got_ = top_;                                                  \
+				break;                                                        \
+			}                                                                     \
+		}                                                                             \
+		got_;                                                                         \
 	})
 
 #endif /* SL_STACK_H */

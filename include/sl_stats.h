@@ -16,14 +16,14 @@
 #define SL_STATUS_CLASSES 6 /* index status / 100; 0: no answer (client or backend went away) */
 
 struct sl_stats {
-	__u64 status[SL_STATUS_CLASSES];	  /* exchanges by class of the final status */
-	__u64 latency_ns;			  /* sum, request head seen to last byte of the answer */
+	__u64 status[SL_STATUS_CLASSES]; /* exchanges by class of the final status */
+	__u64 latency_ns;		 /* sum, request head seen to last byte of the answer */
 	__u64 zero;
-	__u64 latency[SL_LATENCY_BUCKETS];	  /* exchanges by latency, see SL_LATENCY_BUCKETS */
+	__u64 latency[SL_LATENCY_BUCKETS]; /* exchanges by latency, see SL_LATENCY_BUCKETS */
 };
 
-/* Map `reasons`, array (mmap-able): enum sl_reason -> __u64 requests on the user path, by the daemon.
- * reasons[SL_REASON_NONE] is not used: the kernel path's count is the sum of shards 1.. */
+/* Map `reasons`, array (mmap-able): enum sl_reason -> __u64 requests on the user path, by the
+ * daemon. reasons[SL_REASON_NONE] is not used: the kernel path's count is the sum of shards 1.. */
 
 /* Index of the latency bucket: 0: under 1 us, i: under 2^i us, the last one: the rest. */
 SL_FN __u32 sl_latency_bucket(__u64 ns)

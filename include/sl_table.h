@@ -52,13 +52,13 @@ enum sl_action {
 
 struct sl_route {
 	struct sl_str path;
-	struct sl_str name;	/* as `sluice weights` lists it: its name, else VHOST/INDEX */
-	__u32 first_header;	/* header rules of a route are contiguous; all must match */
+	struct sl_str name; /* as `sluice weights` lists it: its name, else VHOST/INDEX */
+	__u32 first_header; /* header rules of a route are contiguous; all must match */
 	__u32 n_headers;
-	__u32 target;		/* by action */
-	__u16 action;		/* enum sl_action */
-	__u8 path_kind;		/* enum sl_path_kind */
-	__u8 flags;		/* SL_ROUTE_* */
+	__u32 target;	/* by action */
+	__u16 action;	/* enum sl_action */
+	__u8 path_kind; /* enum sl_path_kind */
+	__u8 flags;	/* SL_ROUTE_* */
 };
 
 enum sl_header_kind {
@@ -145,8 +145,8 @@ struct sl_endpoint {
 
 /* Map `routes`, array: route index -> this. For people and `sluice weights`; not read by BPF. */
 struct sl_route_info {
-	__u32 action;  /* enum sl_action */
-	__u32 target;  /* by action: cluster index, split id, or status */
+	__u32 action; /* enum sl_action */
+	__u32 target; /* by action: cluster index, split id, or status */
 	char name[SL_NAME_MAX];
 	char match[SL_NAME_MAX]; /* as text: "prefix /service/1, x-canary-version: service1a" */
 };

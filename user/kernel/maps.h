@@ -7,6 +7,7 @@
 #define SL_USER_MAPS_H
 
 #include "sl_maps.h"
+#include "sl_reason.h"
 #include "sl_session.h"
 #include "sl_stats.h"
 #include "sl_table.h"
@@ -14,22 +15,23 @@
 struct sl_maps {
 	/* One fd for each map, -1: not open. Owned by this struct. */
 #define X(name) int name##_fd;
-	SL_MAPS(X)
+	SL_MAPS (X)
 #undef X
-	/* Memory shared with BPF; NULL when opened read-only without them. */
-	struct sl_control *control;
-	struct sl_session *sessions;	 /* [control->n_sessions] */
-	struct sl_lane *lanes;		 /* [control->n_lanes] */
-	struct sl_cluster *clusters;	 /* [SL_MAX_CLUSTERS] */
-	struct sl_endpoint *endpoints;	 /* [SL_MAX_ENDPOINTS] */
-	struct sl_sequence *sequences;	 /* [SL_MAX_SPLITS] */
-	struct sl_stats *route_stats;	 /* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
-	struct sl_stats *cluster_stats;	 /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
-	__u64 *reasons;			 /* [SL_N_REASONS] */
-	const struct sl_table *table;	 /* read-only: the bytes that BPF matches on */
+		/* Memory shared with BPF; NULL when opened read-only without them. */
+		struct sl_control *control;
+	struct sl_session *sessions;	/* [control->n_sessions] */
+	struct sl_lane *lanes;		/* [control->n_lanes] */
+	struct sl_cluster *clusters;	/* [SL_MAX_CLUSTERS] */
+	struct sl_endpoint *endpoints;	/* [SL_MAX_ENDPOINTS] */
+	struct sl_sequence *sequences;	/* [SL_MAX_SPLITS] */
+	struct sl_stats *route_stats;	/* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
+	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
+	__u64 *reasons;			/* [SL_N_REASONS] */
+	const struct sl_table *table;	/* read-only: the bytes that BPF matches on */
 };
 
-/* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other ABI). */
+/* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other
+ * ABI). */
 int sl_maps_open(struct sl_maps *m, const char *instance);
 void sl_maps_close(struct sl_maps *m);
 
@@ -44,15 +46,27 @@ int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info
 int sl_maps_socket_get(const struct sl_maps *m, int fd, struct sl_socket *ret);
 int sl_maps_socket_set(const struct sl_maps *m, int fd, const struct sl_socket *socket);
 
-/* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or -errno. */
+/* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or
+ * -errno. */
 int sl_maps_sockmap_set(int map_fd, __u32 index, int fd);
 int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket);
 int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie);
 
-/* The ring buffer `events`: calls @fn for each event that waits. The fd to poll is events_poll_fd(). */
+/* Adds a destination of local clients (map `local_addrs`). 0 or -errno. */
+int sl_maps_local_addr_add(const struct sl_maps *m, const struct sl_addr *addr, __u32 listener);
+
+/*
+ * Puts every session and lane slot on its free list and stamps the ABI: once, after loading, before
+ * capture begins and before sl_maps_open(). @control_fd, @sessions_fd, @lanes_fd: the maps. 0 or
+ * -errno.
+ */
+int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags);
+
+/* The ring buffer `events`: calls @fn for each event that waits. The fd to poll is
+ * events_poll_fd(). */
 struct sl_events;
-struct sl_events *sl_events_open(const struct sl_maps *m, void (*fn)(void *ctx, const struct sl_event *e),
-				 void *ctx);
+struct sl_events *sl_events_open(const struct sl_maps *m,
+				 void (*fn)(void *ctx, const struct sl_event *e), void *ctx);
 int sl_events_poll_fd(const struct sl_events *e);
 int sl_events_consume(struct sl_events *e);
 void sl_events_close(struct sl_events *e);

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Capture: finds the four sockets of the data path as they are established, and the two ends of
+ * each connection on this host.
+ *
+ * Far ends are found by sequence numbers, not by addresses: at establishment the active end's
+ * (snd_nxt, rcv_nxt) is the passive end's (rcv_nxt, snd_nxt), and on one host the active end's
+ * callback runs first. 64 bits that nobody else knows hold across network namespaces, NAT and
+ * address families, and cannot be forged by a process with overlapping addresses.
+ *
+ * An application's socket can be inserted into a sockmap here and nowhere else.
+ */
+#include "tables.bpf.h"
+#include <bpf/bpf_endian.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+
+SL_FN __u64 pair_key(__u32 active_snd_nxt, __u32 active_rcv_nxt)
+{
+	return (__u64)active_snd_nxt << 32 | active_rcv_nxt;
+}
+
+/* Where a client dials to, in the form of `local_addrs`. */
+SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
+{
+	__u32 *w = (__u32 *)a->addr;
+
+	/* Separate locals: clang would merge the loads of both families into one of a
+	 * variable offset, which a context does not allow. */
+	if (ctx->family == AF_INET) {
+		__u32 ip = ctx->remote_ip4;
+
+		barrier_var(ip);
+		w[0] = 0;
+		w[1] = 0;
+		w[2] = bpf_htonl(0xffff);
+		w[3] = (bpf_ntohl(ip) >> 24) == 127 ? bpf_htonl(0x7f000001) : ip;
+	} else {
+		__u32 a0 = ctx->remote_ip6[0], a1 = ctx->remote_ip6[1];
+		__u32 a2 = ctx->remote_ip6[2], a3 = ctx->remote_ip6[3];
+
+		barrier_var(a0);
+		barrier_var(a3);
+		w[0] = a0;
+		w[1] = a1;
+		w[2] = a2;
+		w[3] = a3;
+		if (!a0 && !a1 && a2 == bpf_htonl(0xffff) && (bpf_ntohl(a3) >> 24) == 127)
+			w[3] = bpf_htonl(0x7f000001);
+	}
+	a->port = bpf_ntohl(ctx->remote_port);
+}
+
+/* A new session slot with @bits set; slot + 1, or 0 when all are taken. */
+SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
+{
+	__u32 slot1 = sl_stack_pop(&c->free_sessions, session_next);
+	struct sl_session *s;
+	__u32 gen;
+
+	if (!slot1) {
+		sl_add(&c->no_session, 1);
+		return 0;
+	}
+	s = session_at(slot1 - 1);
+	if (!s)
+		return 0;
+	gen = SL_GEN(SL_READ(s->word)) + 1;
+	if (!gen)
+		gen = 1;
+	s->lane = 0;
+	s->client_sk = 0;
+	s->front_sk = 0;
+	s->front_rx = 0;
+	s->front_tx = 0;
+	s->front_in = 0;
+	s->front_fd = -1;
+	s->front_cookie = 0;
+	s->user_dirty = 0;
+	s->decision.reason = 0;
+	s->decision.routed = 0;
+	s->last_ns = bpf_ktime_get_ns();
+	*ret_gen = gen;
+	SL_WRITE(s->word, SL_WORD(gen, bits));
+	return slot1;
+}
+
+/* Clears @bits that hold a session slot; the last one to do so frees it. */
+SL_FN void session_release(__u32 slot, __u32 gen, __u32 bits)
+{
+	struct sl_control *c = control_get();
+	struct sl_session *s = session_at(slot);
+	__u64 old;
+
+	if (!s || !c)
+		return;
+	old = word_change(&s->word, gen, 0, bits);
+	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_S_HELD & ~bits))
+		sl_stack_push(&c->free_sessions, &s->next, slot);
+}
+
+SL_FN void lane_release(__u32 slot, __u32 gen, __u32 bits)
+{
+	struct sl_control *c = control_get();
+	struct sl_lane *l = lane_at(slot);
+	__u64 old;
+
+	if (!l || !c)
+		return;
+	old = word_change(&l->word, gen, 0, bits);
+	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_L_HELD & ~bits) &&
+	    (SL_BITS(old) & SL_L_STATE) == SL_LANE_FREE)
+		sl_stack_push(&c->free_lanes, &l->next, slot);
+}
+
+SL_FN struct sl_socket *socket_mark(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct sl_socket *me;
+
+	if (!sk)
+		return NULL;
+	me = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!me)
+		return NULL;
+	me->role = role;
+	me->slot = slot;
+	me->gen = gen;
+	return me;
+}
+
+/* Waits for the passive end of the connection that @ctx opened. */
+SL_FN void pair_offer(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
+{
+	struct sl_pair pair = {.role = role, .slot = slot, .gen = gen};
+	__u64 key = pair_key(ctx->snd_nxt, ctx->rcv_nxt);
+
+	bpf_map_update_elem(&pairing, &key, &pair, BPF_NOEXIST);
+}
+
+/* An application on this host connected to one of our listeners, or so it seems. */
+SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
+{
+	struct sl_session *s;
+	struct sl_addr addr;
+	__u32 slot1, slot, gen;
+
+	if (!(c->flags & SL_C_COLOCATED_CLIENTS) || (c->flags & SL_C_BYPASS))
+		return;
+	addr_of_remote(ctx, &addr);
+	if (!bpf_map_lookup_elem(&local_addrs, &addr))
+		return;
+	slot1 = session_alloc(c, SL_S_CLIENT, &gen);
+	if (!slot1)
+		return;
+	slot = slot1 - 1;
+	s = session_at(slot);
+	if (!s)
+		return;
+	s->client_sk = (__u64)ctx->sk;
+	s->client_ws0 = ctx->snd_nxt;
+	s->client_rn0 = ctx->rcv_nxt;
+	if (!socket_mark(ctx, SL_ROLE_CLIENT, slot, gen) ||
+	    bpf_sock_map_update(ctx, &clients, &slot, BPF_ANY)) {
+		session_release(slot, gen, SL_S_CLIENT);
+		return;
+	}
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	pair_offer(ctx, SL_ROLE_CLIENT, slot, gen);
+}
+
+/* The daemon's own connect to an endpoint succeeded. */
+SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u32 slot, __u32 gen)
+{
+	struct sl_lane *l = lane_at(slot);
+
+	if (!l || SL_GEN(SL_READ(l->word)) != gen)
+		return;
+	l->back_sk = (__u64)ctx->sk;
+	bpf_sock_map_update(ctx, &backs, &slot, BPF_ANY);
+	if (c->flags & SL_C_COLOCATED_SERVERS)
+		pair_offer(ctx, SL_ROLE_BACK, slot, gen);
+}
+
+/* A connection to a listener of ours was accepted by the kernel. */
+SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u32 listener)
+{
+	__u64 key = pair_key(ctx->rcv_nxt, ctx->snd_nxt);
+	struct sl_pair *pair = bpf_map_lookup_elem(&pairing, &key);
+	struct sl_session *s;
+	__u32 slot, gen;
+
+	if (pair && pair->role == SL_ROLE_CLIENT) {
+		slot = pair->slot;
+		gen = pair->gen;
+		bpf_map_delete_elem(&pairing, &key);
+		s = session_at(slot);
+		if (!s || !(SL_BITS(word_change(&s->word, gen, SL_S_FRONT, 0)) & SL_S_CLIENT))
+			return;
+	} else {
+		slot = session_alloc(c, SL_S_FRONT, &gen);
+		if (!slot)
+			return;
+		slot--;
+		s = session_at(slot);
+		if (!s)
+			return;
+	}
+	s->listener = listener;
+	s->front_sk = (__u64)ctx->sk;
+	if (!socket_mark(ctx, SL_ROLE_FRONT, slot, gen)) {
+		session_release(slot, gen, SL_S_FRONT);
+		return;
+	}
+	bpf_sock_map_update(ctx, &fronts, &slot, BPF_ANY);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* A listener on this host accepted: is the other end a lane of ours? */
+SL_FN void server_established(struct bpf_sock_ops *ctx)
+{
+	__u64 key = pair_key(ctx->rcv_nxt, ctx->snd_nxt);
+	struct sl_pair *pair = bpf_map_lookup_elem(&pairing, &key);
+	struct sl_lane *l;
+	__u32 slot, gen;
+
+	if (!pair || pair->role != SL_ROLE_BACK)
+		return;
+	slot = pair->slot;
+	gen = pair->gen;
+	bpf_map_delete_elem(&pairing, &key);
+	l = lane_at(slot);
+	if (!l || SL_GEN(SL_READ(l->word)) != gen)
+		return;
+	l->server_sk = (__u64)ctx->sk;
+	l->server_ws0 = ctx->snd_nxt;
+	l->server_rn0 = ctx->rcv_nxt;
+	if (!socket_mark(ctx, SL_ROLE_SERVER, slot, gen) ||
+	    bpf_sock_map_update(ctx, &servers, &slot, BPF_ANY))
+		return;
+	if (!word_change(&l->word, gen, SL_L_SERVER, 0))
+		return;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* tcp_set_state(TCP_CLOSE): the socket is gone, and with it its place in a sockmap. */
+SL_FN void socket_closed(struct sl_socket *me)
+{
+	struct sl_session *s;
+
+	switch (me->role) {
+	case SL_ROLE_CLIENT:
+		s = session_at(me->slot);
+		if (s && SL_GEN(SL_READ(s->word)) == me->gen &&
+		    !(SL_BITS(SL_READ(s->word)) & SL_S_FRONT)) {
+			/* Never paired: its offer is still there. */
+			__u64 key = pair_key(s->client_ws0, s->client_rn0);
+
+			bpf_map_delete_elem(&pairing, &key);
+		}
+		session_release(me->slot, me->gen, SL_S_CLIENT);
+		break;
+	case SL_ROLE_FRONT:
+		/* Died before the daemon accepted it; else the daemon clears the bit. */
+		s = session_at(me->slot);
+		if (s && !(SL_BITS(SL_READ(s->word)) & SL_S_ADOPTED))
+			session_release(me->slot, me->gen, SL_S_FRONT);
+		break;
+	case SL_ROLE_SERVER:
+		lane_release(me->slot, me->gen, SL_L_SERVER);
+		break;
+	}
+}
+
+SEC("sockops")
+int capture(struct bpf_sock_ops *ctx)
+{
+	struct sl_control *c = control_get();
+	struct bpf_sock *sk = ctx->sk;
+	struct sl_socket *me;
+
+	if (!c || !sk)
+		return 1;
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (!me)
+			client_established(ctx, c);
+		else if (me->role == SL_ROLE_BACK)
+			back_established(ctx, c, me->slot, me->gen);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (me && me->role == SL_ROLE_LISTENER)
+			front_established(ctx, c, me->slot);
+		else
+			server_established(ctx);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] != BPF_TCP_CLOSE)
+			break;
+		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (me)
+			socket_closed(me);
+		break;
+	}
+	return 1;
+}
+
+char LICENSE[] SEC("license") __weak = "GPL";

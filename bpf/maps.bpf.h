@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps, as include/sl_session.h, sl_table.h and sl_stats.h describe them. Weak, so that
+ * each program file can be compiled alone and the linker makes one of them.
+ */
+#ifndef SL_MAPS_BPF_H
+#define SL_MAPS_BPF_H
+
+#include "sl_types.h"
+#include "sl_limits.h"
+#include "sl_reason.h"
+#include "sl_http.h"
+#include "sl_session.h"
+#include "sl_table.h"
+#include "sl_stats.h"
+#include "sl_stack.h"
+
+#define SL_ARRAY(name_, value_, n)                 \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(max_entries, n);            \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__type(key, __u32);                \
+		__type(value, value_);             \
+	} name_ SEC(".maps") __weak
+
+#define SL_SOCKMAP(name_, n)                        \
+	struct {                                    \
+		__uint(type, BPF_MAP_TYPE_SOCKMAP); \
+		__uint(max_entries, n);             \
+		__type(key, __u32);                 \
+		__type(value, __u64);               \
+	} name_ SEC(".maps") __weak
+
+SL_ARRAY(control, struct sl_control, 1);
+SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
+SL_ARRAY(lanes, struct sl_lane, SL_MAX_LANES);
+SL_ARRAY(clusters, struct sl_cluster, SL_MAX_CLUSTERS);
+SL_ARRAY(endpoints, struct sl_endpoint, SL_MAX_ENDPOINTS);
+SL_ARRAY(sequences, struct sl_sequence, SL_MAX_SPLITS);
+SL_ARRAY(route_stats, struct sl_stats, SL_MAX_ROUTES *SL_STAT_SHARDS);
+SL_ARRAY(cluster_stats, struct sl_stats, SL_MAX_CLUSTERS *SL_STAT_SHARDS);
+SL_ARRAY(reasons, __u64, SL_N_REASONS);
+
+/*
+ * The head that a session's (lane's) socket sent last, and what the parser made of it. Not
+ * per-CPU scratch: sk_msg programs can be preempted by others on the same CPU, while a socket runs
+ * one at a time; and one tenant's bytes are never in another's buffer.
+ */
+struct sl_head_slot {
+	__u8 bytes[SL_KERNEL_HEAD_MAX];
+	struct sl_head head;
+};
+
+SL_ARRAY(request_heads, struct sl_head_slot, SL_MAX_SESSIONS);
+SL_ARRAY(response_heads, struct sl_head_slot, SL_MAX_LANES);
+
+struct sl_table_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct sl_table);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct sl_table_map);
+} tables SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SL_MAX_ROUTES);
+	__type(key, __u32);
+	__type(value, struct sl_route_info);
+} routes SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_SPLITS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct sl_split);
+} splits SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct sl_socket);
+} sockets SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_SESSIONS + SL_MAX_LANES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct sl_pair);
+} pairing SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_LOCAL_ADDRS);
+	__type(key, struct sl_addr);
+	__type(value, __u32);
+} local_addrs SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_SESSIONS + SL_MAX_LANES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct sl_socket);
+} by_cookie SEC(".maps") __weak;
+
+SL_SOCKMAP(clients, SL_MAX_SESSIONS);	 /* client_msg and pass_skb */
+SL_SOCKMAP(servers, SL_MAX_LANES);	 /* server_msg and pass_skb */
+SL_SOCKMAP(fronts, SL_MAX_SESSIONS);	 /* targets only */
+SL_SOCKMAP(backs, SL_MAX_LANES);	 /* targets only */
+SL_SOCKMAP(fronts_skb, SL_MAX_SESSIONS); /* front_skb */
+SL_SOCKMAP(backs_skb, SL_MAX_LANES);	 /* back_skb */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 * 1024);
+} events SEC(".maps") __weak;
+
+#endif /* SL_MAPS_BPF_H */

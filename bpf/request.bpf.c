@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The two doors by which a request enters: sk_msg on a co-located client's socket, sk_skb on
+ * a front whose client is remote. It leaves through `servers` (straight into the co-located
+ * server's receive queue) or through `backs`.
+ *
+ * Neither program drops a byte: SK_DROP is sticky in sk_msg (every later send fails), and what
+ * cannot be steered is passed on to the daemon with a reason.
+ */
+#include "request.bpf.h"
+
+/* Where the lane's end is: straight into the server, or out through back. */
+SL_FN bool lane_is_colocated(const struct sl_lane *l)
+{
+	return SL_BITS(SL_READ(l->word)) & SL_L_SERVER;
+}
+
+/*
+ * Whether @size bytes may go to the lane's far end now: the earlier ones have arrived there (a
+ * redirect must not overtake TCP), and the reader keeps up.
+ */
+SL_FN bool lane_accepts(const struct sl_lane *l, __u32 size)
+{
+	if (!lane_is_colocated(l))
+		return writer_has_room(l->back_sk, size);
+	if (tcp_of(l->server_sk)->rcv_nxt - l->server_rn0 != SL_READ(l->back_tx))
+		return false;
+	return reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
+}
+
+/* Sends the first @size bytes of @msg to the lane's far end. */
+SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot, __u32 size)
+{
+	if (lane_is_colocated(l))
+		return bpf_msg_redirect_map(msg, &servers, slot, BPF_F_INGRESS) == SK_PASS;
+	if (bpf_msg_redirect_map(msg, &backs, slot, 0) != SK_PASS)
+		return false;
+	sl_add(&l->back_tx, size);
+	return true;
+}
+
+/* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
+SL_FN __u32 request_frame(struct sk_msg_md *msg, struct request *r, struct sl_head *head)
+{
+	__u32 end;
+
+	r->body = sl_request_body(head);
+	if (msg->size == head->len)
+		return SL_REASON_NONE;
+	if (msg_body_walk(msg, &r->body, head->len, &end) == SL_BODY_BAD)
+		return SL_REASON_NOT_CANONICAL;
+	return end == msg->size ? SL_REASON_NONE : SL_REASON_PIPELINED;
+}
+
+/* Parses, routes and frames; NONE when r->s->decision says where to and r->body what is left. */
+SL_FN __u32 request_decide(struct sk_msg_md *msg, struct request *r, struct sl_head_slot *h)
+{
+	__u32 n = msg_head_copy(msg, h);
+	__u32 reason;
+
+	switch (sl_request_parse(&h->head, h->bytes, n)) {
+	case SL_PARSE_DONE:
+		break;
+	case SL_PARSE_MORE:
+		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
+					       : SL_REASON_HEAD_INCOMPLETE;
+	case SL_PARSE_LONG:
+		return SL_REASON_HEAD_TOO_LONG;
+	default:
+		return SL_REASON_NOT_CANONICAL;
+	}
+	reason = sl_kernel_reason(&h->head);
+	if (reason)
+		return reason;
+	reason = request_frame(msg, r, &h->head);
+	if (reason)
+		return reason;
+	return request_route(r, h);
+}
+
+/* The session is idle and its client sends: the beginning of a request. */
+SL_FN void request_begin(struct sk_msg_md *msg, struct request *r)
+{
+	const struct tcp_sock *client = tcp_of(r->s->client_sk);
+	struct sl_control *c = control_get();
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
+	struct sl_session *s = r->s;
+	struct sl_lane *l;
+	__u32 reason;
+
+	if (!c || !h)
+		return;
+	r->at = client->write_seq - s->client_ws0;
+	s->decision.routed = 0;
+	if (c->flags & SL_C_BYPASS)
+		return request_to_user(r, SL_REASON_KERNEL_PATH_OFF);
+	if (r->at != SL_READ(s->front_rx) ||
+	    client->rcv_nxt - s->client_rn0 != SL_READ(s->front_tx))
+		return request_to_user(r, SL_REASON_DRAINING_BYTES);
+	s->start_ns = bpf_ktime_get_ns();
+	reason = request_decide(msg, r, h);
+	if (reason)
+		return request_to_user(r, reason);
+	l = lane_claim(r);
+	if (!l)
+		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
+	if (!lane_accepts(l, msg->size)) {
+		lane_return(l, r->lane_slot, r->lane_gen);
+		return request_to_user(r, SL_REASON_READER_SLOW);
+	}
+	if (!exchange_begin(r, l, &h->head))
+		return;
+	if (!redirect_to_lane(msg, l, r->lane_slot, msg->size))
+		exchange_cancel(r, l);
+}
+
+/*
+ * More of the body of a request that the kernel steers; or, if this send cannot be steered,
+ * the rest of it for the daemon.
+ */
+SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
+{
+	__u32 lane_slot = s->lane - 1;
+	struct sl_lane *l = lane_at(lane_slot);
+	struct sl_body body = s->req;
+	__u32 end;
+	int rc;
+
+	if (!l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
+		return;
+	rc = msg_body_walk(msg, &body, 0, &end);
+	if (rc == SL_BODY_BAD || !lane_accepts(l, msg->size) ||
+	    !redirect_to_lane(msg, l, lane_slot, end)) {
+		word_change(&s->word, gen, SL_S_REQ_USER, 0);
+		return;
+	}
+	if (end < msg->size)
+		bpf_msg_apply_bytes(msg, end);
+	s->req = body;
+	if (rc == SL_BODY_DONE)
+		direction_done(s, slot, gen, l, SL_S_REQ_DONE, SL_S_RESP_DONE);
+}
+
+/* Bytes behind a complete request: they wait for the end of the exchange, with the daemon. */
+SL_FN bool request_pipelined(struct sl_session *s, __u64 word)
+{
+	s->decision.reason = SL_REASON_PIPELINED;
+	s->decision.routed = 0;
+	s->decision.at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
+	return sl_cmpxchg(&s->word, word, word | SL_S_PENDING) == word;
+}
+
+SEC("sk_msg")
+int client_msg(struct sk_msg_md *msg)
+{
+	struct request r = {};
+	struct bpf_sock *sk = msg->sk;
+	struct sl_socket *me;
+
+	if (!sk)
+		return SK_PASS;
+	me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!me || me->role != SL_ROLE_CLIENT)
+		return SK_PASS;
+	r.slot = me->slot;
+	r.gen = me->gen;
+	r.s = session_at(r.slot);
+	if (!r.s)
+		return SK_PASS;
+	/* Twice: an exchange can end while we look. */
+	for (int i = 0; i < 2; i++) {
+		r.word = SL_READ(r.s->word);
+		if (SL_GEN(r.word) != r.gen || !(SL_BITS(r.word) & SL_S_FRONT) ||
+		    (SL_BITS(r.word) &
+		     (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER | SL_S_PENDING)))
+			return SK_PASS;
+		if (!(SL_BITS(r.word) & SL_S_EXCHANGE)) {
+			request_begin(msg, &r);
+			return SK_PASS;
+		}
+		if (!(SL_BITS(r.word) & SL_S_REQ_DONE)) {
+			request_continue(msg, r.s, r.slot, r.gen);
+			return SK_PASS;
+		}
+		if (request_pipelined(r.s, r.word))
+			return SK_PASS;
+	}
+	return SK_PASS;
+}
+
+/*
+ * Whether the segment is exactly one request, and where it goes; into r. The source is
+ * acknowledged as it is redirected and a verdict cannot split a segment: so only a whole
+ * request in one segment is steered.
+ */
+SL_FN __u32 segment_decide(struct __sk_buff *skb, struct request *r, struct sl_head_slot *h)
+{
+	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
+	__u32 reason;
+
+	if (n == 0 || n > SL_KERNEL_HEAD_MAX || bpf_skb_load_bytes(skb, 0, h->bytes, n))
+		return SL_REASON_INTERNAL;
+	switch (sl_request_parse(&h->head, h->bytes, n)) {
+	case SL_PARSE_DONE:
+		break;
+	case SL_PARSE_MORE:
+		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
+					       : SL_REASON_HEAD_INCOMPLETE;
+	case SL_PARSE_LONG:
+		return SL_REASON_HEAD_TOO_LONG;
+	default:
+		return SL_REASON_NOT_CANONICAL;
+	}
+	reason = sl_kernel_reason(&h->head);
+	if (reason)
+		return reason;
+	r->body = sl_request_body(&h->head);
+	if (r->body.kind == SL_BODY_CHUNKED || skb->len > SL_SKB_MESSAGE_MAX)
+		return SL_REASON_BODY_LARGE;
+	if (r->body.left > skb->len - h->head.len)
+		return SL_REASON_BODY_LARGE;
+	if (r->body.left < skb->len - h->head.len)
+		return SL_REASON_PIPELINED;
+	r->body.left = 0;
+	return request_route(r, h);
+}
+
+/* The session is idle and a segment came from its remote client. True: redirected. */
+SL_FN bool segment_begin(struct __sk_buff *skb, struct request *r)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
+	struct sl_control *c = control_get();
+	struct sl_session *s = r->s;
+	struct sl_lane *l;
+	__u32 reason;
+
+	if (!c || !h)
+		return false;
+	s->decision.routed = 0;
+	s->start_ns = bpf_ktime_get_ns();
+	reason = c->flags & SL_C_BYPASS ? SL_REASON_KERNEL_PATH_OFF : segment_decide(skb, r, h);
+	if (reason) {
+		request_to_user(r, reason);
+		return false;
+	}
+	l = lane_claim(r);
+	if (!l) {
+		request_to_user(r, SL_REASON_NO_IDLE_LANE);
+		return false;
+	}
+	if (!exchange_begin(r, l, &h->head))
+		return false;
+	if (bpf_sk_redirect_map(skb, &backs, r->lane_slot, 0) != SK_PASS) {
+		exchange_cancel(r, l);
+		return false;
+	}
+	sl_add(&l->back_tx, skb->len);
+	return true;
+}
+
+SEC("sk_skb")
+int front_skb(struct __sk_buff *skb)
+{
+	struct request r = {};
+	struct sl_socket *me;
+	__u64 cookie;
+
+	/* The empty segment of a FIN: redirecting it would end the target for good. Dropping it
+	 * drops no byte; the daemon sees the end of the stream all the same. */
+	if (!skb->len)
+		return SK_DROP;
+	cookie = bpf_get_socket_cookie(skb);
+	me = bpf_map_lookup_elem(&by_cookie, &cookie);
+	if (!me || me->role != SL_ROLE_FRONT)
+		return SK_PASS;
+	r.slot = me->slot;
+	r.gen = me->gen;
+	r.s = session_at(r.slot);
+	if (!r.s)
+		return SK_PASS;
+	r.at = r.s->front_in;
+	r.s->front_in += skb->len;
+	r.word = SL_READ(r.s->word);
+	if (SL_GEN(r.word) != r.gen ||
+	    (SL_BITS(r.word) & (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED)))
+		return SK_PASS;
+	if (SL_BITS(r.word) & SL_S_EXCHANGE) {
+		word_change(&r.s->word, r.gen, SL_S_PENDING, 0);
+		return SK_PASS;
+	}
+	if (r.at != SL_READ(r.s->front_rx)) {
+		/* Passed bytes that the daemon has not read yet. */
+		request_to_user(&r, SL_REASON_DRAINING_BYTES);
+		return SK_PASS;
+	}
+	if (segment_begin(skb, &r))
+		sl_add(&r.s->front_rx, skb->len);
+	return SK_PASS;
+}
+
+/*
+ * The verdict of an application's socket: everything to its owner. It must exist: without a
+ * verdict program ioctl(FIONREAD) is 0 for bytes that came by TCP, and nginx, Java and .NET stall.
+ */
+SEC("sk_skb")
+int pass_skb(struct __sk_buff *skb)
+{
+	return SK_PASS;
+}
+
+char LICENSE[] SEC("license") __weak = "GPL";

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A request's way from its head to a lane, the same for both doors in: decide (parse, match,
+ * pick), claim an idle lane, bind it to the session.
+ */
+#ifndef SL_REQUEST_BPF_H
+#define SL_REQUEST_BPF_H
+
+#include "path.bpf.h"
+#include "sl_match.h"
+#include "sl_pick.h"
+#include "sl_decide.h"
+
+#define SL_LANE_TRIES 4 /* dead lanes that one request skips before it takes the user path */
+
+/* A request under decision; on the stack of the program. */
+struct request {
+	struct sl_session *s;
+	__u32 slot;
+	__u32 gen;
+	__u64 word; /* of the session, as it was when the decision began */
+	__u32 at;   /* position of the request's first byte, see sl_decision */
+	__u32 lane_slot;
+	__u32 lane_gen;
+	struct sl_body body;
+};
+
+/* The request goes the user path; the daemon counts @reason when it has read the head. */
+SL_FN void request_to_user(struct request *r, __u32 reason)
+{
+	struct sl_session *s = r->s;
+
+	s->decision.at = r->at;
+	s->decision.reason = reason;
+	sl_cmpxchg(&s->word, r->word, SL_WORD(r->gen, SL_BITS(r->word) | SL_S_USER));
+}
+
+SL_FN const struct sl_table *table_get(void)
+{
+	__u32 zero = 0;
+	void *inner = bpf_map_lookup_elem(&tables, &zero);
+
+	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+/* The cluster of a split that the next point of its sequence falls into. */
+SL_FN __u32 split_pick(__u32 id, __u32 *ret_cluster)
+{
+	struct sl_split *split = bpf_map_lookup_elem(&splits, &id);
+	struct sl_sequence *seq = bpf_map_lookup_elem(&sequences, &id);
+	__u32 target;
+
+	if (!split || !seq)
+		return SL_REASON_INTERNAL;
+	target = sl_pick(split, sl_fetch_add(&seq->n, 1));
+	if (target >= SL_MAX_SPLIT_TARGETS)
+		return SL_REASON_NO_ENDPOINT;
+	*ret_cluster = split->targets[target].cluster;
+	return SL_REASON_NONE;
+}
+
+/* Route, cluster and endpoint of the head in @h, into the session's decision. */
+SL_FN __u32 request_route(struct request *r, struct sl_head_slot *h)
+{
+	struct sl_decision *d = &r->s->decision;
+	const struct sl_table *t = table_get();
+	const struct sl_route *route;
+	struct sl_cluster *c;
+	__u32 index, cluster, reason, n;
+
+	d->routed = 0;
+	if (!t)
+		return SL_REASON_INTERNAL;
+	index = sl_match(t, &h->head, h->bytes);
+	if (index >= SL_MAX_ROUTES)
+		return SL_REASON_NO_ROUTE;
+	route = &t->routes[index];
+	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT)
+		return SL_REASON_ROUTE_NEEDS_USER;
+	cluster = route->target;
+	if (route->action == SL_ACTION_SPLIT) {
+		reason = split_pick(route->target, &cluster);
+		if (reason)
+			return reason;
+	}
+	c = bpf_map_lookup_elem(&clusters, &cluster);
+	if (!c)
+		return SL_REASON_INTERNAL;
+	n = c->n_endpoints;
+	d->route = index;
+	d->cluster = cluster;
+	if (!n)
+		return SL_REASON_NO_ENDPOINT;
+	d->endpoint = c->first_endpoint;
+	if (n > 1)
+		d->endpoint += sl_fetch_add(&c->next_endpoint, 1) % n;
+	d->routed = 1;
+	return SL_REASON_NONE;
+}
+
+/* Takes an idle lane of the decided endpoint: KERNEL state, ours alone. */
+SL_FN struct sl_lane *lane_claim(struct request *r)
+{
+	__u32 endpoint = r->s->decision.endpoint;
+	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
+
+	if (!e || (e->flags & SL_ENDPOINT_DRAINING))
+		return NULL;
+	for (int i = 0; i < SL_LANE_TRIES; i++) {
+		__u32 slot1 = sl_stack_pop(&e->idle, lane_next);
+		struct sl_lane *l;
+		__u64 old, new;
+
+		if (!slot1)
+			return NULL;
+		l = lane_at(slot1 - 1);
+		if (!l)
+			return NULL;
+		old = SL_READ(l->word);
+		new = (old & ~(__u64)SL_L_STATE) |
+		      ((SL_BITS(old) & SL_L_STATE) == SL_LANE_IDLE ? SL_LANE_KERNEL
+								   : SL_LANE_REAPED);
+		if (sl_cmpxchg(&l->word, old, new) != old)
+			/* The daemon just marked it dead; it is off the stack now. */
+			new = word_change(&l->word, SL_GEN(old), SL_LANE_REAPED, SL_L_STATE) &
+			      ~(__u64)SL_L_STATE;
+		if ((SL_BITS(new) & SL_L_STATE) != SL_LANE_KERNEL)
+			continue;
+		if (SL_BITS(new) & SL_L_SURPLUS) {
+			lane_surrender(l, slot1 - 1, SL_GEN(new));
+			continue;
+		}
+		r->lane_slot = slot1 - 1;
+		r->lane_gen = SL_GEN(new);
+		return l;
+	}
+	return NULL;
+}
+
+/*
+ * Binds lane and session and begins the exchange. False: the session is not idle any more
+ * (the daemon ends it); the lane is idle again.
+ */
+SL_FN bool exchange_begin(struct request *r, struct sl_lane *l, struct sl_head *head)
+{
+	struct sl_session *s = r->s;
+	__u32 bits = SL_S_EXCHANGE;
+
+	l->session = r->slot + 1;
+	l->session_gen = r->gen;
+	l->phase = SL_RESP_HEAD;
+	l->status = 0;
+	s->lane = r->lane_slot + 1;
+	s->lane_gen = r->lane_gen;
+	s->route = s->decision.route;
+	s->cluster = s->decision.cluster;
+	s->head_method = head->method == SL_METHOD_HEAD;
+	s->req = r->body;
+	if (sl_body_done(&r->body))
+		bits |= SL_S_REQ_DONE;
+	if (sl_cmpxchg(&s->word, r->word, SL_WORD(r->gen, SL_BITS(r->word) | bits)) == r->word)
+		return true;
+	s->lane = 0;
+	lane_return(l, r->lane_slot, r->lane_gen);
+	return false;
+}
+
+/* The redirect found no target after all: the lane is finished, the request is the daemon's. */
+SL_FN void exchange_cancel(struct request *r, struct sl_lane *l)
+{
+	r->s->lane = 0;
+	l->session = 0;
+	lane_surrender(l, r->lane_slot, r->lane_gen);
+	r->s->decision.at = r->at;
+	r->s->decision.reason = SL_REASON_LANE_LOST;
+	if (SL_BITS(word_change(&r->s->word, r->gen, SL_S_USER, SL_S_EXCHANGE_BITS)) & SL_S_PENDING)
+		event_send(SL_EVENT_USER, r->slot, r->gen);
+}
+
+#endif /* SL_REQUEST_BPF_H */

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The two doors by which a response enters: sk_msg on a co-located server's socket, sk_skb
+ * on a back whose server is remote. It leaves through `clients` (straight into the co-located
+ * client's receive queue) or through `fronts`.
+ */
+#include "path.bpf.h"
+#include "sl_decide.h"
+
+/* A response (or a part of it) under decision; on the stack of the program. */
+struct response {
+	struct sl_session *s;
+	struct sl_lane *l;
+	__u32 slot; /* session's */
+	__u32 gen;
+	__u32 lane_slot;
+	__u32 lane_gen;
+	__u64 word; /* session's */
+	struct sl_body body;
+	__u32 end; /* bytes of this message that belong to the response */
+	__u16 status;
+	bool done;
+};
+
+/* From here on the daemon relays the response: it continues at lane.phase and lane.resp. */
+SL_FN void response_to_user(struct response *r)
+{
+	word_change(&r->s->word, r->gen, SL_S_RESP_USER, 0);
+}
+
+/*
+ * Finds the session of the lane's exchange. False: there is none that the kernel
+ * steers; pass.
+ */
+SL_FN bool response_find(struct response *r)
+{
+	__u64 lane_word = SL_READ(r->l->word);
+
+	if (SL_GEN(lane_word) != r->lane_gen)
+		return false;
+	if ((SL_BITS(lane_word) & SL_L_STATE) != SL_LANE_KERNEL) {
+		/* An idle server that speaks (408, say): its lane must not be used again. */
+		if ((SL_BITS(lane_word) & SL_L_STATE) == SL_LANE_IDLE)
+			word_change(&r->l->word, r->lane_gen, SL_L_SURPLUS, 0);
+		return false;
+	}
+	if (!r->l->session)
+		return false;
+	r->slot = r->l->session - 1;
+	r->gen = r->l->session_gen;
+	r->s = session_at(r->slot);
+	if (!r->s)
+		return false;
+	r->word = SL_READ(r->s->word);
+	if (SL_GEN(r->word) != r->gen || !(SL_BITS(r->word) & SL_S_EXCHANGE) ||
+	    r->s->lane != r->lane_slot + 1)
+		return false;
+	if (SL_BITS(r->word) & SL_S_RESP_DONE) {
+		word_change(&r->l->word, r->lane_gen, SL_L_SURPLUS, 0);
+		return false;
+	}
+	return !(SL_BITS(r->word) & (SL_S_RESP_USER | SL_S_ABORTED | SL_S_CLOSING));
+}
+
+/*
+ * Parses a final head that the kernel may forward as it is. False: the daemon's (1xx, 101, ends
+ * with the connection, not strict, not whole).
+ */
+SL_FN bool response_head(struct response *r, struct sl_head_slot *h, __u32 n)
+{
+	if (sl_response_parse(&h->head, h->bytes, n) != SL_PARSE_DONE)
+		return false;
+	r->body = sl_response_body(&h->head, r->s->head_method);
+	r->status = h->head.status;
+	return sl_response_is_plain(&h->head, &r->body);
+}
+
+/* What of this send is the response's: r->end, r->body, r->done. False: the daemon's. */
+SL_FN bool response_frame(struct sk_msg_md *msg, struct response *r)
+{
+	struct sl_head_slot *h;
+	__u32 off = 0;
+	int rc;
+
+	if (r->l->phase == SL_RESP_HEAD) {
+		h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
+		if (!h || !response_head(r, h, msg_head_copy(msg, h)))
+			return false;
+		off = h->head.len;
+	} else {
+		r->body = r->l->resp;
+		r->status = r->l->status;
+	}
+	rc = msg_body_walk(msg, &r->body, off, &r->end);
+	r->done = rc == SL_BODY_DONE;
+	/* Bytes behind the answer in the same send: the daemon cuts and closes. */
+	return rc != SL_BODY_BAD && r->end == msg->size;
+}
+
+/* Whether @size bytes may go to the client now; see lane_accepts() in request.bpf.c. */
+SL_FN bool session_accepts(struct response *r, __u32 size)
+{
+	const struct sl_session *s = r->s;
+
+	if (!(SL_BITS(r->word) & SL_S_CLIENT))
+		return writer_has_room(s->front_sk, size);
+	if (tcp_of(s->client_sk)->rcv_nxt - s->client_rn0 != SL_READ(s->front_tx))
+		return false;
+	return reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
+}
+
+SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct response *r)
+{
+	if (SL_BITS(r->word) & SL_S_CLIENT)
+		return bpf_msg_redirect_map(msg, &clients, r->slot, BPF_F_INGRESS) == SK_PASS;
+	if (bpf_msg_redirect_map(msg, &fronts, r->slot, 0) != SK_PASS)
+		return false;
+	sl_add(&r->s->front_tx, msg->size);
+	return true;
+}
+
+/* These bytes are steered: note where the response stands, and whether it is done. */
+SL_FN void response_advance(struct response *r)
+{
+	struct sl_lane *l = r->l;
+
+	if (l->phase == SL_RESP_HEAD) {
+		l->phase = SL_RESP_BODY;
+		l->status = r->status;
+		/* Answered before its request was whole: what is left of the request may still be
+		 * on its way when the lane is free. Never reuse it. */
+		if (!(SL_BITS(r->word) & SL_S_REQ_DONE))
+			word_change(&l->word, r->lane_gen, SL_L_SURPLUS, 0);
+	}
+	l->resp = r->body;
+	if (r->done)
+		direction_done(r->s, r->slot, r->gen, l, SL_S_RESP_DONE, SL_S_REQ_DONE);
+}
+
+SEC("sk_msg")
+int server_msg(struct sk_msg_md *msg)
+{
+	struct response r = {};
+	struct bpf_sock *sk = msg->sk;
+	struct sl_socket *me;
+
+	if (!sk)
+		return SK_PASS;
+	me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!me || me->role != SL_ROLE_SERVER)
+		return SK_PASS;
+	r.lane_slot = me->slot;
+	r.lane_gen = me->gen;
+	r.l = lane_at(r.lane_slot);
+	if (!r.l || !response_find(&r))
+		return SK_PASS;
+	/*
+	 * The daemon's: bytes that went by TCP behind our back (after a send that failed half way
+	 * the kernel repeats the last verdict without asking); an answer that others, or the
+	 * client's FIN, must follow in order; a reader that does not keep up.
+	 */
+	if (tcp_of(r.l->server_sk)->write_seq - r.l->server_ws0 != SL_READ(r.l->back_rx) ||
+	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
+	    !session_accepts(&r, msg->size) || !response_frame(msg, &r) ||
+	    !redirect_to_session(msg, &r)) {
+		response_to_user(&r);
+		return SK_PASS;
+	}
+	response_advance(&r);
+	return SK_PASS;
+}
+
+/* What of this segment is the response's. False: the daemon's, if nothing was steered yet. */
+SL_FN bool segment_frame(struct __sk_buff *skb, struct response *r)
+{
+	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
+	struct sl_head_slot *h;
+	__u64 body_len = skb->len;
+
+	if (r->l->phase == SL_RESP_HEAD) {
+		h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
+		if (!h || n == 0 || n > SL_KERNEL_HEAD_MAX ||
+		    bpf_skb_load_bytes(skb, 0, h->bytes, n) || !response_head(r, h, n))
+			return false;
+		/* The source is acknowledged at once: only what we may have to hold. */
+		if (r->body.kind == SL_BODY_CHUNKED ||
+		    r->body.left + h->head.len > SL_SKB_MESSAGE_MAX)
+			return false;
+		body_len -= h->head.len;
+	} else {
+		r->body = r->l->resp;
+		r->status = r->l->status;
+	}
+	if (body_len > r->body.left)
+		return false;
+	r->body.left -= body_len;
+	r->done = !r->body.left;
+	return true;
+}
+
+SEC("sk_skb")
+int back_skb(struct __sk_buff *skb)
+{
+	struct response r = {};
+	struct sl_socket *me;
+	__u64 cookie;
+	__u32 at;
+
+	if (!skb->len) /* FIN, see front_skb */
+		return SK_DROP;
+	cookie = bpf_get_socket_cookie(skb);
+	me = bpf_map_lookup_elem(&by_cookie, &cookie);
+	if (!me || me->role != SL_ROLE_BACK)
+		return SK_PASS;
+	r.lane_slot = me->slot;
+	r.lane_gen = me->gen;
+	r.l = lane_at(r.lane_slot);
+	if (!r.l)
+		return SK_PASS;
+	at = r.l->back_in;
+	r.l->back_in += skb->len;
+	if (!response_find(&r))
+		return SK_PASS;
+	if (at != SL_READ(r.l->back_rx) ||
+	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
+	    !segment_frame(skb, &r) || bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
+		/* In the middle of a body the steered part may still be queued on front, and
+		 * the daemon must not overtake it: it ends the session instead. */
+		word_change(&r.s->word, r.gen,
+			    SL_S_RESP_USER | (r.l->phase == SL_RESP_BODY ? SL_S_ABORTED : 0), 0);
+		return SK_PASS;
+	}
+	sl_add(&r.l->back_rx, skb->len);
+	sl_add(&r.s->front_tx, skb->len);
+	response_advance(&r);
+	return SK_PASS;
+}
+
+char LICENSE[] SEC("license") __weak = "GPL";

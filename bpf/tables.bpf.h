@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Access to the shared tables from BPF: slots, free lists, generations, what a socket's
+ * TCP counters say, events to the daemon.
+ */
+#ifndef SL_TABLES_BPF_H
+#define SL_TABLES_BPF_H
+
+#include "maps.bpf.h"
+#include <bpf/bpf_core_read.h>
+
+/* Inlined to a move by the verifier: a read-only, fault-tolerant view of kernel memory. */
+extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym;
+
+#define SL_CAS_TRIES 8
+
+SL_FN struct sl_control *control_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+SL_FN struct sl_session *session_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&sessions, &slot);
+}
+
+SL_FN struct sl_lane *lane_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&lanes, &slot);
+}
+
+SL_FN __u32 *session_next(__u32 slot)
+{
+	struct sl_session *s = session_at(slot);
+
+	return s ? &s->next : NULL;
+}
+
+SL_FN __u32 *lane_next(__u32 slot)
+{
+	struct sl_lane *l = lane_at(slot);
+
+	return l ? &l->next : NULL;
+}
+
+/*
+ * The counters of a socket whose address a callback kept (client_sk, server_sk, ...). If the
+ * socket is gone the values are garbage, but reading is safe; then the redirect finds its slot
+ * in the sockmap empty.
+ */
+SL_FN const struct tcp_sock *tcp_of(__u64 sk)
+{
+	return bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct tcp_sock));
+}
+
+SL_FN const struct sock *sock_of(__u64 sk)
+{
+	return bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct sock));
+}
+
+/* Bytes (with overhead) that wait in a socket for its reader. */
+SL_FN __u32 reader_backlog(__u64 sk)
+{
+	return sock_of(sk)->sk_backlog.rmem_alloc.counter;
+}
+
+/*
+ * Room for @size bytes in a socket's send buffer, counted twice for their overhead: a redirect
+ * that finds it full would return EAGAIN to an application whose own socket stays writable, and an
+ * edge-triggered one would hang for ever.
+ */
+SL_FN bool writer_has_room(__u64 sk, __u32 size)
+{
+	const struct sock *to = sock_of(sk);
+
+	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;
+}
+
+/* Tells the daemon; when the ring is full it sweeps the tables instead. */
+SL_FN void event_send(__u32 type, __u32 slot, __u32 gen)
+{
+	struct sl_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+
+	if (!e) {
+		struct sl_control *c = control_get();
+
+		if (c)
+			sl_add(&c->lost_events, 1);
+		return;
+	}
+	e->type = type;
+	e->slot = slot;
+	e->gen = gen;
+	e->zero = 0;
+	bpf_ringbuf_submit(e, 0);
+}
+
+/*
+ * Sets @set and clears @clear in a session's or lane's word of generation @gen, by
+ * compare-and-swap. Returns the word before, or 0 if the generation is another (generations
+ * start at 1) or the race was lost too often.
+ */
+SL_FN __u64 word_change(__u64 *word, __u32 gen, __u32 set, __u32 clear)
+{
+	for (int i = 0; i < SL_CAS_TRIES; i++) {
+		__u64 old = SL_READ(*word);
+
+		if (SL_GEN(old) != gen)
+			return 0;
+		if (sl_cmpxchg(word, old, SL_WORD(gen, (SL_BITS(old) & ~clear) | set)) == old)
+			return old;
+	}
+	return 0;
+}
+
+/* Shard of the counters for this CPU; shard 0 is the daemon's. */
+SL_FN __u32 stat_shard(void)
+{
+	return 1 + bpf_get_smp_processor_id() % (SL_STAT_SHARDS - 1);
+}
+
+#endif /* SL_TABLES_BPF_H */

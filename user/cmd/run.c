@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `sluice run`: load, attach, serve, in the foreground. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "config/config.h"
+#include "daemon/supervisor.h"
+#include "util/parse.h"
+
+static void say_ready(void)
+{
+	printf("sluice: ready\n");
+	fflush(stdout);
+}
+
+static int help(void)
+{
+	printf("Usage: sluice run -c FILE [--instance NAME]\n"
+	       "\n"
+	       "Loads the BPF programs, attaches them, and serves FILE's listeners in the\n"
+	       "foreground. Says \"sluice: ready\" when it does.\n"
+	       "\n"
+	       "  -c, --config FILE     Envoy static bootstrap (v3, or the older v2 spelling)\n"
+	       "      --instance NAME   name of this instance (default: %s)\n"
+	       "\n"
+	       "SIGTERM or SIGINT: finish what is in flight, unload everything, end.\n"
+	       "Exit status: 0 done, 1 config refused, 2 usage, 3 the kernel or the system said "
+	       "no.\n",
+	       SL_INSTANCE_DEFAULT);
+	return SL_EXIT_DONE;
+}
+
+static int serve(const char *config, const char *instance)
+{
+	struct sl_load_error err = {""};
+	struct sl_compiled *compiled = NULL;
+	struct sl_diag_list diags;
+	int rc;
+
+	rc = sl_config_load(config, NULL, &diags, &compiled);
+	sl_diag_print(stderr, &diags);
+	sl_diag_free(&diags);
+	if (rc)
+		return SL_EXIT_REFUSED;
+	rc = sl_supervisor_run(instance, compiled, say_ready, &err);
+	sl_compiled_free(compiled);
+	if (!rc)
+		return SL_EXIT_DONE;
+	fprintf(stderr, "sluice run: %s\n", err.text[0] ? err.text : strerror(-rc));
+	return rc == -EBUSY ? SL_EXIT_REFUSED : SL_EXIT_SYSTEM;
+}
+
+int sl_cmd_run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"instance", required_argument, NULL, 'i'},
+		{"help", no_argument, NULL, 'h'},
+		{},
+	};
+	const char *config = NULL, *instance = SL_INSTANCE_DEFAULT;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'i':
+			instance = optarg;
+			break;
+		case 'h':
+			return help();
+		default:
+			return sl_cmd_usage("run");
+		}
+	}
+	if (!config || optind != argc) {
+		fprintf(stderr, "sluice run: %s\n",
+			config ? "it takes no other words" : "-c FILE is missing");
+		return sl_cmd_usage("run");
+	}
+	if (!sl_cmd_instance("run", instance))
+		return SL_EXIT_USAGE;
+	return serve(config, instance);
+}

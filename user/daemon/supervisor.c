@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "daemon/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/listen.h"
+#include "daemon/worker.h"
+#include "kernel/mounts.h"
+
+#define LOCK_DIR "/run/sluice"
+#define DRAIN_MS 10000
+/* A worker that died sooner than this is started again only after as long. */
+#define RESTART_MS 1000
+
+struct supervisor {
+	const char *instance;
+	const struct sl_compiled *compiled;
+	struct sl_load_error *err;
+	struct sl_loader *loader;
+	struct sl_maps maps;
+	int listen_fds[SL_MAX_LISTENERS];
+	__u32 n_listen;
+	int lock_fd;
+	int signal_fd;
+	pid_t worker;
+	bool stopping;
+};
+
+static int failed(struct supervisor *s, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->err->text, sizeof(s->err->text), fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+/* One supervisor an instance: the lock lives as long as the fd table, and no longer. */
+static int take_lock(struct supervisor *s)
+{
+	char path[256];
+
+	if (mkdir(LOCK_DIR, 0700) && errno != EEXIST)
+		return failed(s, -errno, "cannot make " LOCK_DIR ": %s", strerror(errno));
+	snprintf(path, sizeof(path), LOCK_DIR "/%s.lock", s->instance);
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock_fd < 0)
+		return failed(s, -errno, "cannot open %s: %s", path, strerror(errno));
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB))
+		return failed(s, -EBUSY, "instance '%s' runs already (another has %s)", s->instance,
+			      path);
+	return 0;
+}
+
+static int open_listeners(struct supervisor *s)
+{
+	for (__u32 i = 0; i < s->compiled->n_listeners; i++) {
+		int fd = sl_listen_open(&s->maps, s->compiled, i);
+
+		if (fd < 0)
+			return failed(s, fd, "listener '%s': cannot listen on port %u: %s",
+				      s->compiled->listeners[i].name,
+				      s->compiled->listeners[i].port, strerror(-fd));
+		s->listen_fds[s->n_listen++] = fd;
+	}
+	return 0;
+}
+
+static int load(struct supervisor *s)
+{
+	int rc, cgroup;
+
+	rc = sl_bpffs_ensure();
+	if (rc)
+		return failed(s, rc, "no bpffs at /sys/fs/bpf, and cannot mount it: %s",
+			      strerror(-rc));
+	rc = sl_loader_clean(s->instance);
+	if (rc)
+		return failed(s, rc, "cannot remove what an earlier run left pinned: %s",
+			      strerror(-rc));
+	rc = sl_loader_load(s->instance, s->compiled, &s->loader, s->err);
+	if (rc)
+		return rc;
+	rc = sl_maps_open(&s->maps, s->instance);
+	if (rc)
+		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
+	rc = open_listeners(s);
+	if (rc)
+		return rc;
+	rc = sl_listen_publish(&s->maps, s->compiled);
+	if (rc)
+		return failed(s, rc, "cannot publish the listeners' addresses: %s", strerror(-rc));
+	cgroup = sl_cgroup2_open();
+	if (cgroup < 0)
+		return failed(s, cgroup, "no cgroup2, and cannot mount it: %s", strerror(-cgroup));
+	rc = sl_loader_attach(s->loader, cgroup, s->err);
+	close(cgroup);
+	return rc;
+}
+
+static int run_worker(struct supervisor *s)
+{
+	const struct sl_worker_args args = {
+		.instance = s->instance,
+		.maps = &s->maps,
+		.compiled = s->compiled,
+		.listen_fds = s->listen_fds,
+		.signal_fd = s->signal_fd,
+		.drain_ms = DRAIN_MS,
+	};
+
+	/* Without its supervisor nobody would start the next one: drain. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_NAME, "sluice-worker");
+	s->maps.control->worker = getpid();
+	return sl_worker_run(&args) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int start_worker(struct supervisor *s)
+{
+	/* fork() but for the file descriptors: CLONE_FILES without CLONE_VM. */
+	pid_t pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid < 0)
+		return failed(s, -errno, "cannot start the worker: %s", strerror(errno));
+	if (!pid)
+		_exit(run_worker(s));
+	s->worker = pid;
+	return 0;
+}
+
+static __u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+/* The worker ended: on purpose, or it is replaced. */
+static int reap(struct supervisor *s, __u64 *started, bool *done)
+{
+	int status;
+
+	if (waitpid(s->worker, &status, WNOHANG) != s->worker)
+		return 0;
+	s->worker = 0;
+	*done = s->stopping;
+	if (s->stopping)
+		return 0;
+	if (now_ms() - *started < RESTART_MS && WIFEXITED(status))
+		return failed(s, -EIO, "the worker cannot start");
+	fprintf(stderr, "sluice: worker died (%s %d), starting another\n",
+		WIFSIGNALED(status) ? "signal" : "exit",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	*started = now_ms();
+	return start_worker(s);
+}
+
+static int supervise(struct supervisor *s)
+{
+	struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
+	__u64 started = now_ms();
+	bool done = false;
+	int rc = 0;
+
+	while (!done && !rc) {
+		struct signalfd_siginfo si;
+
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return failed(s, -errno, "poll: %s", strerror(errno));
+		while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+			if (si.ssi_signo == SIGCHLD)
+				continue;
+			s->stopping = true;
+			if (s->worker > 0)
+				kill(s->worker, SIGTERM);
+		}
+		rc = reap(s, &started, &done);
+	}
+	return rc;
+}
+
+static int block_signals(struct supervisor *s)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return failed(s, -errno, "sigprocmask: %s", strerror(errno));
+	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		return failed(s, -errno, "signalfd: %s", strerror(errno));
+	return 0;
+}
+
+/* Two sockets a session: as many descriptors as the hard limit allows. */
+static void raise_fd_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim))
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*ready)(void),
+		      struct sl_load_error *reterr)
+{
+	struct supervisor s = {
+		.instance = instance,
+		.compiled = c,
+		.err = reterr,
+		.lock_fd = -1,
+		.signal_fd = -1,
+	};
+	int rc;
+
+	raise_fd_limit();
+	rc = take_lock(&s);
+	if (!rc)
+		rc = block_signals(&s);
+	if (!rc)
+		rc = load(&s);
+	if (!rc) {
+		s.maps.control->supervisor = getpid();
+		rc = start_worker(&s);
+	}
+	if (!rc) {
+		if (ready)
+			ready();
+		rc = supervise(&s);
+	}
+	for (__u32 i = 0; i < s.n_listen; i++)
+		close(s.listen_fds[i]);
+	sl_maps_close(&s.maps);
+	sl_loader_unload(s.loader);
+	if (s.signal_fd >= 0)
+		close(s.signal_fd);
+	if (s.lock_fd >= 0)
+		close(s.lock_fd);
+	return rc;
+}

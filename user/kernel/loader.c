@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loader.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "kernel/maps.h"
+#include "sluice.skel.h"
+
+#define LOG_MAX (1 << 16)
+
+struct sl_loader {
+	struct sluice_bpf *skel;
+	struct bpf_link *capture;
+	char instance[64];
+};
+
+static int failed(struct sl_load_error *e, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+static int be_silent(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+void sl_pin_path(char *buf, const char *instance, const char *name)
+{
+	if (name)
+		snprintf(buf, PATH_MAX, SL_PIN_ROOT "/%s/%s", instance, name);
+	else
+		snprintf(buf, PATH_MAX, SL_PIN_ROOT "/%s", instance);
+}
+
+int sl_loader_clean(const char *instance)
+{
+	char path[PATH_MAX];
+	struct dirent *d;
+	DIR *dir;
+
+	sl_pin_path(path, instance, NULL);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((d = readdir(dir)))
+		if (d->d_name[0] != '.')
+			(void)unlinkat(dirfd(dir), d->d_name, 0);
+	closedir(dir);
+	if (rmdir(path) && errno != ENOENT)
+		return -errno;
+	(void)rmdir(SL_PIN_ROOT); /* fails while other instances live */
+	return 0;
+}
+
+/* Whoever can open a pinned sockmap can put a socket of his own into it: root only. */
+static int make_pin_dir(const char *instance)
+{
+	char path[PATH_MAX];
+
+	if (mkdir(SL_PIN_ROOT, 0700) && errno != EEXIST)
+		return -errno;
+	sl_pin_path(path, instance, NULL);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int pin_maps(struct sl_loader *l)
+{
+	const struct {
+		struct bpf_map *map;
+		const char *name;
+	} pins[] = {
+#define X(name) {l->skel->maps.name, #name},
+		SL_MAPS (X)
+#undef X
+	};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(pins) / sizeof(pins[0]); i++) {
+		int rc;
+
+		sl_pin_path(path, l->instance, pins[i].name);
+		rc = bpf_map__pin(pins[i].map, path);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Tells the verifier's last words, or what is missing, in one line. */
+static int load_failed(struct sl_load_error *e, int rc)
+{
+	struct utsname u;
+
+	if (rc == -EPERM)
+		return failed(e, rc,
+			      "loading BPF programs needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON "
+			      "(run as root)");
+	if (uname(&u))
+		u.release[0] = '\0';
+	return failed(e, rc, "the kernel (%s) refused the BPF programs: %s", u.release,
+		      strerror(-rc));
+}
+
+/* One inner map holds the whole table: filled once, frozen, published by one outer update. */
+static int publish_table(struct sl_loader *l, const struct sl_table *table)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
+	int fd, rc, outer = bpf_map__fd(l->skel->maps.tables);
+	__u32 zero = 0;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_table", sizeof(zero), sizeof(*table), 1, &opts);
+	if (fd < 0)
+		return fd;
+	rc = bpf_map_update_elem(fd, &zero, table, BPF_ANY);
+	if (!rc)
+		rc = bpf_map_freeze(fd);
+	if (!rc)
+		rc = bpf_map_update_elem(outer, &zero, &fd, BPF_ANY);
+	close(fd);
+	return rc;
+}
+
+static int fill_array(struct bpf_map *map, const void *values, size_t size, __u32 n)
+{
+	for (__u32 i = 0; i < n; i++) {
+		int rc = bpf_map_update_elem(bpf_map__fd(map), &i, (const char *)values + i * size,
+					     BPF_ANY);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static __u32 control_flags(const struct sl_options *o)
+{
+	__u32 flags = SL_C_DOOR_SKB;
+
+	if (!o->kernel_path)
+		return SL_C_BYPASS;
+	if (o->colocated_clients)
+		flags |= SL_C_COLOCATED_CLIENTS;
+	if (o->colocated_servers)
+		flags |= SL_C_COLOCATED_SERVERS;
+	return flags;
+}
+
+static int fill_tables(struct sl_loader *l, const struct sl_compiled *c)
+{
+	const struct sl_table *t = c->table;
+	int rc;
+
+	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
+			    bpf_map__fd(l->skel->maps.lanes), control_flags(&c->options));
+	if (!rc)
+		rc = fill_array(l->skel->maps.clusters, c->clusters, sizeof(*c->clusters),
+				t->n_clusters);
+	if (!rc)
+		rc = fill_array(l->skel->maps.endpoints, c->endpoints, sizeof(*c->endpoints),
+				t->n_endpoints);
+	if (!rc)
+		rc = fill_array(l->skel->maps.routes, c->route_infos, sizeof(*c->route_infos),
+				t->n_routes);
+	if (!rc)
+		rc = fill_array(l->skel->maps.splits, c->splits, sizeof(*c->splits), t->n_splits);
+	return rc ? rc : publish_table(l, t);
+}
+
+/* Programs of a sockmap: copied into each socket as it is inserted. */
+static int attach_sockmaps(struct sl_loader *l)
+{
+	struct sluice_bpf *s = l->skel;
+	const struct {
+		struct bpf_map *map;
+		struct bpf_program *prog;
+		enum bpf_attach_type type;
+	} a[] = {
+		{s->maps.clients, s->progs.client_msg, BPF_SK_MSG_VERDICT},
+		{s->maps.clients, s->progs.pass_skb, BPF_SK_SKB_VERDICT},
+		{s->maps.servers, s->progs.server_msg, BPF_SK_MSG_VERDICT},
+		{s->maps.servers, s->progs.pass_skb, BPF_SK_SKB_VERDICT},
+		{s->maps.fronts_skb, s->progs.front_skb, BPF_SK_SKB_VERDICT},
+		{s->maps.backs_skb, s->progs.back_skb, BPF_SK_SKB_VERDICT},
+	};
+
+	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++) {
+		int rc = bpf_prog_attach(bpf_program__fd(a[i].prog), bpf_map__fd(a[i].map),
+					 a[i].type, 0);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int sl_loader_load(const char *instance, const struct sl_compiled *c, struct sl_loader **ret,
+		   struct sl_load_error *reterr)
+{
+	struct sl_loader *l = calloc(1, sizeof(*l));
+	int rc;
+
+	if (!l)
+		return failed(reterr, -ENOMEM, "out of memory");
+	snprintf(l->instance, sizeof(l->instance), "%s", instance);
+	if (!getenv("SLUICE_BPF_LOG"))
+		libbpf_set_print(be_silent);
+	l->skel = sluice_bpf__open();
+	if (!l->skel) {
+		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));
+		goto out;
+	}
+	rc = sluice_bpf__load(l->skel);
+	if (rc) {
+		load_failed(reterr, rc);
+		goto out;
+	}
+	rc = make_pin_dir(instance);
+	if (!rc)
+		rc = pin_maps(l);
+	if (rc) {
+		failed(reterr, rc, "cannot pin maps under " SL_PIN_ROOT "/%s: %s", instance,
+		       strerror(-rc));
+		goto out;
+	}
+	rc = fill_tables(l, c);
+	if (rc) {
+		failed(reterr, rc, "cannot fill the maps: %s", strerror(-rc));
+		goto out;
+	}
+	rc = attach_sockmaps(l);
+	if (rc) {
+		failed(reterr, rc, "cannot attach programs to the sockmaps: %s", strerror(-rc));
+		goto out;
+	}
+	*ret = l;
+	return 0;
+out:
+	sl_loader_unload(l);
+	return rc;
+}
+
+int sl_loader_attach(struct sl_loader *l, int cgroup_fd, struct sl_load_error *reterr)
+{
+	char path[PATH_MAX];
+	int rc;
+
+	l->capture = bpf_program__attach_cgroup(l->skel->progs.capture, cgroup_fd);
+	if (!l->capture) {
+		rc = -errno;
+		return failed(reterr, rc, "cannot attach to the root of cgroup2: %s",
+			      strerror(-rc));
+	}
+	sl_pin_path(path, l->instance, "link_capture");
+	rc = bpf_link__pin(l->capture, path);
+	if (rc)
+		return failed(reterr, rc, "cannot pin %s: %s", path, strerror(-rc));
+	return 0;
+}
+
+void sl_loader_unload(struct sl_loader *l)
+{
+	if (!l)
+		return;
+	bpf_link__destroy(l->capture);
+	sl_loader_clean(l->instance);
+	sluice_bpf__destroy(l->skel);
+	free(l);
+}

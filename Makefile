@@ -74,6 +74,9 @@ $(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
+# .incbin is no include to the compiler.
+$(O)/user/demo/config.o: user/demo/front-proxy.yaml
+
 -include $(USER_OBJ:.o=.d) $(BPF_OBJ:%=%.d)
 -include $(sort $(wildcard tests/*/tests.mk))
 

@@ -10,34 +10,34 @@
 #include "sl_table.h"
 
 struct sl_listener {
-	char *name;	/* from the config, else "ADDRESS:PORT" */
-	__u8 addr[16];	/* network byte order; IPv4 in the first four bytes */
-	__u16 port;	/* host byte order */
-	__u8 family;	/* AF_INET or AF_INET6 */
-	bool wildcard;	/* 0.0.0.0 or :: */
-	int line;	/* of the config, for messages */
+	char *name;    /* from the config, else "ADDRESS:PORT" */
+	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
+	__u16 port;    /* host byte order */
+	__u8 family;   /* AF_INET or AF_INET6 */
+	bool wildcard; /* 0.0.0.0 or :: */
+	int line;      /* of the config, for messages */
 };
 
-struct sl_direct {	/* direct_response of a route */
+struct sl_direct { /* direct_response of a route */
 	__u16 status;
-	char *body;	/* may hold any bytes; NULL: none */
+	char *body; /* may hold any bytes; NULL: none */
 	__u32 body_len;
 };
 
-struct sl_options {	/* the `sluice:` section */
+struct sl_options {		/* the `sluice:` section */
 	bool kernel_path;	/* default true */
 	bool colocated_clients; /* default true */
 	bool colocated_servers; /* default true */
 };
 
 struct sl_compiled {
-	struct sl_table *table;		  /* n_* in it count the arrays below too */
-	struct sl_cluster *clusters;	  /* [table->n_clusters]; name is set */
-	struct sl_endpoint *endpoints;	  /* [table->n_endpoints] */
-	struct sl_split *splits;	  /* [table->n_splits]; the index is the split id */
+	struct sl_table *table;		   /* n_* in it count the arrays below too */
+	struct sl_cluster *clusters;	   /* [table->n_clusters]; name is set */
+	struct sl_endpoint *endpoints;	   /* [table->n_endpoints] */
+	struct sl_split *splits;	   /* [table->n_splits]; the index is the split id */
 	struct sl_route_info *route_infos; /* [table->n_routes] */
-	struct sl_direct *directs;	  /* [table->n_routes]; status 0: route has none */
-	struct sl_listener *listeners;	  /* [n_listeners] */
+	struct sl_direct *directs;	   /* [table->n_routes]; status 0: route has none */
+	struct sl_listener *listeners;	   /* [n_listeners] */
 	__u32 n_listeners;
 	struct sl_options options;
 };

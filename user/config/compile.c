@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Validated model -> struct sl_compiled. Strings end here: indices and spans from now on. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/model.h"
+
+struct compile {
+	struct sl_walk *w;
+	const struct cfg_root *root;
+	const struct sl_config_flags *flags;
+	struct sl_compiled *out;
+	__u32 n_strings; /* bytes of the pool in use */
+};
+
+/* A name in a fixed array: cut, never in the middle of a UTF-8 character; the rest is zero. */
+static void cut_name(char dst[SL_NAME_MAX], const char *s)
+{
+	size_t len = strnlen(s, SL_NAME_MAX);
+
+	memset(dst, 0, SL_NAME_MAX);
+	if (len == SL_NAME_MAX) {
+		len--;
+		while (len && ((unsigned char)s[len] & 0xc0) == 0x80)
+			len--;
+	}
+	memcpy(dst, s, len);
+}
+
+static char to_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/* Text of @node into the pool. @node is where the error goes when the pool is full. */
+static struct sl_str put(struct compile *c, const struct sl_node *at, const char *s, bool lower)
+{
+	struct sl_table *t = c->out->table;
+	struct sl_str str = {.off = c->n_strings, .len = strlen(s)};
+
+	if (!str.len)
+		return (struct sl_str){0};
+	if (str.len > SL_STRING_POOL - c->n_strings) {
+		sl_error(c->w, at,
+			 "too many names, paths and values; the limit is %u bytes in all "
+			 "(SL_STRING_POOL)",
+			 SL_STRING_POOL);
+		return (struct sl_str){0};
+	}
+	for (__u32 i = 0; i < str.len; i++)
+		t->strings[str.off + i] = lower ? to_lower(s[i]) : s[i];
+	c->n_strings += str.len;
+	return str;
+}
+
+/* ---- routes ---- */
+
+/* "prefix /service/1, x-canary-version: service1a" */
+static void describe_match(char dst[SL_NAME_MAX], const struct cfg_match *m)
+{
+	const struct cfg_header *headers = m->headers.items;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	memset(dst, 0, SL_NAME_MAX);
+	if (!f)
+		return;
+	fprintf(f, "%s %s", m->prefix ? "prefix" : "path",
+		m->prefix ? m->prefix->text : m->path->text);
+	for (__u32 i = 0; i < m->headers.n; i++) {
+		const struct cfg_header *h = &headers[i];
+		const struct sl_node *value = h->exact ? h->exact : h->string.exact;
+		bool present = (!h->present.node || h->present.value) != h->invert.value;
+
+		if (value)
+			fprintf(f, ", %s%s %s", h->name->text, h->invert.value ? " !=" : ":",
+				value->text);
+		else
+			fprintf(f, ", %s %s", h->name->text, present ? "present" : "absent");
+	}
+	if (!fclose(f))
+		cut_name(dst, text);
+	free(text);
+}
+
+static void compile_header(struct compile *c, const struct cfg_header *h)
+{
+	struct sl_table *t = c->out->table;
+	struct sl_header_rule *rule = &t->header_rules[t->n_header_rules++];
+	const struct sl_node *value = h->exact ? h->exact : h->string.exact;
+
+	rule->name = put(c, h->name, h->name->text, true);
+	rule->invert = h->invert.value;
+	if (value) {
+		rule->kind = SL_HEADER_EXACT;
+		rule->value = put(c, value, value->text, false);
+	} else {
+		rule->kind = SL_HEADER_PRESENT;
+		if (h->present.node && !h->present.value)
+			rule->invert = !rule->invert;
+	}
+}
+
+static void compile_split(struct compile *c, const struct cfg_split *s, __u32 route)
+{
+	struct sl_table *t = c->out->table;
+	struct sl_split *split = &c->out->splits[t->n_splits++];
+	const struct cfg_weight *all = s->clusters.items;
+
+	split->route = route;
+	split->n_targets = s->clusters.n;
+	for (__u32 i = 0; i < s->clusters.n; i++)
+		split->targets[i] = (struct sl_split_target){
+			.cluster = all[i].cluster,
+			.weight = all[i].weight.value,
+		};
+}
+
+static int compile_direct(struct compile *c, const struct cfg_direct *d, __u32 route)
+{
+	struct sl_direct *direct = &c->out->directs[route];
+	const struct sl_node *text = d->body.text;
+
+	direct->status = d->status.value;
+	if (!text || !text->len)
+		return 0;
+	direct->body = malloc(text->len + 1);
+	if (!direct->body)
+		return -ENOMEM;
+	memcpy(direct->body, text->text, text->len + 1);
+	direct->body_len = text->len;
+	return 0;
+}
+
+static int compile_route(struct compile *c, const struct cfg_route *r)
+{
+	struct sl_table *t = c->out->table;
+	__u32 index = t->n_routes++;
+	struct sl_route *route = &t->routes[index];
+	struct sl_route_info *info = &c->out->route_infos[index];
+	const struct sl_node *path = r->match.prefix ? r->match.prefix : r->match.path;
+	const struct cfg_header *headers = r->match.headers.items;
+	int err = 0;
+
+	route->path = put(c, path, path->text, false);
+	route->path_kind = r->match.prefix ? SL_PATH_PREFIX : SL_PATH_EXACT;
+	route->name = put(c, r->node, r->full_name, false);
+	route->first_header = t->n_header_rules;
+	route->n_headers = r->match.headers.n;
+	for (__u32 i = 0; i < r->match.headers.n; i++)
+		compile_header(c, &headers[i]);
+	if (r->direct.node) {
+		route->action = SL_ACTION_DIRECT;
+		route->target = r->direct.status.value;
+		route->flags |= SL_ROUTE_NEEDS_USER;
+		err = compile_direct(c, &r->direct, index);
+	} else if (r->route.split.node) {
+		route->action = SL_ACTION_SPLIT;
+		route->target = t->n_splits;
+		compile_split(c, &r->route.split, index);
+	} else {
+		route->action = SL_ACTION_CLUSTER;
+		route->target = r->route.cluster_index;
+	}
+	info->action = route->action;
+	info->target = route->target;
+	cut_name(info->name, r->full_name);
+	describe_match(info->match, &r->match);
+	return err;
+}
+
+/* Exact domains come before "*" in the table: the matcher takes the first that fits. */
+static void compile_domains(struct compile *c, bool any)
+{
+	const struct cfg_list *vhosts = &c->root->routes->vhosts;
+	struct sl_table *t = c->out->table;
+
+	for (__u32 i = 0; i < vhosts->n; i++) {
+		const struct cfg_vhost *v = &cfg_items(*vhosts, struct cfg_vhost)[i];
+		const struct sl_node *const *domains = v->domains.items;
+
+		for (__u32 j = 0; j < v->domains.n; j++) {
+			struct sl_domain *d = &t->domains[t->n_domains];
+
+			if (!strcmp(domains[j]->text, "*") != any)
+				continue;
+			d->vhost = i;
+			d->kind = any ? SL_DOMAIN_ANY : SL_DOMAIN_EXACT;
+			d->name = put(c, domains[j], domains[j]->text, true);
+			t->n_domains++;
+		}
+	}
+}
+
+static int compile_vhosts(struct compile *c)
+{
+	const struct cfg_list *vhosts = &c->root->routes->vhosts;
+	struct sl_table *t = c->out->table;
+	int err = 0;
+
+	compile_domains(c, false);
+	compile_domains(c, true);
+	for (__u32 i = 0; i < vhosts->n; i++) {
+		const struct cfg_vhost *v = &cfg_items(*vhosts, struct cfg_vhost)[i];
+		const struct cfg_route *routes = v->routes.items;
+
+		t->vhosts[t->n_vhosts++] = (struct sl_vhost){
+			.first_route = t->n_routes,
+			.n_routes = v->routes.n,
+		};
+		for (__u32 j = 0; j < v->routes.n && !err; j++)
+			err = compile_route(c, &routes[j]);
+	}
+	return err;
+}
+
+/* ---- clusters and listeners ---- */
+
+static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
+{
+	struct sl_table *t = c->out->table;
+	__u32 index = t->n_clusters++;
+	struct sl_cluster *out = &c->out->clusters[index];
+	const struct cfg_threshold *th = cl->breakers.thresholds.items;
+	struct cfg_resolved r = {0};
+	int err = sl_resolve(c->w, cl, c->flags, &r);
+
+	cut_name(out->name, cl->name->text);
+	out->connect_timeout_ms =
+		cl->connect_timeout.node ? cl->connect_timeout.value : SL_CONNECT_TIMEOUT_MS;
+	out->max_lanes = SL_MAX_CONNECTIONS;
+	if (cl->breakers.thresholds.n && th->max_connections.node)
+		out->max_lanes = th->max_connections.value;
+	if (out->max_lanes > SL_MAX_LANES)
+		out->max_lanes = SL_MAX_LANES;
+	out->first_endpoint = t->n_endpoints;
+	for (__u32 i = 0; i < r.n; i++) {
+		/* Names can have more addresses than the file has lines. */
+		if (t->n_endpoints == SL_MAX_ENDPOINTS) {
+			sl_error(c->w, cl->name,
+				 "too many endpoints; the limit is %u (SL_MAX_ENDPOINTS)",
+				 SL_MAX_ENDPOINTS);
+			break;
+		}
+		r.items[i].cluster = index;
+		c->out->endpoints[t->n_endpoints++] = r.items[i];
+		out->n_endpoints++;
+	}
+	free(r.items);
+	return err;
+}
+
+static int compile_listener(struct compile *c, const struct cfg_listener *l)
+{
+	struct sl_listener *out = &c->out->listeners[c->out->n_listeners++];
+	char ip[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
+
+	*out = *l->out;
+	inet_ntop(out->family, out->addr, ip, sizeof(ip));
+	snprintf(text, sizeof(text), out->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, out->port);
+	out->name = strdup(l->name && l->name->len ? l->name->text : text);
+	return out->name ? 0 : -ENOMEM;
+}
+
+static bool any_on(const struct cfg_u32 *b)
+{
+	return !b->node || b->value;
+}
+
+static int fill(struct compile *c)
+{
+	const struct cfg_list *listeners = &c->root->resources.listeners;
+	const struct cfg_list *clusters = &c->root->resources.clusters;
+	const struct cfg_sluice *s = &c->root->sluice;
+	int err = 0;
+
+	c->out->options = (struct sl_options){
+		.kernel_path = any_on(&s->kernel_path),
+		.colocated_clients = any_on(&s->colocated_clients),
+		.colocated_servers = any_on(&s->colocated_servers),
+	};
+	for (__u32 i = 0; i < listeners->n && !err; i++)
+		err = compile_listener(c, &cfg_items(*listeners, struct cfg_listener)[i]);
+	for (__u32 i = 0; i < clusters->n && !err; i++)
+		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
+	return err ? err : compile_vhosts(c);
+}
+
+static __u32 at_least_one(__u32 n)
+{
+	return n ? n : 1;
+}
+
+int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_config_flags *flags,
+	       struct sl_compiled **ret)
+{
+	struct compile c = {.w = w, .root = root, .flags = flags};
+	__u32 n_clusters = at_least_one(root->resources.clusters.n);
+	__u32 n_listeners = at_least_one(root->resources.listeners.n);
+	struct sl_compiled *out = calloc(1, sizeof(*out));
+	int err = -ENOMEM;
+
+	if (!out)
+		return -ENOMEM;
+	out->table = calloc(1, sizeof(*out->table));
+	out->clusters = calloc(n_clusters, sizeof(*out->clusters));
+	out->endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*out->endpoints));
+	out->splits = calloc(SL_MAX_SPLITS, sizeof(*out->splits));
+	out->route_infos = calloc(SL_MAX_ROUTES, sizeof(*out->route_infos));
+	out->directs = calloc(SL_MAX_ROUTES, sizeof(*out->directs));
+	out->listeners = calloc(n_listeners, sizeof(*out->listeners));
+	if (!out->table || !out->clusters || !out->endpoints || !out->splits || !out->route_infos ||
+	    !out->directs || !out->listeners)
+		goto out;
+	out->table->generation = flags->generation ? flags->generation : 1;
+	c.out = out;
+	err = fill(&c);
+	if (!err && w->diags->n_errors)
+		err = -EINVAL;
+	if (err)
+		goto out;
+	*ret = out;
+	return 0;
+out:
+	sl_compiled_free(out);
+	return err;
+}
+
+void sl_compiled_free(struct sl_compiled *c)
+{
+	if (!c)
+		return;
+	for (__u32 i = 0; c->directs && i < SL_MAX_ROUTES; i++)
+		free(c->directs[i].body);
+	for (__u32 i = 0; i < c->n_listeners; i++)
+		free(c->listeners[i].name);
+	free(c->table);
+	free(c->clusters);
+	free(c->endpoints);
+	free(c->splits);
+	free(c->route_infos);
+	free(c->directs);
+	free(c->listeners);
+	free(c);
+}

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Envoy's messages as tables: what we serve goes to the model, what we do not is
+ * known by name. Keys of the v2 and the v3 API stand side by side.
+ */
+#include <string.h>
+
+#include "config/envoy_keys.h"
+#include "config/model.h"
+
+#define HOUR_MS 3600000
+
+#define KEY(n, t, fl, st, field, ...)                                                      \
+	{                                                                                  \
+		.name = n, .type = SL_KEY_##t, .flags = fl, .offset = offsetof(st, field), \
+		__VA_ARGS__                                                                \
+	}
+#define IGNORED(n)                                \
+	{                                         \
+		.name = n, .type = SL_KEY_IGNORED \
+	}
+#define WARN(n, text)                                        \
+	{                                                    \
+		.name = n, .type = SL_KEY_WARN, .note = text \
+	}
+#define END                  \
+	{                    \
+		.name = NULL \
+	}
+
+#define SCHEMA(id, type, text, ...)          \
+	static const struct sl_schema id = { \
+		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
+
+#define REQ SL_KEY_REQUIRED
+#define FULL (SL_KEY_REQUIRED | SL_KEY_NONEMPTY)
+
+static bool any_of(const char *const *list, const char *s)
+{
+	for (; *list; list++)
+		if (!strcmp(*list, s))
+			return true;
+	return false;
+}
+
+/* Two keys of which one excludes the other. */
+static void both(struct sl_walk *w, const struct sl_node *a, const char *a_name,
+		 const struct sl_node *b, const char *b_name)
+{
+	const struct sl_node *at =
+		a->line > b->line || (a->line == b->line && a->col > b->col) ? a : b;
+
+	sl_error(w, at, "'%s' and '%s' exclude each other; give one", a_name, b_name);
+}
+
+/* ---- addresses ---- */
+
+static const char *const protocols[] = {"TCP", "-UDP", NULL};
+
+static const struct sl_key socket_address_keys[] = {
+	KEY("address", STRING, FULL, struct cfg_socket_address, address),
+	KEY("port_value", U32, REQ, struct cfg_socket_address, port, .min = 1, .max = 65535),
+	KEY("protocol", ENUM, 0, struct cfg_socket_address, protocol, .names = protocols,
+	    .note = "TCP"),
+	END,
+};
+SCHEMA(socket_address, struct cfg_socket_address, "socket_address",
+       .unsupported = sl_no_socket_address);
+
+static const struct sl_key address_keys[] = {
+	KEY("socket_address", MAP, REQ, struct cfg_address, socket, .sub = &socket_address),
+	END,
+};
+SCHEMA(address, struct cfg_address, "address", .unsupported = sl_no_address);
+
+/* ---- routes ---- */
+
+static const struct sl_key string_match_keys[] = {
+	KEY("exact", STRING, REQ, struct cfg_string_match, exact),
+	END,
+};
+SCHEMA(string_match, struct cfg_string_match, "string_match", .unsupported = sl_no_string_match);
+
+static void header_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_header *h = dst;
+
+	if (h->exact && h->string.node)
+		both(w, h->exact, "exact_match", h->string.node, "string_match");
+	if (h->exact && h->present.node)
+		both(w, h->exact, "exact_match", h->present.node, "present_match");
+	if (h->string.node && h->present.node)
+		both(w, h->string.node, "string_match", h->present.node, "present_match");
+}
+
+static const struct sl_key header_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_header, name),
+	KEY("exact_match", STRING, 0, struct cfg_header, exact),
+	KEY("string_match", MAP, 0, struct cfg_header, string, .sub = &string_match),
+	KEY("present_match", BOOL, 0, struct cfg_header, present),
+	KEY("invert_match", BOOL, 0, struct cfg_header, invert),
+	END,
+};
+SCHEMA(header, struct cfg_header, "header matcher", .unsupported = sl_no_header,
+       .done = header_done);
+
+static void match_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_match *m = dst;
+
+	if (m->prefix && m->path)
+		both(w, m->prefix, "prefix", m->path, "path");
+	/* A key that we refuse can have been the path's: the error for it says enough. */
+	if (!m->prefix && !m->path && !sl_node_get(m->node, "safe_regex") &&
+	    !sl_node_get(m->node, "regex") && !sl_node_get(m->node, "path_separated_prefix") &&
+	    !sl_node_get(m->node, "connect_matcher") && !sl_node_get(m->node, "prefix") &&
+	    !sl_node_get(m->node, "path") && !sl_node_get(m->node, "path_match_policy"))
+		sl_error(w, m->node, "missing 'prefix' or 'path' in match");
+}
+
+static const struct sl_key match_keys[] = {
+	KEY("prefix", STRING, 0, struct cfg_match, prefix),
+	KEY("path", STRING, SL_KEY_NONEMPTY, struct cfg_match, path),
+	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &header),
+	END,
+};
+SCHEMA(match, struct cfg_match, "match", .unsupported = sl_no_match, .done = match_done);
+
+static const struct sl_key weight_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_weight, name),
+	KEY("weight", U32, REQ, struct cfg_weight, weight, .max = 4294967295u),
+	END,
+};
+SCHEMA(weight, struct cfg_weight, "weighted cluster", .unsupported = sl_no_weight);
+
+static const struct sl_key split_keys[] = {
+	KEY("clusters", LIST, FULL, struct cfg_split, clusters, .sub = &weight),
+	KEY("total_weight", U32, 0, struct cfg_split, total, .min = 1, .max = 4294967295u),
+	END,
+};
+SCHEMA(split, struct cfg_split, "weighted_clusters", .unsupported = sl_no_split);
+
+static void action_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_route_action *a = dst;
+
+	if (a->cluster && a->split.node)
+		both(w, a->cluster, "cluster", a->split.node, "weighted_clusters");
+	if (!a->cluster && !a->split.node && !sl_node_get(a->node, "cluster") &&
+	    !sl_node_get(a->node, "weighted_clusters") && !sl_node_get(a->node, "cluster_header"))
+		sl_error(w, a->node, "missing 'cluster' or 'weighted_clusters' in route");
+}
+
+static const struct sl_key action_keys[] = {
+	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster),
+	KEY("weighted_clusters", MAP, 0, struct cfg_route_action, split, .sub = &split),
+	END,
+};
+SCHEMA(action, struct cfg_route_action, "route", .unsupported = sl_no_action, .done = action_done);
+
+static const struct sl_key body_keys[] = {
+	KEY("inline_string", STRING, REQ, struct cfg_body, text),
+	END,
+};
+SCHEMA(body, struct cfg_body, "body", .unsupported = sl_no_body);
+
+static const struct sl_key direct_keys[] = {
+	KEY("status", U32, REQ, struct cfg_direct, status, .min = 200, .max = 599),
+	KEY("body", MAP, 0, struct cfg_direct, body, .sub = &body),
+	END,
+};
+SCHEMA(direct, struct cfg_direct, "direct_response", .unsupported = sl_no_direct);
+
+static void route_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_route *r = dst;
+
+	if (r->route.node && r->direct.node)
+		both(w, r->route.node, "route", r->direct.node, "direct_response");
+	if (!r->route.node && !r->direct.node && !sl_node_get(r->node, "route") &&
+	    !sl_node_get(r->node, "direct_response") && !sl_node_get(r->node, "redirect") &&
+	    !sl_node_get(r->node, "filter_action") &&
+	    !sl_node_get(r->node, "non_forwarding_action"))
+		sl_error(w, r->node, "missing 'route' or 'direct_response' in route entry");
+}
+
+static const struct sl_key route_keys[] = {
+	KEY("name", STRING, 0, struct cfg_route, name),
+	KEY("match", MAP, REQ, struct cfg_route, match, .sub = &match),
+	KEY("route", MAP, 0, struct cfg_route, route, .sub = &action),
+	KEY("direct_response", MAP, 0, struct cfg_route, direct, .sub = &direct),
+	END,
+};
+SCHEMA(route, struct cfg_route, "route entry", .unsupported = sl_no_route, .tuning = sl_tune_route,
+       .done = route_done);
+
+static const struct sl_key vhost_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_vhost, name),
+	KEY("domains", STRINGS, FULL, struct cfg_vhost, domains),
+	KEY("routes", LIST, 0, struct cfg_vhost, routes, .sub = &route),
+	END,
+};
+SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
+       .tuning = sl_tune_metadata);
+
+static const struct sl_key route_config_keys[] = {
+	KEY("name", STRING, 0, struct cfg_route_config, name),
+	KEY("virtual_hosts", LIST, 0, struct cfg_route_config, vhosts, .sub = &vhost),
+	IGNORED("validate_clusters"), /* always */
+	END,
+};
+SCHEMA(route_config, struct cfg_route_config, "route_config", .unsupported = sl_no_route_config,
+       .tuning = sl_tune_metadata);
+
+/* ---- listeners ---- */
+
+static const char *const router_names[] = {"envoy.router", "envoy.filters.http.router", NULL};
+static const char *const router_types[] = {
+	"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+	"type.googleapis.com/envoy.config.filter.http.router.v2.Router",
+	NULL,
+};
+
+struct cfg_router {
+	const struct sl_node *node;
+	const struct sl_node *type_url;
+};
+
+static const struct sl_key router_keys[] = {
+	KEY("@type", STRING, 0, struct cfg_router, type_url),
+	END,
+};
+SCHEMA(router, struct cfg_router, "router", .unsupported = sl_no_router, .tuning = sl_tune_router);
+
+/* The one of `config` and `typed_config` that is given; NULL: none, or both (an error). */
+static const struct sl_node *filter_config(struct sl_walk *w, const struct sl_node *config,
+					   const struct sl_node *typed)
+{
+	const struct sl_node *type = sl_node_get(typed, "@type");
+
+	if (config && typed) {
+		both(w, config, "config", typed, "typed_config");
+		return NULL;
+	}
+	if (typed && typed->kind == SL_NODE_MAP && !type) {
+		sl_error(w, typed, "missing '@type' in typed_config");
+		return NULL;
+	}
+	return config ? config : typed;
+}
+
+/* @type of @node is in @types, or there is none. */
+static bool good_type(struct sl_walk *w, const struct sl_node *node, const char *const *types,
+		      const char *what)
+{
+	const struct sl_node *type = sl_node_get(node, "@type");
+
+	if (!type || type->kind != SL_NODE_SCALAR || any_of(types, type->text))
+		return true;
+	sl_error(w, type, "'%.128s' is not supported yet; only the %s is ('%s')", type->text, what,
+		 types[0]);
+	return false;
+}
+
+static void http_filter_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_http_filter *f = dst;
+	const struct sl_node *config;
+
+	if (!f->name)
+		return;
+	/* With a typed_config the type counts, and the name is free. */
+	if (!f->typed_config && !any_of(router_names, f->name->text)) {
+		sl_error(w, f->name, "HTTP filter '%.64s' is not supported yet; only the router is",
+			 f->name->text);
+		return;
+	}
+	config = filter_config(w, f->config, f->typed_config);
+	if (config && good_type(w, config, router_types, "router"))
+		(void)sl_schema_new(w, &router, config);
+}
+
+static const struct sl_key http_filter_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_http_filter, name),
+	KEY("config", ANY, 0, struct cfg_http_filter, config),
+	KEY("typed_config", ANY, 0, struct cfg_http_filter, typed_config),
+	END,
+};
+SCHEMA(http_filter, struct cfg_http_filter, "HTTP filter", .unsupported = sl_no_http_filter,
+       .done = http_filter_done);
+
+static const char *const hcm_names[] = {"envoy.filters.network.http_connection_manager",
+					"envoy.http_connection_manager", NULL};
+static const char *const hcm_types[] = {
+	"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3."
+	"HttpConnectionManager",
+	"type.googleapis.com/envoy.config.filter.network.http_connection_manager.v2."
+	"HttpConnectionManager",
+	NULL,
+};
+static const char *const codec_types[] = {"AUTO", "HTTP1", "-HTTP2", "-HTTP3", NULL};
+
+static void hcm_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_hcm *h = dst;
+
+	if (h->http_filters.n > 1)
+		sl_error(w, h->http_filters.node->items[1],
+			 "more than one HTTP filter; the router must be the only one");
+	if (!h->routes.node && !sl_node_get(h->node, "route_config") &&
+	    !sl_node_get(h->node, "rds") && !sl_node_get(h->node, "scoped_routes"))
+		sl_error(w, h->node, "missing 'route_config' in HTTP connection manager");
+	if (!h->http_filters.node ||
+	    (h->http_filters.node->kind == SL_NODE_LIST && !h->http_filters.node->n))
+		sl_warning(w, h->node, "no router in 'http_filters'; Envoy would not route");
+}
+
+static const struct sl_key hcm_keys[] = {
+	KEY("@type", STRING, 0, struct cfg_hcm, type_url),
+	KEY("codec_type", ENUM, 0, struct cfg_hcm, codec_type, .names = codec_types,
+	    .note = "AUTO or HTTP1"),
+	KEY("stat_prefix", STRING, 0, struct cfg_hcm, stat_prefix),
+	KEY("route_config", MAP, 0, struct cfg_hcm, routes, .sub = &route_config),
+	KEY("http_filters", LIST, 0, struct cfg_hcm, http_filters, .sub = &http_filter),
+	END,
+};
+SCHEMA(hcm, struct cfg_hcm, "HTTP connection manager", .unsupported = sl_no_hcm, .done = hcm_done);
+
+static void filter_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_filter *f = dst;
+	const struct sl_node *config;
+
+	if (!f->name)
+		return;
+	if (!f->typed_config && !any_of(hcm_names, f->name->text)) {
+		sl_error(w, f->name,
+			 "filter '%.64s' is not supported yet; only the HTTP connection manager is",
+			 f->name->text);
+		return;
+	}
+	if (!f->typed_config && !f->config) {
+		sl_error(w, f->node, "missing 'typed_config' in filter");
+		return;
+	}
+	config = filter_config(w, f->config, f->typed_config);
+	if (config && good_type(w, config, hcm_types, "HTTP connection manager"))
+		f->hcm = sl_schema_new(w, &hcm, config);
+}
+
+static const struct sl_key filter_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_filter, name),
+	KEY("config", ANY, 0, struct cfg_filter, config),
+	KEY("typed_config", ANY, 0, struct cfg_filter, typed_config),
+	END,
+};
+SCHEMA(filter, struct cfg_filter, "filter", .unsupported = sl_no_filter, .done = filter_done);
+
+static const struct sl_key filter_chain_keys[] = {
+	KEY("filters", LIST, FULL, struct cfg_filter_chain, filters, .sub = &filter),
+	IGNORED("name"),
+	END,
+};
+SCHEMA(filter_chain, struct cfg_filter_chain, "filter chain", .unsupported = sl_no_filter_chain,
+       .tuning = sl_tune_metadata);
+
+static void listener_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_listener *l = dst;
+
+	for (__u32 i = 0; i < l->chains.n; i++) {
+		const struct cfg_filter_chain *c =
+			&cfg_items(l->chains, struct cfg_filter_chain)[i];
+
+		if (i > 0)
+			sl_error(w, c->node, "more than one filter chain is not supported yet");
+		if (c->filters.n > 1)
+			sl_error(w, c->filters.node->items[1],
+				 "more than one filter is not supported yet; the HTTP connection "
+				 "manager must be the only one");
+	}
+}
+
+static const struct sl_key listener_keys[] = {
+	KEY("name", STRING, 0, struct cfg_listener, name),
+	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &address),
+	KEY("filter_chains", LIST, FULL, struct cfg_listener, chains, .sub = &filter_chain),
+	END,
+};
+SCHEMA(listener, struct cfg_listener, "listener", .unsupported = sl_no_listener,
+       .tuning = sl_tune_listener, .done = listener_done);
+
+/* ---- clusters ---- */
+
+static const struct sl_key endpoint_keys[] = {
+	KEY("address", MAP, REQ, struct cfg_endpoint, address, .sub = &address),
+	KEY("hostname", STRING, 0, struct cfg_endpoint, hostname),
+	END,
+};
+SCHEMA(endpoint, struct cfg_endpoint, "endpoint", .unsupported = sl_no_endpoint);
+
+static const struct sl_key lb_endpoint_keys[] = {
+	KEY("endpoint", MAP, REQ, struct cfg_lb_endpoint, endpoint, .sub = &endpoint),
+	END,
+};
+SCHEMA(lb_endpoint, struct cfg_lb_endpoint, "lb_endpoint", .unsupported = sl_no_lb_endpoint,
+       .tuning = sl_tune_metadata);
+
+static const struct sl_key locality_keys[] = {
+	KEY("lb_endpoints", LIST, 0, struct cfg_locality, lb_endpoints, .sub = &lb_endpoint),
+	END,
+};
+SCHEMA(locality, struct cfg_locality, "endpoints", .unsupported = sl_no_locality,
+       .tuning = sl_tune_locality);
+
+static const struct sl_key assignment_keys[] = {
+	KEY("cluster_name", STRING, 0, struct cfg_assignment, cluster_name),
+	KEY("endpoints", LIST, 0, struct cfg_assignment, endpoints, .sub = &locality),
+	END,
+};
+SCHEMA(assignment, struct cfg_assignment, "load_assignment", .unsupported = sl_no_assignment);
+
+static const char *const priorities[] = {"DEFAULT", "-HIGH", NULL};
+
+static const struct sl_key threshold_keys[] = {
+	KEY("priority", ENUM, 0, struct cfg_threshold, priority, .names = priorities,
+	    .note = "DEFAULT"),
+	KEY("max_connections", U32, 0, struct cfg_threshold, max_connections, .min = 1,
+	    .max = 4294967295u),
+	END,
+};
+SCHEMA(threshold, struct cfg_threshold, "circuit breaker threshold",
+       .unsupported = sl_no_threshold);
+
+static const struct sl_key breakers_keys[] = {
+	KEY("thresholds", LIST, 0, struct cfg_breakers, thresholds, .sub = &threshold),
+	END,
+};
+SCHEMA(breakers, struct cfg_breakers, "circuit_breakers", .unsupported = sl_no_breakers);
+
+static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "-LOGICAL_DNS",
+					    "-EDS",   "-ORIGINAL_DST", NULL};
+static const char *const lb_policies[] = {
+	"ROUND_ROBIN", "-LEAST_REQUEST",    "-RING_HASH",	"-RANDOM",
+	"-MAGLEV",     "-CLUSTER_PROVIDED", "-ORIGINAL_DST_LB", "-LOAD_BALANCING_POLICY_CONFIG",
+	NULL};
+static const char *const dns_families[] = {"AUTO",	   "V4_ONLY", "V6_ONLY",
+					   "V4_PREFERRED", "ALL",     NULL};
+
+static void cluster_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_cluster *c = dst;
+
+	if (c->hosts.node && c->assignment.node)
+		both(w, c->hosts.node, "hosts", c->assignment.node, "load_assignment");
+	if (!c->hosts.node && !c->assignment.node && !sl_node_get(c->node, "load_assignment"))
+		sl_error(w, c->node, "missing 'load_assignment' in cluster");
+	if (c->breakers.thresholds.n > 1)
+		sl_error(w, c->breakers.thresholds.node->items[1],
+			 "more than one circuit breaker threshold is not supported yet");
+}
+
+static const struct sl_key cluster_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_cluster, name),
+	KEY("type", ENUM, 0, struct cfg_cluster, type, .names = cluster_types,
+	    .note = "STATIC or STRICT_DNS"),
+	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, connect_timeout, .min = 1,
+	    .max = HOUR_MS),
+	KEY("lb_policy", ENUM, 0, struct cfg_cluster, lb_policy, .names = lb_policies,
+	    .note = "ROUND_ROBIN"),
+	KEY("dns_lookup_family", ENUM, 0, struct cfg_cluster, dns_family, .names = dns_families,
+	    .note = "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL"),
+	KEY("load_assignment", MAP, 0, struct cfg_cluster, assignment, .sub = &assignment),
+	KEY("hosts", LIST, 0, struct cfg_cluster, hosts, .sub = &address),
+	KEY("circuit_breakers", MAP, 0, struct cfg_cluster, breakers, .sub = &breakers),
+	WARN("http2_protocol_options",
+	     "HTTP/2 to backends is not supported yet; HTTP/1.1 is spoken to this cluster"),
+	END,
+};
+SCHEMA(cluster, struct cfg_cluster, "cluster", .unsupported = sl_no_cluster,
+       .tuning = sl_tune_cluster, .done = cluster_done);
+
+/* ---- the file ---- */
+
+static const struct sl_key static_res_keys[] = {
+	KEY("listeners", LIST, FULL, struct cfg_static, listeners, .sub = &listener),
+	KEY("clusters", LIST, 0, struct cfg_static, clusters, .sub = &cluster),
+	END,
+};
+SCHEMA(static_res, struct cfg_static, "static_resources", .unsupported = sl_no_static);
+
+static const struct sl_key sluice_keys[] = {
+	KEY("kernel_path", BOOL, 0, struct cfg_sluice, kernel_path),
+	KEY("colocated_clients", BOOL, 0, struct cfg_sluice, colocated_clients),
+	KEY("colocated_servers", BOOL, 0, struct cfg_sluice, colocated_servers),
+	END,
+};
+SCHEMA(sluice, struct cfg_sluice, "sluice");
+
+static const struct sl_key root_keys[] = {
+	KEY("static_resources", MAP, REQ, struct cfg_root, resources, .sub = &static_res),
+	KEY("sluice", MAP, 0, struct cfg_root, sluice, .sub = &sluice),
+	WARN("admin", "the admin endpoint is not served yet; use 'sluice stats'"),
+	END,
+};
+
+const struct sl_schema sl_schema_root = {
+	.what = "the config",
+	.size = sizeof(struct cfg_root),
+	.keys = root_keys,
+	.unsupported = sl_no_root,
+	.tuning = sl_tune_root,
+};

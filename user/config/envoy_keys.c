@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stddef.h>
+
+#include "config/envoy_keys.h"
+
+#define LIST(id, ...) const char *const id[] = {__VA_ARGS__, NULL}
+#define HEADER_CHANGES                                                                    \
+	"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", \
+		"response_headers_to_remove"
+
+LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat",
+     "network_namespace_filepath");
+LIST(sl_no_address, "pipe", "envoy_internal_address");
+LIST(sl_no_string_match, "prefix", "suffix", "safe_regex", "contains", "custom", "ignore_case",
+     "regex");
+LIST(sl_no_header, "safe_regex_match", "regex_match", "range_match", "prefix_match", "suffix_match",
+     "contains_match", "treat_missing_header_as_empty", "value", "regex");
+LIST(sl_no_match, "path_separated_prefix", "safe_regex", "regex", "connect_matcher",
+     "path_match_policy", "case_sensitive", "runtime_fraction", "runtime", "query_parameters",
+     "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state");
+LIST(sl_no_weight, "cluster_header", "metadata_match", HEADER_CHANGES, "typed_per_filter_config",
+     "per_filter_config", "host_rewrite_literal");
+LIST(sl_no_split, "header_name", "use_hash_policy", "runtime_key_prefix");
+LIST(sl_no_action, "cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin",
+     "cluster_not_found_response_code", "metadata_match", "prefix_rewrite", "regex_rewrite",
+     "path_rewrite_policy", "path_rewrite", "host_rewrite", "host_rewrite_literal",
+     "auto_host_rewrite", "auto_host_rewrite_header", "host_rewrite_header",
+     "host_rewrite_path_regex", "host_rewrite_path", "append_x_forwarded_host", "timeout",
+     "idle_timeout", "flush_timeout", "early_data_policy", "retry_policy",
+     "retry_policy_typed_config", "request_mirror_policies", "request_mirror_policy", "priority",
+     "rate_limits", "include_vh_rate_limits", "hash_policy", "cors", "max_grpc_timeout",
+     "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
+     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "max_stream_duration",
+     "use_websocket");
+LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
+LIST(sl_no_direct, "body_format");
+LIST(sl_no_route, "redirect", "filter_action", "non_forwarding_action", "per_filter_config",
+     "typed_per_filter_config", HEADER_CHANGES, "per_request_buffer_limit_bytes",
+     "request_body_buffer_limit");
+LIST(sl_no_vhost, "require_tls", "virtual_clusters", "rate_limits", HEADER_CHANGES, "cors",
+     "typed_per_filter_config", "per_filter_config", "include_request_attempt_count",
+     "include_attempt_count_in_response", "retry_policy", "retry_policy_typed_config",
+     "hedge_policy", "include_is_timeout_retry_header", "per_request_buffer_limit_bytes",
+     "request_body_buffer_limit", "request_mirror_policies", "matcher");
+LIST(sl_no_route_config, "vhds", "internal_only_headers", HEADER_CHANGES,
+     "most_specific_header_mutations_wins", "max_direct_response_body_size_bytes",
+     "cluster_specifier_plugins", "request_mirror_policies", "ignore_port_in_host_matching",
+     "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "vhost_header");
+LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
+     "strict_check_headers");
+LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
+LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "common_http_protocol_options",
+     "http_protocol_options", "http2_protocol_options", "http3_protocol_options", "server_name",
+     "server_header_transformation", "scheme_header_transformation", "max_request_headers_kb",
+     "idle_timeout", "stream_idle_timeout", "stream_flush_timeout", "request_timeout",
+     "request_headers_timeout", "drain_timeout", "delayed_close_timeout", "access_log",
+     "access_log_flush_interval", "flush_access_log_on_new_request", "access_log_options",
+     "use_remote_address", "xff_num_trusted_hops", "original_ip_detection_extensions",
+     "early_header_mutation_extensions", "internal_address_config", "skip_xff_append", "via",
+     "generate_request_id", "preserve_external_request_id", "always_set_request_id_in_response",
+     "forward_client_cert_details", "set_current_client_cert_details", "proxy_100_continue",
+     "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "upgrade_configs", "normalize_path",
+     "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension",
+     "local_reply_config", "strip_matching_host_port", "strip_any_host_port",
+     "stream_error_on_invalid_http_message", "path_normalization_options",
+     "strip_trailing_host_dot", "proxy_status_config", "typed_header_validation_config",
+     "append_x_forwarded_port", "append_local_overload", "http1_safe_max_connection_duration");
+LIST(sl_no_filter, "config_discovery");
+LIST(sl_no_filter_chain, "filter_chain_match", "tls_context", "transport_socket", "use_proxy_proto",
+     "transport_socket_connect_timeout", "on_demand_configuration");
+LIST(sl_no_listener, "additional_addresses", "use_original_dst", "default_filter_chain",
+     "filter_chain_matcher", "listener_filters", "transparent", "freebind", "socket_options",
+     "tcp_fast_open_queue_length", "udp_listener_config", "api_listener",
+     "connection_balance_config", "access_log", "bind_to_port", "internal_listener", "fcds_config",
+     "enable_mptcp");
+LIST(sl_no_endpoint, "health_check_config", "additional_addresses");
+LIST(sl_no_lb_endpoint, "endpoint_name", "health_status", "load_balancing_weight");
+LIST(sl_no_locality, "load_balancing_weight", "priority", "leds_cluster_locality_config",
+     "load_balancer_endpoints");
+LIST(sl_no_assignment, "named_endpoints", "policy");
+LIST(sl_no_threshold, "max_pending_requests", "max_requests", "max_retries", "retry_budget",
+     "track_remaining", "max_connection_pools");
+LIST(sl_no_breakers, "per_host_thresholds");
+LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_config",
+     "load_balancing_policy", "health_checks", "max_requests_per_connection", "tls_context",
+     "upstream_http_protocol_options", "common_http_protocol_options", "http_protocol_options",
+     "typed_extension_protocol_options", "extension_protocol_options", "dns_refresh_rate",
+     "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
+     "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
+     "outlier_detection", "upstream_bind_config", "lb_subset_config", "ring_hash_lb_config",
+     "maglev_lb_config", "original_dst_lb_config", "least_request_lb_config",
+     "round_robin_lb_config", "common_lb_config", "transport_socket", "protocol_selection",
+     "upstream_connection_options", "close_connections_on_host_health_failure",
+     "drain_connections_on_host_removal", "ignore_health_on_host_removal", "filters", "lrs_server",
+     "upstream_config", "preconnect_policy", "connection_pool_per_downstream_connection");
+LIST(sl_no_static, "secrets");
+LIST(sl_no_root, "dynamic_resources", "cluster_manager", "hds_config", "stats_sinks", "tracing",
+     "layered_runtime", "runtime", "default_regex_engine", "bootstrap_extensions", "fatal_actions",
+     "grpc_async_client_manager_config", "inline_headers", "default_socket_interface",
+     "certificate_provider_instances", "xds_delegate_extension", "xds_config_tracker_extension",
+     "application_log_config", "default_config_source", "config_sources", "listener_manager",
+     "node_context_params");
+
+LIST(sl_tune_metadata, "metadata");
+LIST(sl_tune_route, "metadata", "decorator", "tracing", "stat_prefix");
+LIST(sl_tune_router, "dynamic_stats", "start_child_span", "suppress_envoy_headers",
+     "respect_expected_rq_timeout", "suppress_grpc_request_failure_code_stats");
+LIST(sl_tune_listener, "per_connection_buffer_limit_bytes", "metadata", "deprecated_v1",
+     "drain_type", "listener_filters_timeout", "continue_on_listener_filters_timeout",
+     "traffic_direction", "reuse_port", "enable_reuse_port", "tcp_backlog_size",
+     "max_connections_to_accept_per_socket_event", "ignore_global_conn_limit", "stat_prefix",
+     "bypass_overload_manager");
+LIST(sl_tune_locality, "locality", "proximity", "metadata");
+LIST(sl_tune_cluster, "alt_stat_name", "wait_for_warm_on_init", "cleanup_interval", "metadata",
+     "track_timeout_budgets", "track_cluster_stats", "per_connection_buffer_limit_bytes");
+LIST(sl_tune_root, "node", "flags_path", "stats_config", "stats_flush_interval",
+     "stats_flush_on_admin", "watchdog", "watchdogs", "overload_manager", "enable_dispatcher_stats",
+     "header_prefix", "stats_server_version_override", "use_tcp_for_dns_lookups",
+     "dns_resolution_config", "typed_dns_resolver_config", "memory_allocator_manager",
+     "perf_tracing_file_path");

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Envoy's keys that we know by name only: sl_no_*: not supported yet, refused. sl_tune_*:
+ * tune Envoy itself, ignored with a warning. NULL at the end of each.
+ */
+#ifndef SL_ENVOY_KEYS_H
+#define SL_ENVOY_KEYS_H
+
+extern const char *const sl_no_socket_address[];
+extern const char *const sl_no_address[];
+extern const char *const sl_no_string_match[];
+extern const char *const sl_no_header[];
+extern const char *const sl_no_match[];
+extern const char *const sl_no_weight[];
+extern const char *const sl_no_split[];
+extern const char *const sl_no_action[];
+extern const char *const sl_no_body[];
+extern const char *const sl_no_direct[];
+extern const char *const sl_no_route[];
+extern const char *const sl_no_vhost[];
+extern const char *const sl_no_route_config[];
+extern const char *const sl_no_router[];
+extern const char *const sl_no_http_filter[];
+extern const char *const sl_no_hcm[];
+extern const char *const sl_no_filter[];
+extern const char *const sl_no_filter_chain[];
+extern const char *const sl_no_listener[];
+extern const char *const sl_no_endpoint[];
+extern const char *const sl_no_lb_endpoint[];
+extern const char *const sl_no_locality[];
+extern const char *const sl_no_assignment[];
+extern const char *const sl_no_threshold[];
+extern const char *const sl_no_breakers[];
+extern const char *const sl_no_cluster[];
+extern const char *const sl_no_static[];
+extern const char *const sl_no_root[];
+
+extern const char *const sl_tune_metadata[];
+extern const char *const sl_tune_route[];
+extern const char *const sl_tune_router[];
+extern const char *const sl_tune_listener[];
+extern const char *const sl_tune_locality[];
+extern const char *const sl_tune_cluster[];
+extern const char *const sl_tune_root[];
+
+#endif /* SL_ENVOY_KEYS_H */

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A config file as read: the part of Envoy's messages that we serve, with the nodes that
+ * the values come from. Every struct begins with its mapping's node (schema.h). A string is its
+ * scalar's node; NULL: not given.
+ */
+#ifndef SL_MODEL_H
+#define SL_MODEL_H
+
+#include "config/config.h"
+#include "config/schema.h"
+
+struct cfg_socket_address {
+	const struct sl_node *node;
+	const struct sl_node *address;
+	struct cfg_u32 port;
+	struct cfg_u32 protocol;
+};
+
+struct cfg_address {
+	const struct sl_node *node;
+	struct cfg_socket_address socket;
+};
+
+struct cfg_string_match {
+	const struct sl_node *node;
+	const struct sl_node *exact;
+};
+
+struct cfg_header {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *exact; /* old exact_match */
+	struct cfg_string_match string;
+	struct cfg_u32 present;
+	struct cfg_u32 invert;
+};
+
+struct cfg_match {
+	const struct sl_node *node;
+	const struct sl_node *prefix;
+	const struct sl_node *path;
+	struct cfg_list headers; /* struct cfg_header */
+};
+
+struct cfg_weight {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_u32 weight;
+	__u32 cluster; /* validate: index, meaningful without errors */
+};
+
+struct cfg_split {
+	const struct sl_node *node;
+	struct cfg_list clusters; /* struct cfg_weight */
+	struct cfg_u32 total;
+};
+
+struct cfg_route_action {
+	const struct sl_node *node;
+	const struct sl_node *cluster;
+	struct cfg_split split;
+	__u32 cluster_index; /* validate */
+};
+
+struct cfg_body {
+	const struct sl_node *node;
+	const struct sl_node *text;
+};
+
+struct cfg_direct {
+	const struct sl_node *node;
+	struct cfg_u32 status;
+	struct cfg_body body;
+};
+
+struct cfg_route {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_match match;
+	struct cfg_route_action route;
+	struct cfg_direct direct;
+	char *full_name; /* validate: name, or VHOST/INDEX */
+};
+
+struct cfg_vhost {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_list domains; /* const struct sl_node * */
+	struct cfg_list routes;	 /* struct cfg_route */
+};
+
+struct cfg_route_config {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_list vhosts; /* struct cfg_vhost */
+};
+
+struct cfg_http_filter {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *config;
+	const struct sl_node *typed_config;
+};
+
+struct cfg_hcm {
+	const struct sl_node *node;
+	const struct sl_node *type_url;
+	const struct sl_node *stat_prefix;
+	struct cfg_u32 codec_type;
+	struct cfg_route_config routes;
+	struct cfg_list http_filters; /* struct cfg_http_filter */
+};
+
+struct cfg_filter {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *config;
+	const struct sl_node *typed_config;
+	struct cfg_hcm *hcm; /* NULL: was wrong */
+};
+
+struct cfg_filter_chain {
+	const struct sl_node *node;
+	struct cfg_list filters; /* struct cfg_filter */
+};
+
+struct cfg_listener {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_address address;
+	struct cfg_list chains;	 /* struct cfg_filter_chain */
+	struct sl_listener *out; /* validate */
+};
+
+struct cfg_endpoint {
+	const struct sl_node *node;
+	const struct sl_node *hostname;
+	struct cfg_address address;
+};
+
+struct cfg_lb_endpoint {
+	const struct sl_node *node;
+	struct cfg_endpoint endpoint;
+};
+
+struct cfg_locality {
+	const struct sl_node *node;
+	struct cfg_list lb_endpoints; /* struct cfg_lb_endpoint */
+};
+
+struct cfg_assignment {
+	const struct sl_node *node;
+	const struct sl_node *cluster_name;
+	struct cfg_list endpoints; /* struct cfg_locality */
+};
+
+struct cfg_threshold {
+	const struct sl_node *node;
+	struct cfg_u32 priority;
+	struct cfg_u32 max_connections;
+};
+
+struct cfg_breakers {
+	const struct sl_node *node;
+	struct cfg_list thresholds; /* struct cfg_threshold */
+};
+
+enum cfg_cluster_type {
+	CFG_STATIC,
+	CFG_STRICT_DNS,
+};
+
+enum cfg_dns_family {
+	CFG_DNS_AUTO,
+	CFG_DNS_V4_ONLY,
+	CFG_DNS_V6_ONLY,
+	CFG_DNS_V4_PREFERRED,
+	CFG_DNS_ALL,
+};
+
+struct cfg_cluster {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_u32 type;
+	struct cfg_u32 lb_policy;
+	struct cfg_u32 dns_family;
+	struct cfg_u32 connect_timeout; /* ms */
+	struct cfg_assignment assignment;
+	struct cfg_list hosts; /* struct cfg_address */
+	struct cfg_breakers breakers;
+};
+
+struct cfg_static {
+	const struct sl_node *node;
+	struct cfg_list listeners; /* struct cfg_listener */
+	struct cfg_list clusters;  /* struct cfg_cluster */
+};
+
+struct cfg_sluice {
+	const struct sl_node *node;
+	struct cfg_u32 kernel_path;
+	struct cfg_u32 colocated_clients;
+	struct cfg_u32 colocated_servers;
+};
+
+struct cfg_root {
+	const struct sl_node *node;
+	struct cfg_static resources;
+	struct cfg_sluice sluice;
+	/* validate: the one route configuration that every listener has; NULL: none */
+	const struct cfg_route_config *routes;
+};
+
+#define cfg_items(list, type) ((type *)(list).items)
+
+extern const struct sl_schema sl_schema_root;
+
+/* validate.c, validate_routes.c: rules across keys. Errors go to w->diags. */
+void sl_validate(struct sl_walk *w, struct cfg_root *root);
+void sl_validate_routes(struct sl_walk *w, struct cfg_root *root);
+
+/* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
+struct cfg_resolved {
+	__u32 n;
+	struct sl_endpoint *items; /* cluster is not set; freed by the caller */
+};
+
+int sl_resolve(struct sl_walk *w, const struct cfg_cluster *c, const struct sl_config_flags *flags,
+	       struct cfg_resolved *ret);
+
+/* One of a's "1.2.3.4" or "::1" -> bytes and family. 0 or -EINVAL. */
+int sl_parse_ip(const char *s, __u8 addr[16], __u8 *ret_family);
+
+/* compile.c */
+int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_config_flags *flags,
+	       struct sl_compiled **ret);
+
+#endif /* SL_MODEL_H */

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rules across keys: listeners and clusters. Routes: validate_routes.c. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/model.h"
+
+/* Names are shown by commands and used on their command line. */
+static void check_name(struct sl_walk *w, const struct sl_node *name, const char *what)
+{
+	for (__u32 i = 0; name && i < name->len; i++) {
+		if ((unsigned char)name->text[i] < 0x20 || name->text[i] == 0x7f) {
+			sl_error(w, name, "control character in the name of a %s", what);
+			return;
+		}
+	}
+	if (name && name->len >= SL_NAME_MAX)
+		sl_warning(w, name, "commands show and take only the first %u bytes of this name",
+			   SL_NAME_MAX - 1);
+}
+
+int sl_parse_ip(const char *s, __u8 addr[16], __u8 *ret_family)
+{
+	memset(addr, 0, 16);
+	if (inet_pton(AF_INET, s, addr) == 1)
+		*ret_family = AF_INET;
+	else if (inet_pton(AF_INET6, s, addr) == 1)
+		*ret_family = AF_INET6;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- listeners ---- */
+
+static bool is_zero(const __u8 *p, size_t n)
+{
+	while (n--)
+		if (*p++)
+			return false;
+	return true;
+}
+
+static bool overlap(const struct sl_listener *a, const struct sl_listener *b)
+{
+	return a->port == b->port && a->family == b->family &&
+	       (a->wildcard || b->wildcard || !memcmp(a->addr, b->addr, sizeof(a->addr)));
+}
+
+static void check_listener_address(struct sl_walk *w, struct cfg_root *root, __u32 index)
+{
+	struct cfg_listener *all = cfg_items(root->resources.listeners, struct cfg_listener);
+	struct cfg_listener *l = &all[index];
+	const struct cfg_socket_address *sa = &l->address.socket;
+	struct sl_listener *out;
+
+	if (!sa->address || !sa->port.value)
+		return;
+	out = sl_arena_alloc(w->arena, sizeof(*out));
+	if (!out) {
+		w->err = -ENOMEM;
+		return;
+	}
+	if (sl_parse_ip(sa->address->text, out->addr, &out->family)) {
+		sl_error(w, sa->address, "a listener's address must be an IP address, not '%.64s'",
+			 sa->address->text);
+		return;
+	}
+	out->port = sa->port.value;
+	out->wildcard = is_zero(out->addr, sizeof(out->addr));
+	out->line = l->node->line;
+	l->out = out;
+	for (__u32 i = 0; i < index; i++) {
+		if (!all[i].out || !overlap(all[i].out, out))
+			continue;
+		sl_error(w, sa->address, "two listeners on %s port %u; first defined at line %u",
+			 sa->address->text, out->port, all[i].address.socket.address->line);
+		break;
+	}
+}
+
+static const struct cfg_route_config *routes_of(const struct cfg_listener *l)
+{
+	const struct cfg_filter_chain *c = cfg_items(l->chains, struct cfg_filter_chain);
+	const struct cfg_filter *f = l->chains.n ? cfg_items(c->filters, struct cfg_filter) : NULL;
+
+	if (!f || !c->filters.n || !f->hcm || !f->hcm->routes.node)
+		return NULL;
+	return &f->hcm->routes;
+}
+
+/* The tables hold one route configuration: every listener must have the same. */
+static void check_same_routes(struct sl_walk *w, struct cfg_root *root,
+			      const struct cfg_listener *l)
+{
+	const struct cfg_route_config *rc = routes_of(l);
+
+	if (!rc)
+		return;
+	if (!root->routes)
+		root->routes = rc;
+	else if (!sl_node_equal(rc->node, root->routes->node))
+		sl_error(w, rc->node,
+			 "listeners with different routes are not supported yet; the first "
+			 "'route_config' is at line %u",
+			 root->routes->node->line);
+}
+
+static void check_listeners(struct sl_walk *w, struct cfg_root *root)
+{
+	struct cfg_list *list = &root->resources.listeners;
+	struct cfg_listener *all = list->items;
+
+	for (__u32 i = 0; i < list->n; i++) {
+		if (i == SL_MAX_LISTENERS) {
+			sl_error(w, all[i].node,
+				 "too many listeners; the limit is %u (SL_MAX_LISTENERS)",
+				 SL_MAX_LISTENERS);
+			return;
+		}
+		check_name(w, all[i].name, "listener");
+		for (__u32 j = 0; all[i].name && j < i; j++) {
+			if (!all[j].name || strcmp(all[i].name->text, all[j].name->text))
+				continue;
+			sl_error(w, all[i].name,
+				 "duplicate listener '%.64s'; first defined at line %u",
+				 all[i].name->text, all[j].name->line);
+			break;
+		}
+		check_listener_address(w, root, i);
+		check_same_routes(w, root, &all[i]);
+	}
+}
+
+/* ---- clusters ---- */
+
+static void check_endpoint(struct sl_walk *w, const struct cfg_cluster *c,
+			   const struct cfg_address *a, __u32 *n_endpoints)
+{
+	const struct sl_node *host = a->socket.address;
+	__u8 addr[16], family;
+
+	if (!host)
+		return;
+	if ((*n_endpoints)++ == SL_MAX_ENDPOINTS)
+		sl_error(w, a->node, "too many endpoints; the limit is %u (SL_MAX_ENDPOINTS)",
+			 SL_MAX_ENDPOINTS);
+	if (!sl_parse_ip(host->text, addr, &family)) {
+		if (is_zero(addr, sizeof(addr)))
+			sl_error(w, host, "'%s' is no address to connect to", host->text);
+	} else if (c->type.value == CFG_STATIC) {
+		sl_error(w, host,
+			 "a STATIC cluster needs IP addresses, not '%.64s'; for names use "
+			 "'type: STRICT_DNS'",
+			 host->text);
+	} else if (host->len > 253) {
+		sl_error(w, host, "host name longer than 253 bytes");
+	}
+}
+
+static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u32 *n_endpoints)
+{
+	const struct cfg_address *hosts = c->hosts.items;
+	__u32 before = *n_endpoints;
+
+	for (__u32 i = 0; i < c->hosts.n; i++)
+		check_endpoint(w, c, &hosts[i], n_endpoints);
+	for (__u32 i = 0; i < c->assignment.endpoints.n; i++) {
+		const struct cfg_locality *loc =
+			&cfg_items(c->assignment.endpoints, struct cfg_locality)[i];
+
+		for (__u32 j = 0; j < loc->lb_endpoints.n; j++)
+			check_endpoint(w, c,
+				       &cfg_items(loc->lb_endpoints, struct cfg_lb_endpoint)[j]
+						.endpoint.address,
+				       n_endpoints);
+	}
+	if (*n_endpoints == before && (c->hosts.node || c->assignment.node))
+		sl_warning(w, c->node, "cluster without endpoints; its requests are answered 503");
+}
+
+static void check_cluster(struct sl_walk *w, const struct cfg_cluster *all, __u32 index,
+			  __u32 *n_endpoints)
+{
+	const struct cfg_cluster *c = &all[index];
+	const struct cfg_threshold *t = c->breakers.thresholds.items;
+
+	check_name(w, c->name, "cluster");
+	for (__u32 i = 0; c->name && i < index; i++) {
+		/* As commands compare them: cut. */
+		if (!all[i].name || strncmp(all[i].name->text, c->name->text, SL_NAME_MAX - 1))
+			continue;
+		sl_error(w, c->name, "duplicate cluster '%.64s'; first defined at line %u",
+			 c->name->text, all[i].name->line);
+		break;
+	}
+	if (t && c->breakers.thresholds.n && t->max_connections.value > SL_MAX_LANES)
+		sl_warning(w, t->max_connections.node,
+			   "'max_connections' is over the limit of %u connections in all "
+			   "(SL_MAX_LANES)",
+			   SL_MAX_LANES);
+	check_endpoints(w, c, n_endpoints);
+}
+
+void sl_validate(struct sl_walk *w, struct cfg_root *root)
+{
+	const struct cfg_list *clusters = &root->resources.clusters;
+	const struct cfg_cluster *all = clusters->items;
+	__u32 n_endpoints = 0;
+
+	check_listeners(w, root);
+	for (__u32 i = 0; i < clusters->n; i++) {
+		if (i == SL_MAX_CLUSTERS) {
+			sl_error(w, all[i].node,
+				 "too many clusters; the limit is %u (SL_MAX_CLUSTERS)",
+				 SL_MAX_CLUSTERS);
+			break;
+		}
+		check_cluster(w, all, i, &n_endpoints);
+	}
+	if (root->routes && !w->err)
+		sl_validate_routes(w, root);
+}

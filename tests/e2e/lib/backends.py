@@ -77,6 +77,9 @@ http://:{port} {{
     handle /status/204 {{
         respond 204
     }}
+    handle /status/304 {{
+        respond 304
+    }}
     handle {{
         respond "{name}"
     }}

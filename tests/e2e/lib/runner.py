@@ -29,7 +29,7 @@ def test(seconds=60, each=None):
     """Registers a test: f(t), or f(t, case) for every case of the list @each. Its name is the
     file's (without test_), the function's, and the case."""
     def register(f):
-        subject = f.__module__.removeprefix("test_")
+        subject = f.__module__.removeprefix("test_").removeprefix("zz_")
         if each is None:
             _tests.append((f"{subject}.{f.__name__}", f, (), seconds))
         for case in each or ():
@@ -174,7 +174,7 @@ def load():
     sys.path.insert(0, HERE)
     for path in sorted(glob.glob(f"{HERE}/test_*.py")):
         importlib.import_module(os.path.basename(path)[:-3])
-    return sorted(_tests, key=lambda one: one[0].startswith("zz_"))
+    return _tests
 
 
 def main(argv):

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kill -9 of the worker: the kernel path goes on, the next worker takes everything over."""
+import os
+
+from lib.config import config, route
+from lib.data import pattern
+from lib.http1 import Conn
+from lib.load import Load, Wrk
+from lib.runner import test
+
+FRONT = ("127.0.0.1", 8000)
+KILLS = 5
+
+
+def serve(t, sluice=None):
+    t.backends.nginx({9001: "one"}, echo=True)
+    return t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], sluice))
+
+
+def replaced(t, s, old):
+    """The next worker's pid, once it runs and says so."""
+    new = s.worker(other_than=old)
+    t.wait(lambda: s.stats().worker == new, f"worker {new} in the stats (was {old})")
+    return new
+
+
+def serves_new(front=FRONT):
+    with Conn(front) as conn:
+        for _ in range(3):
+            r = conn.get("/bytes/1000/1")
+            assert r.status == 200 and r.body == pattern(1000, 1), r
+
+
+def warm(t, s):
+    """Until the pool has grown to the load: no more misses for a while."""
+    seen = {}
+
+    def steady():
+        now = s.stats()
+        calm = seen.get("user") == now.user and now.kernel > seen.get("kernel", 0) + 1000
+        if seen.get("user") != now.user or calm:
+            seen.update(user=now.user, kernel=now.kernel)
+        return calm
+    t.wait(steady, "1000 requests in a row on the kernel path", 15, 0.05)
+
+
+@test(seconds=60)
+def worker_killed_under_wrk(t):
+    """Five times under 64 keep-alive connections: no failed request."""
+    s = serve(t)
+    wrk = Wrk(t, "http://127.0.0.1:8000/who", 64, seconds=8)
+    warm(t, s)
+    for n in range(KILLS):
+        before = s.stats().kernel
+        replaced(t, s, s.kill_worker())
+        t.wait(lambda: s.stats().kernel > before + 1000, "the kernel path goes on")
+        serves_new()
+        assert wrk.proc.running(), f"wrk's time was over after {n + 1} kills"
+    wrk.result().check()
+    s.check()
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    s.check()
+
+
+@test(seconds=60)
+def worker_killed_under_checked_load(t):
+    """The same with each answer looked at, small and large, from 20 clients."""
+    s = serve(t)
+
+    def step(conn, me, n):
+        size = (0, 100, 8192, 16384)[(me + n) % 4]
+        r = conn.get(f"/bytes/{size}/1")
+        assert r.status == 200 and r.body == pattern(size, 1), f"{size}: {r}"
+
+    with Load(FRONT, 20, step) as load:
+        load.wait_requests(t, 500)
+        warm(t, s)
+        for _ in range(KILLS):
+            replaced(t, s, s.kill_worker())
+            load.wait_requests(t, 300)
+            serves_new()
+    load.check()
+    s.check()
+
+
+@test()
+def nothing_leaks(t):
+    """Descriptors, sessions and lanes after five crashes, with idle keep-alive clients."""
+    s = serve(t)
+
+    def fds():
+        return len(os.listdir(f"/proc/{s.supervisor}/fd"))
+
+    def one_round():
+        conns = [Conn(FRONT) for _ in range(20)]
+        for conn in conns:
+            assert conn.get("/who").status == 200
+        replaced(t, s, s.kill_worker())
+        for conn in conns:  # sessions from before the crash
+            assert conn.get("/who").status == 200
+            conn.close()
+        t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+        return fds() - s.stats().tree["lanes"]["open"]
+
+    first = one_round()
+    for _ in range(KILLS - 1):
+        last = one_round()
+    assert last <= first + 1, f"{first} descriptors besides lanes after one crash, " \
+                              f"{last} after {KILLS}: {os.listdir(f'/proc/{s.supervisor}/fd')}"
+    s.check()
+    s.stop()
+
+
+@test()
+def long_answer_survives(t):
+    """A large answer under way on the kernel path is whole after a crash in its middle."""
+    s = serve(t)
+    want = pattern(10_000_000, 1)
+    with Conn(FRONT) as conn:
+        conn.get("/who")
+        conn.get("/who")
+        conn.send(b"GET /bytes/100000/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = conn.head()
+        assert head.status == 200
+        replaced(t, s, s.kill_worker())
+        assert conn._exactly(100_000) == want[:100_000]
+        assert conn.get("/who").status == 200
+    s.check()
+
+
+@test()
+def connect_while_no_worker(t):
+    """A client that connects just after the crash waits for the next worker, and is served."""
+    s = serve(t)
+    serves_new()
+    for _ in range(KILLS):
+        old = s.kill_worker()
+        serves_new()
+        replaced(t, s, old)
+    s.check()
+
+
+@test()
+def supervisor_ends_worker(t):
+    """kill -9 of the supervisor leaves no worker behind that nobody looks after."""
+    s = serve(t)
+    worker = s.worker()
+    os.kill(s.supervisor, 9)
+    s.proc.wait()
+    t.wait(lambda: not os.path.exists(f"/proc/{worker}") or
+           open(f"/proc/{worker}/stat").read().split()[2] == "Z", "the worker ends, too")

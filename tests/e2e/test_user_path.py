@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The proxy in user space: statuses, odd requests, odd backends, odd ways to send."""
+import contextlib
+import socket
+import threading
+
+from lib.config import config, route
+from lib.data import pattern
+from lib.http1 import Closed, Conn, build
+from lib.runner import test
+
+FRONT = ("127.0.0.1", 8000)
+PATHS = {"kernel": {}, "user": {"kernel_path": False}}
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+BAD = {
+    "bare-lf": b"GET / HTTP/1.1\nHost: x\n\n",
+    "bare-lf-in-head": b"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
+    "bare-cr": b"GET / HTTP/1.1\r\nHost: x\rX: y\r\n\r\n",
+    "no-host": b"GET / HTTP/1.1\r\n\r\n",
+    "two-hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "obs-fold": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
+    "space-before-colon": b"GET / HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n",
+    "space-before-name": b"GET / HTTP/1.1\r\n Host: x\r\n\r\n",
+    "no-colon": b"GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n",
+    "empty-name": b"GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n",
+    "nul-in-value": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+    "ctl-in-target": b"GET /a\x01b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "space-in-target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two-spaces": b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "method-not-token": b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no-version": b"GET /\r\nHost: x\r\n\r\n",
+    "lower-version": b"GET / http/1.1\r\nHost: x\r\n\r\n",
+    "two-lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 36\r\n\r\n" + SMUGGLED,
+    "length-list": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 36\r\n\r\n" + SMUGGLED,
+    "length-sign": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +0\r\n\r\n" + SMUGGLED,
+    "length-hex": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x0\r\n\r\n" + SMUGGLED,
+    "length-empty": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n" + SMUGGLED,
+    "length-huge": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+    "length-and-chunked": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                          b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-twice": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-not-last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-by-tab": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunk-size-bad": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n" + SMUGGLED,
+    "chunk-no-crlf": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n",
+    "chunked-http10": b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "tls-hello": bytes.fromhex("16030100b1010000ad0303") + b"x" * 80 + b"\r\n\r\n",
+    "garbage": bytes(range(128, 256)) + b"\r\n\r\n",
+}
+STATUS = {"lower-version": {400, 505}, "chunked-not-last": {400, 501}, "chunked-by-tab": {400, 501},
+          "tls-hello": {400}, "length-huge": {400, 413}, "no-version": {400, 505}}
+
+
+def serve(t, sluice=None, back="python", **kw):
+    if back:
+        t.backends.one(back, "one", 9001)
+    return t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)], "down": [("127.0.0.1", 9009)]}, [
+        route(prefix="/down", to="down"),
+        route(prefix="/direct", direct=(418, "short and stout")),
+        route(prefix="/empty", direct=(200, None)),
+        route(prefix="/none/", direct=(404, "not here")),
+        route(prefix="/service", to="one"),
+        route(path="/", to="one"),
+        route(prefix="/who", to="one"),
+    ], sluice, **kw))
+
+
+def goes_on(conn):
+    r = conn.get("/who")
+    assert r.status == 200 and r.body == b"one", r
+
+
+@test(each=list(PATHS))
+def bad_requests(t, path):
+    """Each is answered 400 (or as RFC 9112 allows) and the connection ends; nothing of what
+    stands behind it is taken for a request."""
+    s = serve(t, PATHS[path])
+    wrong = []
+    for name, raw in BAD.items():
+        with Conn(FRONT, timeout=5) as conn:
+            try:
+                goes_on(conn)
+                conn.send(raw)
+                r = conn.response()
+                if r.status not in STATUS.get(name, {400}):
+                    wrong.append(f"{name}: {r.status}")
+                elif not conn.at_eof():
+                    wrong.append(f"{name}: bytes after the {r.status}: {bytes(conn.buf[:80])!r}")
+            except (AssertionError, OSError) as e:
+                wrong.append(f"{name}: {type(e).__name__}: {e}")
+    assert not wrong, f"{len(wrong)} of {len(BAD)}: " + "; ".join(wrong)
+    s.check()
+
+
+@test(each=list(PATHS))
+def statuses(t, path):
+    s = serve(t, PATHS[path])
+    with Conn(FRONT) as conn:
+        for _ in range(3):
+            goes_on(conn)
+            assert conn.get("/nowhere").status == 404
+            r = conn.get("/down")
+            assert r.status == 503, r
+            r = conn.get("/direct/x")
+            assert r.status == 418 and r.body == b"short and stout", r
+            r = conn.request("HEAD", "/direct/x")
+            assert r.status == 418 and r.get("content-length") == "15", r
+            r = conn.get("/empty")
+            assert r.status == 200 and r.body == b"", r
+            assert conn.get("/none/x").status == 404
+            r = conn.request("POST", "/nowhere", body=b"x" * 1000)
+            assert r.status == 404, r
+            goes_on(conn)
+    stats = s.stats()
+    assert stats.reasons.get("no_route", 0) + stats.reasons.get("kernel_path_off", 0) > 0, stats
+    s.check()
+
+
+@test(each=list(PATHS))
+def head_too_large(t, path):
+    """A head of 5 KB is served (by the user path), one of 100 KB is answered 431."""
+    s = serve(t, PATHS[path])
+    with Conn(FRONT) as conn:
+        goes_on(conn)
+        r = conn.get("/service/1/head", [("X-Long", "v" * 5000)])
+        assert r.status == 200 and b"X-Long: " + b"v" * 5000 + b"\r\n" in r.body, r
+        r = conn.get("/service/1/head", [(f"X-{i}", "v") for i in range(50)])
+        assert r.status == 200 and b"X-49: v\r\n" in r.body, r
+        conn.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"v" * 100_000)
+        with contextlib.suppress(OSError):
+            conn.send(b"\r\n\r\n")
+        assert conn.response().status == 431
+    with Conn(FRONT) as conn:
+        r = conn.get("/", [(f"X-{i}", "v") for i in range(200)])
+        assert r.status == 431, r
+    s.check()
+
+
+@test(each=list(PATHS))
+def expect_continue(t, path):
+    """The body is only sent after 100 Continue; the answer to it is whole."""
+    s = serve(t, PATHS[path])
+    body = pattern(20_000, 3)
+    with Conn(FRONT) as conn:
+        for _ in range(3):
+            goes_on(conn)
+            conn.send(build("POST", "/service/1/echo", [("Expect", "100-continue")], body)[:-len(body)])
+            early = conn._head()
+            assert early.status == 100, early
+            conn.send(body)
+            r = conn.response()
+            assert r.status == 200 and r.body == body, r
+        conn.send(build("POST", "/nowhere", [("Expect", "100-continue")], body)[:-len(body)])
+        assert conn.head().status == 404
+    s.check()
+
+
+@test(each=list(PATHS))
+def http10(t, path):
+    """Without keep-alive the answer ends with the connection; never in chunks."""
+    s = serve(t, PATHS[path])
+    for target in ("/service/1/bytes/1000/1", "/service/1/chunked/1000/1"):
+        with Conn(FRONT) as conn:
+            conn.send(build("GET", target, version="HTTP/1.0"))
+            r = conn.response()
+            assert r.status == 200 and r.body == pattern(1000, 1), r
+            assert r.get("transfer-encoding") is None, r
+            assert conn.at_eof()
+    with Conn(FRONT) as conn:
+        for _ in range(3):
+            conn.send(build("GET", "/service/1/bytes/1000/1", [("Connection", "keep-alive")],
+                            version="HTTP/1.0"))
+            r = conn.response()
+            assert r.status == 200 and r.body == pattern(1000, 1), r
+            if (r.get("connection") or "").lower() != "keep-alive":
+                break  # the right to close is the server's
+    with Conn(FRONT) as conn:
+        conn.send(b"GET /who HTTP/1.0\r\n\r\n")  # no Host: fine in 1.0
+        assert conn.response().status == 200
+    s.check()
+
+
+@test(each=list(PATHS))
+def pipelined(t, path):
+    """Answers come in order: several requests in one send, in separate sends, with bodies."""
+    s = serve(t, PATHS[path])
+    sizes = [0, 1, 1000, 8192, 100_000, 10, 65536]
+    for way in ("one send", "separate sends", "two and a half"):
+        with Conn(FRONT) as conn:
+            goes_on(conn)
+            wholes = []
+            for i, size in enumerate(sizes):
+                wholes.append(build("GET", f"/service/1/bytes/{size}/{i}"))
+                wholes.append(build("POST", "/service/1/echo", body=pattern(i * 1000, i)))
+            data = b"".join(wholes)
+            if way == "one send":
+                conn.send(data)
+            elif way == "separate sends":
+                conn.send_pieces(wholes)
+            else:
+                step = len(wholes[0]) * 5 // 2
+                conn.send_pieces([data[i:i + step] for i in range(0, len(data), step)])
+            for i, size in enumerate(sizes):
+                r = conn.response()
+                assert r.status == 200 and r.body == pattern(size, i), f"{way}: {i}: {r}"
+                r = conn.response()
+                assert r.status == 200 and r.body == pattern(i * 1000, i), f"{way}: echo {i}: {r}"
+            goes_on(conn)
+    s.check()
+
+
+@test(each=list(PATHS))
+def split_everywhere(t, path):
+    """A head and body cut at each of their bytes: two sends, the first read before the second."""
+    s = serve(t, PATHS[path])
+    body = b"0123456789"
+    whole = build("POST", "/service/1/echo", [("X-Some", "thing")], body)
+    with Conn(FRONT) as conn:
+        for cut in range(1, len(whole)):
+            conn.send_pieces([whole[:cut], whole[cut:]], pause=0.001 if cut % 4 == 0 else 0)
+            r = conn.response()
+            assert r.status == 200 and r.body == body, f"cut at {cut}: {r}"
+        conn.send_pieces([whole[i:i + 1] for i in range(len(whole))])
+        r = conn.response()
+        assert r.status == 200 and r.body == body, f"byte by byte: {r}"
+        goes_on(conn)
+    s.check()
+
+
+@test(each=list(PATHS))
+def chunked_split(t, path):
+    """A chunked upload cut at each byte; with extensions and trailers."""
+    s = serve(t, PATHS[path])
+    whole = b"POST /service/1/echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" \
+            b"5;ext=1\r\nhello\r\n1\r\n,\r\n00a\r\n 0123\r\n567\r\n0\r\nTrailer: x\r\n\r\n"
+    want = b"hello, 0123\r\n567"
+    with Conn(FRONT) as conn:
+        for cut in range(1, len(whole)):
+            conn.send_pieces([whole[:cut], whole[cut:]], pause=0.001 if cut % 4 == 0 else 0)
+            r = conn.response()
+            assert r.status == 200 and r.body == want, f"cut at {cut}: {r} {r.body!r}"
+        goes_on(conn)
+    s.check()
+
+
+@test()
+def hop_by_hop(t):
+    """Connection and what it names stay on their own hop; the rest passes unchanged."""
+    s = serve(t)
+    with Conn(FRONT) as conn:
+        r = conn.get("/service/1/head?q=a%20b&c", [("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"),
+                                                   ("X-End", " two  words "), ("Keep-Alive", "timeout=5")])
+        assert r.status == 200, r
+        text = r.body.decode()
+        assert "GET /service/1/head?q=a%20b&c HTTP/1.1\r\n" in text, text
+        assert "X-Hop" not in text and "Keep-Alive" not in text, text
+        assert "X-End: two  words\r\n" in text and "Host: test\r\n" in text, text
+    s.check()
+
+
+@test()
+def connection_close(t):
+    """Connection: close of a client, and of a backend, on the user path and on the kernel's."""
+    s = serve(t)
+    with Conn(FRONT) as conn:
+        goes_on(conn)
+        goes_on(conn)
+        r = conn.get("/who", [("Connection", "close")])
+        assert r.status == 200 and (r.get("connection") or "").lower() == "close" and conn.at_eof(), r
+    for _ in range(3):
+        with Conn(FRONT) as conn:
+            goes_on(conn)
+            r = conn.get("/service/1/close")
+            assert r.status == 200 and r.body == b"one", r
+            with contextlib.suppress(Closed):
+                goes_on(conn)
+    s.check()
+
+
+class Misbehaves:
+    """A backend that answers each connection's requests with given bytes."""
+
+    def __init__(self, t, answer, close):
+        self._listener, self._answer, self._close = t.listen(9001), answer, close
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                conn, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with conn:
+            got = b""
+            while True:
+                try:
+                    data = conn.recv(65536)
+                    got += data
+                    if not data:
+                        return
+                    if b"\r\n\r\n" in got:
+                        got = b""
+                        conn.sendall(self._answer)
+                        if self._close:
+                            conn.shutdown(socket.SHUT_WR)
+                            return
+                except OSError:
+                    return
+
+
+BACKENDS = {
+    # name: (bytes, closes, statuses a client may be answered, or None: the answer is cut)
+    "garbage": (b"\x00\x01garbage\r\n\r\n", True, {502}),
+    "nothing": (b"", True, {502, 503}),
+    "half-a-head": (b"HTTP/1.1 200 OK\r\nContent-Le", True, {502}),
+    "no-status": (b"HTTP/1.1 OK\r\n\r\n", True, {502}),
+    "two-lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", True, {502}),
+    "bare-lf": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", True, {502}),
+    "cut-body": (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", True, None),
+    "cut-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc", True, None),
+    "until-close": (b"HTTP/1.1 200 OK\r\n\r\nall of it", True, {200}),
+    "surplus": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n", False, {200}),
+    "early-hints": (b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", False, {200}),
+}
+
+
+@test(each=[(b, p) for b in BACKENDS for p in PATHS])
+def bad_backends(t, case):
+    """What a backend does wrong is 502 or a cut connection, never a wrong answer that looks right."""
+    name, path = case
+    answer, close, allowed = BACKENDS[name]
+    Misbehaves(t, answer, close)
+    s = serve(t, PATHS[path], back=None)
+    for n in range(6):
+        with Conn(FRONT, timeout=10) as conn:
+            for _ in range(1 if close else 3):
+                try:
+                    r = conn.get("/who")
+                except (Closed, ConnectionResetError) as e:
+                    assert allowed is None, f"request {n}: {e}"
+                    break
+                assert allowed and r.status in allowed, f"request {n}: {r} {r.body[:50]!r}"
+                if name in ("surplus", "early-hints"):
+                    assert r.body == b"ok", f"request {n}: {r} {r.body!r}"
+                if name == "until-close":
+                    assert r.body == b"all of it", f"{r} {r.body!r}"
+    s.check()
+
+
+@test()
+def backend_restarts(t):
+    """A backend that goes away and comes back: 503 in between, then it is served again; an idle
+    lane that the backend closed fails no request."""
+    p = t.backends.one("python", "one", 9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    with Conn(FRONT) as conn:
+        for _ in range(5):
+            goes_on(conn)
+        p.kill()
+        t.wait(lambda: s.stats().tree["lanes"]["open"] == 0, "the dead lanes are noticed")
+        assert conn.get("/who").status == 503
+        t.backends.one("python", "one", 9001)
+        for _ in range(5):
+            goes_on(conn)
+    s.check()
+
+
+@test()
+def round_robin(t):
+    """Endpoints of a cluster take turns; a dead one of two does not fail requests for ever."""
+    t.backends.nginx({9001: "one", 9002: "two", 9003: "three"})
+    s = t.sluice(config(FRONT, {"all": [("127.0.0.1", 9001 + i) for i in range(3)]}, [route(to="all")]))
+    seen = {}
+    with Conn(FRONT) as conn:
+        for _ in range(300):
+            who = conn.get("/").get("x-backend")
+            seen[who] = seen.get(who, 0) + 1
+    assert seen == {"one": 100, "two": 100, "three": 100}, seen
+    s.check()

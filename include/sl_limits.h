@@ -19,24 +19,24 @@
 #define SL_HEAD_MAX 65536
 #endif
 #endif
-#define SL_KERNEL_HEAD_MAX 4096
+#define SL_KERNEL_HEAD_MAX 4096 /* bytes of a head on the kernel path; longer: user path */
 
 #define SL_MAX_HEADERS 64 /* header lines of one head; more: user path answers 431 */
 
-#define SL_MAX_SESSIONS 8192 /* open downstream connections on the kernel path */
-#define SL_MAX_LANES 8192    /* upstream connections */
-#define SL_MAX_LISTENERS 64
+#define SL_MAX_SESSIONS 8192	/* open downstream connections on the kernel path */
+#define SL_MAX_LANES 8192	/* upstream connections */
+#define SL_MAX_LISTENERS 64	/* listeners of a config */
 #define SL_MAX_LOCAL_ADDRS 1024 /* (address, port) pairs that clients on this host may dial */
 
-#define SL_MAX_VHOSTS 128
-#define SL_MAX_DOMAINS 256
-#define SL_MAX_ROUTES 512
-#define SL_MAX_HEADER_RULES 1024
-#define SL_MAX_SPLITS 512
-#define SL_MAX_SPLIT_TARGETS 16 /* weighted clusters of one route */
-#define SL_MAX_CLUSTERS 256
-#define SL_MAX_ENDPOINTS 1024
-#define SL_STRING_POOL 131072 /* bytes of names, paths and values in the compiled table */
+#define SL_MAX_VHOSTS 128	 /* virtual hosts of a config */
+#define SL_MAX_DOMAINS 256	 /* domains of all virtual hosts */
+#define SL_MAX_ROUTES 512	 /* routes of all virtual hosts */
+#define SL_MAX_HEADER_RULES 1024 /* header matchers of all routes */
+#define SL_MAX_SPLITS 512	 /* routes with weighted clusters */
+#define SL_MAX_SPLIT_TARGETS 16	 /* weighted clusters of one route */
+#define SL_MAX_CLUSTERS 256	 /* clusters of a config */
+#define SL_MAX_ENDPOINTS 1024	 /* addresses of all clusters */
+#define SL_STRING_POOL 131072	 /* bytes of names, paths and values in the compiled table */
 
 #define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@ static const char help[] =
 	"  --instance NAME  the instance (default: default)\n"
 	"  --help           this text\n";
 
-/* How to call this very program, from the current directory. */
+/* How to call this very program, from the current directory, as we were called. */
 static void own_name(char *ret, size_t size)
 {
 	char exe[PATH_MAX] = "", cwd[PATH_MAX];
@@ -42,10 +43,12 @@ static void own_name(char *ret, size_t size)
 static void say_what_next(const struct sl_demo *d)
 {
 	char name[PATH_MAX], instance[SL_INSTANCE_MAX + 16] = "";
+	const char *sudo;
 
 	own_name(name, sizeof(name));
 	if (strcmp(d->instance, SL_INSTANCE_DEFAULT) != 0)
 		snprintf(instance, sizeof(instance), " --instance %s", d->instance);
+	sudo = getenv("SUDO_USER") ? "sudo " : "";
 	printf("\nThe demo runs: three services, and sluice in front of them on port %d.\n"
 	       "The config is %s. Try, in another terminal:\n\n",
 	       SL_DEMO_FRONT_PORT, d->config);
@@ -55,14 +58,14 @@ static void say_what_next(const struct sl_demo *d)
 	       "  curl -H 'x-canary-version: service1a' http://127.0.0.1:%d/service/1\n\n",
 	       SL_DEMO_FRONT_PORT, SL_DEMO_FRONT_PORT);
 	printf("Half of them; then all; the next request sees it:\n"
-	       "  sudo %s weights%s service1 service1a=50 service1=50\n"
-	       "  sudo %s weights%s service1 service1a=100 service1=0\n\n",
-	       name, instance, name, instance);
+	       "  %s%s weights%s service1 service1a=50 service1=50\n"
+	       "  %s%s weights%s service1 service1a=100 service1=0\n\n",
+	       sudo, name, instance, sudo, name, instance);
 	printf("What was counted, and the weights as the kernel holds them:\n"
-	       "  sudo %s stats%s\n"
-	       "  sudo bpftool map dump pinned %s/%s/splits\n\n"
+	       "  %s%s stats%s\n"
+	       "  %sbpftool map dump pinned %s/%s/splits\n\n"
 	       "Ctrl-C ends the demo.\n",
-	       name, instance, SL_PIN_ROOT, d->instance);
+	       sudo, name, instance, sudo, SL_PIN_ROOT, d->instance);
 	fflush(stdout);
 }
 

@@ -7,10 +7,7 @@
 #define SL_TABLES_BPF_H
 
 #include "maps.bpf.h"
-#include <bpf/bpf_core_read.h>
-
-/* Inlined to a move by the verifier: a read-only, fault-tolerant view of kernel memory. */
-extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym;
+#include "probe.bpf.h"
 
 #define SL_CAS_TRIES 8
 
@@ -43,39 +40,6 @@ SL_FN __u32 *lane_next(__u32 slot)
 	struct sl_lane *l = lane_at(slot);
 
 	return l ? &l->next : NULL;
-}
-
-/*
- * The counters of a socket whose address a callback kept (client_sk, server_sk, ...). If the
- * socket is gone the values are garbage, but reading is safe; then the redirect finds its slot
- * in the sockmap empty.
- */
-SL_FN const struct tcp_sock *tcp_of(__u64 sk)
-{
-	return bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct tcp_sock));
-}
-
-SL_FN const struct sock *sock_of(__u64 sk)
-{
-	return bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct sock));
-}
-
-/* Bytes (with overhead) that wait in a socket for its reader. */
-SL_FN __u32 reader_backlog(__u64 sk)
-{
-	return sock_of(sk)->sk_backlog.rmem_alloc.counter;
-}
-
-/*
- * Room for @size bytes in a socket's send buffer, counted twice for their overhead: a redirect
- * that finds it full would return EAGAIN to an application whose own socket stays writable, and an
- * edge-triggered one would hang for ever.
- */
-SL_FN bool writer_has_room(__u64 sk, __u32 size)
-{
-	const struct sock *to = sock_of(sk);
-
-	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;
 }
 
 /* Tells the daemon; when the ring is full it sweeps the tables instead. */

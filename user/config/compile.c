@@ -168,6 +168,7 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	}
 	info->action = route->action;
 	info->target = route->target;
+	c->out->route_lines[index] = r->node->line;
 	cut_name(info->name, r->full_name);
 	describe_match(info->match, &r->match);
 	return err;
@@ -208,6 +209,9 @@ static int compile_vhosts(struct compile *c)
 		const struct cfg_vhost *v = &cfg_items(*vhosts, struct cfg_vhost)[i];
 		const struct cfg_route *routes = v->routes.items;
 
+		c->out->vhost_names[i] = strdup(v->name->text);
+		if (!c->out->vhost_names[i])
+			return -ENOMEM;
 		t->vhosts[t->n_vhosts++] = (struct sl_vhost){
 			.first_route = t->n_routes,
 			.n_routes = v->routes.n,
@@ -312,9 +316,11 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->splits = calloc(SL_MAX_SPLITS, sizeof(*out->splits));
 	out->route_infos = calloc(SL_MAX_ROUTES, sizeof(*out->route_infos));
 	out->directs = calloc(SL_MAX_ROUTES, sizeof(*out->directs));
+	out->vhost_names = calloc(SL_MAX_VHOSTS, sizeof(*out->vhost_names));
+	out->route_lines = calloc(SL_MAX_ROUTES, sizeof(*out->route_lines));
 	out->listeners = calloc(n_listeners, sizeof(*out->listeners));
 	if (!out->table || !out->clusters || !out->endpoints || !out->splits || !out->route_infos ||
-	    !out->directs || !out->listeners)
+	    !out->directs || !out->vhost_names || !out->route_lines || !out->listeners)
 		goto out;
 	out->table->generation = flags->generation ? flags->generation : 1;
 	c.out = out;
@@ -338,6 +344,10 @@ void sl_compiled_free(struct sl_compiled *c)
 		free(c->directs[i].body);
 	for (__u32 i = 0; i < c->n_listeners; i++)
 		free(c->listeners[i].name);
+	for (__u32 i = 0; c->vhost_names && i < SL_MAX_VHOSTS; i++)
+		free(c->vhost_names[i]);
+	free(c->vhost_names);
+	free(c->route_lines);
 	free(c->table);
 	free(c->clusters);
 	free(c->endpoints);

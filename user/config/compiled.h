@@ -37,6 +37,8 @@ struct sl_compiled {
 	struct sl_split *splits;	   /* [table->n_splits]; the index is the split id */
 	struct sl_route_info *route_infos; /* [table->n_routes] */
 	struct sl_direct *directs;	   /* [table->n_routes]; status 0: route has none */
+	char **vhost_names;		   /* [table->n_vhosts] */
+	__u32 *route_lines;		   /* [table->n_routes]; of the config, for messages */
 	struct sl_listener *listeners;	   /* [n_listeners] */
 	__u32 n_listeners;
 	struct sl_options options;

@@ -102,10 +102,11 @@ static void check_header(struct routes *r, const struct cfg_header *h)
 			 SL_MAX_HEADER_RULES);
 	if (!h->name)
 		return;
-	if (h->name->text[0] == ':')
-		sl_error(r->w, h->name, "matching '%.64s' is not supported yet%s", h->name->text,
-			 strcasecmp(h->name->text, ":authority") ? "" : "; match 'host'");
-	else if (!is_token(h->name))
+	/* Envoy's names for parts of the request line; the matcher knows them. */
+	if (h->name->text[0] == ':' && strcasecmp(h->name->text, ":method") &&
+	    strcasecmp(h->name->text, ":path") && strcasecmp(h->name->text, ":authority"))
+		sl_error(r->w, h->name, "matching '%.64s' is not supported yet", h->name->text);
+	else if (h->name->text[0] != ':' && !is_token(h->name))
 		sl_error(r->w, h->name, "'%.64s' is no header name", h->name->text);
 	else if (h->name->len > 255)
 		sl_error(r->w, h->name, "header name longer than 255 bytes");

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One request, followed through the real core step by step: what `sluice explain` knows. Every
+ * verdict is the core's own function called on one route or one header rule, so that an
+ * explanation cannot differ from what the data path does.
+ */
+#ifndef SL_EXPLAIN_H
+#define SL_EXPLAIN_H
+
+#include "config/compiled.h"
+#include "sl_head.h"
+#include "sl_reason.h"
+
+enum sl_verdict {
+	SL_VERDICT_MATCH,
+	SL_VERDICT_PATH,	   /* path or prefix does not fit */
+	SL_VERDICT_HEADER_MISSING, /* `rule` needs the header */
+	SL_VERDICT_HEADER_VALUE,   /* `rule`: it has another value */
+	SL_VERDICT_HEADER_EQUAL,   /* `rule`, inverted: it has this value */
+	SL_VERDICT_HEADER_PRESENT, /* `rule`: it is there and must not be */
+};
+
+struct sl_why {
+	enum sl_verdict verdict;
+	__u32 rule; /* index into header_rules; of the HEADER verdicts */
+};
+
+struct sl_explain {
+	const struct sl_compiled *config;
+	__u8 *buf; /* [SL_HEAD_MAX], the request's head; owned by the caller */
+	__u32 len; /* bytes of it */
+	enum sl_parse parse;
+	struct sl_head head;
+	__u32 domain; /* index into domains; SL_NO_ROUTE: no virtual host */
+	__u32 route;  /* SL_NO_ROUTE: none matches */
+	__u32 first;  /* routes first .. first + n_tried - 1 were tried, in this order */
+	__u32 n_tried;
+	struct sl_why why[SL_MAX_ROUTES]; /* [n_tried] */
+	enum sl_reason reason; /* what the config and the head alone decide; NONE: kernel path */
+};
+
+/*
+ * Fills @e from its config, buf and len. 0, -ENOMEM, or -EPROTO: the steps and the core's whole
+ * matcher do not agree (a bug).
+ */
+int sl_explain(struct sl_explain *e);
+
+/* Prints to stdout. @path: the config's name. 0 or -ENOMEM, -EIO. */
+int sl_explain_text(const struct sl_explain *e, const char *path);
+int sl_explain_json(const struct sl_explain *e, const char *path);
+
+/* The verdict in words ("header 'x' is missing"); to be freed. NULL: out of memory. */
+char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why, __u32 route);
+
+/* "1.2.3.4:80" or "[::1]:80" into @dst. */
+#define SL_ADDRESS_TEXT 64
+void sl_explain_address(char dst[SL_ADDRESS_TEXT], const struct sl_endpoint *ep);
+
+#endif /* SL_EXPLAIN_H */

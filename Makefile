@@ -30,9 +30,9 @@ BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | sed -n '/<...> search star
 BPF_CFLAGS := -std=gnu11 -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -I. -Iinclude -Ibpf $(BPF_SYS)
 
-BPF_SRC := $(filter-out bpf/selftest.bpf.c,$(wildcard bpf/*.bpf.c))
-BPF_OBJ := $(BPF_SRC:bpf/%.bpf.c=$(O)/bpf/%.bpf.o)
-SKELS := $(O)/gen/sluice.skel.h $(patsubst bpf/%.bpf.c,$(O)/gen/%.skel.h,$(wildcard bpf/selftest.bpf.c))
+# bpf/sluice.bpf.c includes the files of the data path.
+BPF_OBJ := $(O)/bpf/sluice.bpf.o $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(wildcard bpf/selftest.bpf.c))
+SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 
@@ -58,16 +58,6 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -MF $@.d -c -o $@ $<
-
-# The data path is several files with the same maps: one object, linked.
-$(O)/bpf/sluice.o: $(BPF_OBJ)
-	$(call msg,BPF-LINK,$@)
-	$(Q)$(BPFTOOL) gen object $@ $^
-
-$(O)/gen/sluice.skel.h: $(O)/bpf/sluice.o
-	$(call msg,SKEL,$@)
-	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name sluice_bpf > $@
 
 $(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call msg,SKEL,$@)

@@ -307,5 +307,3 @@ int capture(struct bpf_sock_ops *ctx)
 	}
 	return 1;
 }
-
-char LICENSE[] SEC("license") __weak = "GPL";

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The maps, as include/sl_session.h, sl_table.h and sl_stats.h describe them. Weak, so that
- * each program file can be compiled alone and the linker makes one of them.
+ * The maps, as include/sl_session.h, sl_table.h and sl_stats.h describe them.
  */
 #ifndef SL_MAPS_BPF_H
 #define SL_MAPS_BPF_H
@@ -15,6 +14,29 @@
 #include "sl_stats.h"
 #include "sl_stack.h"
 
+/*
+ * clang describes a type in BTF as a mere declaration when everything only points to it (and the
+ * type of a map's value is a pointer in disguise): mention them all.
+ */
+union sl_map_values {
+	struct sl_session session;
+	struct sl_lane lane;
+	struct sl_cluster cluster;
+	struct sl_endpoint endpoint;
+	struct sl_sequence sequence;
+	struct sl_stats stats;
+	struct sl_control control;
+	struct sl_table table;
+	struct sl_route_info route_info;
+	struct sl_split split;
+	struct sl_socket socket;
+	struct sl_pair pair;
+	struct sl_addr addr;
+	struct sl_event event;
+};
+
+const union sl_map_values *map_values SEC(".rodata") = NULL;
+
 #define SL_ARRAY(name_, value_, n)                 \
 	struct {                                   \
 		__uint(type, BPF_MAP_TYPE_ARRAY);  \
@@ -22,7 +44,7 @@
 		__uint(map_flags, BPF_F_MMAPABLE); \
 		__type(key, __u32);                \
 		__type(value, value_);             \
-	} name_ SEC(".maps") __weak
+	} name_ SEC(".maps")
 
 #define SL_SOCKMAP(name_, n)                        \
 	struct {                                    \
@@ -30,7 +52,7 @@
 		__uint(max_entries, n);             \
 		__type(key, __u32);                 \
 		__type(value, __u64);               \
-	} name_ SEC(".maps") __weak
+	} name_ SEC(".maps")
 
 SL_ARRAY(control, struct sl_control, 1);
 SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
@@ -68,14 +90,14 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__array(values, struct sl_table_map);
-} tables SEC(".maps") __weak;
+} tables SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SL_MAX_ROUTES);
 	__type(key, __u32);
 	__type(value, struct sl_route_info);
-} routes SEC(".maps") __weak;
+} routes SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -83,14 +105,14 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct sl_split);
-} splits SEC(".maps") __weak;
+} splits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);
 	__type(value, struct sl_socket);
-} sockets SEC(".maps") __weak;
+} sockets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -98,14 +120,14 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct sl_pair);
-} pairing SEC(".maps") __weak;
+} pairing SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, SL_MAX_LOCAL_ADDRS);
 	__type(key, struct sl_addr);
 	__type(value, __u32);
-} local_addrs SEC(".maps") __weak;
+} local_addrs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -113,7 +135,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct sl_socket);
-} by_cookie SEC(".maps") __weak;
+} by_cookie SEC(".maps");
 
 SL_SOCKMAP(clients, SL_MAX_SESSIONS);	 /* client_msg and pass_skb */
 SL_SOCKMAP(servers, SL_MAX_LANES);	 /* server_msg and pass_skb */
@@ -125,6 +147,6 @@ SL_SOCKMAP(backs_skb, SL_MAX_LANES);	 /* back_skb */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
-} events SEC(".maps") __weak;
+} events SEC(".maps");
 
 #endif /* SL_MAPS_BPF_H */

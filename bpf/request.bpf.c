@@ -40,46 +40,35 @@ SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot
 }
 
 /* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
-SL_FN __u32 request_frame(struct sk_msg_md *msg, struct request *r, struct sl_head *head)
+SL_FN __u32 request_frame(struct sk_msg_md *msg, struct sl_request *r, struct sl_head *head)
 {
 	__u32 end;
 
 	r->body = sl_request_body(head);
-	if (msg->size == head->len)
+	if (msg_size(msg) == head->len)
 		return SL_REASON_NONE;
 	if (msg_body_walk(msg, &r->body, head->len, &end) == SL_BODY_BAD)
 		return SL_REASON_NOT_CANONICAL;
-	return end == msg->size ? SL_REASON_NONE : SL_REASON_PIPELINED;
+	return end == msg_size(msg) ? SL_REASON_NONE : SL_REASON_PIPELINED;
 }
 
 /* Parses, routes and frames; NONE when r->s->decision says where to and r->body what is left. */
-SL_FN __u32 request_decide(struct sk_msg_md *msg, struct request *r, struct sl_head_slot *h)
+SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct sl_head_slot *h)
 {
 	__u32 n = msg_head_copy(msg, h);
 	__u32 reason;
 
-	switch (sl_request_parse(&h->head, h->bytes, n)) {
-	case SL_PARSE_DONE:
-		break;
-	case SL_PARSE_MORE:
-		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
-					       : SL_REASON_HEAD_INCOMPLETE;
-	case SL_PARSE_LONG:
-		return SL_REASON_HEAD_TOO_LONG;
-	default:
-		return SL_REASON_NOT_CANONICAL;
-	}
-	reason = sl_kernel_reason(&h->head);
+	reason = request_parse(r->slot, n);
 	if (reason)
 		return reason;
 	reason = request_frame(msg, r, &h->head);
 	if (reason)
 		return reason;
-	return request_route(r, h);
+	return request_route(r);
 }
 
 /* The session is idle and its client sends: the beginning of a request. */
-SL_FN void request_begin(struct sk_msg_md *msg, struct request *r)
+SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 {
 	const struct tcp_sock *client = tcp_of(r->s->client_sk);
 	struct sl_control *c = control_get();
@@ -104,13 +93,13 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct request *r)
 	l = lane_claim(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
-	if (!lane_accepts(l, msg->size)) {
+	if (!lane_accepts(l, msg_size(msg))) {
 		lane_return(l, r->lane_slot, r->lane_gen);
 		return request_to_user(r, SL_REASON_READER_SLOW);
 	}
 	if (!exchange_begin(r, l, &h->head))
 		return;
-	if (!redirect_to_lane(msg, l, r->lane_slot, msg->size))
+	if (!redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
 		exchange_cancel(r, l);
 }
 
@@ -129,12 +118,12 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 	if (!l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
 		return;
 	rc = msg_body_walk(msg, &body, 0, &end);
-	if (rc == SL_BODY_BAD || !lane_accepts(l, msg->size) ||
+	if (rc == SL_BODY_BAD || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
 		return;
 	}
-	if (end < msg->size)
+	if (end < msg_size(msg))
 		bpf_msg_apply_bytes(msg, end);
 	s->req = body;
 	if (rc == SL_BODY_DONE)
@@ -153,7 +142,7 @@ SL_FN bool request_pipelined(struct sl_session *s, __u64 word)
 SEC("sk_msg")
 int client_msg(struct sk_msg_md *msg)
 {
-	struct request r = {};
+	struct sl_request r = {};
 	struct bpf_sock *sk = msg->sk;
 	struct sl_socket *me;
 
@@ -193,25 +182,14 @@ int client_msg(struct sk_msg_md *msg)
  * acknowledged as it is redirected and a verdict cannot split a segment: so only a whole
  * request in one segment is steered.
  */
-SL_FN __u32 segment_decide(struct __sk_buff *skb, struct request *r, struct sl_head_slot *h)
+SL_FN __u32 segment_decide(struct __sk_buff *skb, struct sl_request *r, struct sl_head_slot *h)
 {
 	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
 	__u32 reason;
 
 	if (n == 0 || n > SL_KERNEL_HEAD_MAX || bpf_skb_load_bytes(skb, 0, h->bytes, n))
 		return SL_REASON_INTERNAL;
-	switch (sl_request_parse(&h->head, h->bytes, n)) {
-	case SL_PARSE_DONE:
-		break;
-	case SL_PARSE_MORE:
-		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
-					       : SL_REASON_HEAD_INCOMPLETE;
-	case SL_PARSE_LONG:
-		return SL_REASON_HEAD_TOO_LONG;
-	default:
-		return SL_REASON_NOT_CANONICAL;
-	}
-	reason = sl_kernel_reason(&h->head);
+	reason = request_parse(r->slot, n);
 	if (reason)
 		return reason;
 	r->body = sl_request_body(&h->head);
@@ -222,11 +200,11 @@ SL_FN __u32 segment_decide(struct __sk_buff *skb, struct request *r, struct sl_h
 	if (r->body.left < skb->len - h->head.len)
 		return SL_REASON_PIPELINED;
 	r->body.left = 0;
-	return request_route(r, h);
+	return request_route(r);
 }
 
 /* The session is idle and a segment came from its remote client. True: redirected. */
-SL_FN bool segment_begin(struct __sk_buff *skb, struct request *r)
+SL_FN bool segment_begin(struct __sk_buff *skb, struct sl_request *r)
 {
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
 	struct sl_control *c = control_get();
@@ -261,7 +239,7 @@ SL_FN bool segment_begin(struct __sk_buff *skb, struct request *r)
 SEC("sk_skb")
 int front_skb(struct __sk_buff *skb)
 {
-	struct request r = {};
+	struct sl_request r = {};
 	struct sl_socket *me;
 	__u64 cookie;
 
@@ -307,5 +285,3 @@ int pass_skb(struct __sk_buff *skb)
 {
 	return SK_PASS;
 }
-
-char LICENSE[] SEC("license") __weak = "GPL";

@@ -14,7 +14,7 @@
 #define SL_LANE_TRIES 4 /* dead lanes that one request skips before it takes the user path */
 
 /* A request under decision; on the stack of the program. */
-struct request {
+struct sl_request {
 	struct sl_session *s;
 	__u32 slot;
 	__u32 gen;
@@ -26,7 +26,7 @@ struct request {
 };
 
 /* The request goes the user path; the daemon counts @reason when it has read the head. */
-SL_FN void request_to_user(struct request *r, __u32 reason)
+SL_FN void request_to_user(struct sl_request *r, __u32 reason)
 {
 	struct sl_session *s = r->s;
 
@@ -59,8 +59,45 @@ SL_FN __u32 split_pick(__u32 id, __u32 *ret_cluster)
 	return SL_REASON_NONE;
 }
 
-/* Route, cluster and endpoint of the head in @h, into the session's decision. */
-SL_FN __u32 request_route(struct request *r, struct sl_head_slot *h)
+/*
+ * The two halves of the core, each a function that is verified alone: their states do not
+ * multiply with their callers'.
+ */
+
+/*
+ * Parses the first @n bytes of the head that session @slot sent. A reason, or NONE: whole, strict
+ * and nothing in it needs the user path.
+ */
+__noinline int request_parse(__u32 slot, __u32 n)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
+
+	if (!h || n > SL_KERNEL_HEAD_MAX)
+		return SL_REASON_INTERNAL;
+	switch (sl_request_parse(&h->head, h->bytes, n)) {
+	case SL_PARSE_DONE:
+		return sl_kernel_reason(&h->head);
+	case SL_PARSE_MORE:
+		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
+					       : SL_REASON_HEAD_INCOMPLETE;
+	case SL_PARSE_LONG:
+		return SL_REASON_HEAD_TOO_LONG;
+	default:
+		return SL_REASON_NOT_CANONICAL;
+	}
+}
+
+/* Index of the route of the head that session @slot sent, or SL_NO_ROUTE. */
+__noinline int request_match(__u32 slot)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
+	const struct sl_table *t = table_get();
+
+	return t && h ? sl_match(t, &h->head, h->bytes) : SL_NO_ROUTE;
+}
+
+/* Route, cluster and endpoint of the parsed head, into the session's decision. */
+SL_FN __u32 request_route(struct sl_request *r)
 {
 	struct sl_decision *d = &r->s->decision;
 	const struct sl_table *t = table_get();
@@ -71,10 +108,11 @@ SL_FN __u32 request_route(struct request *r, struct sl_head_slot *h)
 	d->routed = 0;
 	if (!t)
 		return SL_REASON_INTERNAL;
-	index = sl_match(t, &h->head, h->bytes);
+	index = request_match(r->slot);
 	if (index >= SL_MAX_ROUTES)
 		return SL_REASON_NO_ROUTE;
-	route = &t->routes[index];
+	sl_opaque(index);
+	route = &t->routes[index & (SL_MAX_ROUTES - 1)];
 	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT)
 		return SL_REASON_ROUTE_NEEDS_USER;
 	cluster = route->target;
@@ -99,7 +137,7 @@ SL_FN __u32 request_route(struct request *r, struct sl_head_slot *h)
 }
 
 /* Takes an idle lane of the decided endpoint: KERNEL state, ours alone. */
-SL_FN struct sl_lane *lane_claim(struct request *r)
+SL_FN struct sl_lane *lane_claim(struct sl_request *r)
 {
 	__u32 endpoint = r->s->decision.endpoint;
 	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
@@ -141,7 +179,7 @@ SL_FN struct sl_lane *lane_claim(struct request *r)
  * Binds lane and session and begins the exchange. False: the session is not idle any more
  * (the daemon ends it); the lane is idle again.
  */
-SL_FN bool exchange_begin(struct request *r, struct sl_lane *l, struct sl_head *head)
+SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_head *head)
 {
 	struct sl_session *s = r->s;
 	__u32 bits = SL_S_EXCHANGE;
@@ -166,7 +204,7 @@ SL_FN bool exchange_begin(struct request *r, struct sl_lane *l, struct sl_head *
 }
 
 /* The redirect found no target after all: the lane is finished, the request is the daemon's. */
-SL_FN void exchange_cancel(struct request *r, struct sl_lane *l)
+SL_FN void exchange_cancel(struct sl_request *r, struct sl_lane *l)
 {
 	r->s->lane = 0;
 	l->session = 0;

@@ -8,7 +8,7 @@
 #include "sl_decide.h"
 
 /* A response (or a part of it) under decision; on the stack of the program. */
-struct response {
+struct sl_response {
 	struct sl_session *s;
 	struct sl_lane *l;
 	__u32 slot; /* session's */
@@ -23,7 +23,7 @@ struct response {
 };
 
 /* From here on the daemon relays the response: it continues at lane.phase and lane.resp. */
-SL_FN void response_to_user(struct response *r)
+SL_FN void response_to_user(struct sl_response *r)
 {
 	word_change(&r->s->word, r->gen, SL_S_RESP_USER, 0);
 }
@@ -32,7 +32,7 @@ SL_FN void response_to_user(struct response *r)
  * Finds the session of the lane's exchange. False: there is none that the kernel
  * steers; pass.
  */
-SL_FN bool response_find(struct response *r)
+SL_FN bool response_find(struct sl_response *r)
 {
 	__u64 lane_word = SL_READ(r->l->word);
 
@@ -62,13 +62,24 @@ SL_FN bool response_find(struct response *r)
 	return !(SL_BITS(r->word) & (SL_S_RESP_USER | SL_S_ABORTED | SL_S_CLOSING));
 }
 
+/* Parses the first @n bytes that lane @slot sent: enum sl_parse. Verified alone, see
+ * request_parse(). */
+__noinline int response_parse(__u32 slot, __u32 n)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&response_heads, &slot);
+
+	if (!h || n > SL_KERNEL_HEAD_MAX)
+		return SL_PARSE_BAD;
+	return sl_response_parse(&h->head, h->bytes, n);
+}
+
 /*
  * Parses a final head that the kernel may forward as it is. False: the daemon's (1xx, 101, ends
  * with the connection, not strict, not whole).
  */
-SL_FN bool response_head(struct response *r, struct sl_head_slot *h, __u32 n)
+SL_FN bool response_head(struct sl_response *r, struct sl_head_slot *h, __u32 n)
 {
-	if (sl_response_parse(&h->head, h->bytes, n) != SL_PARSE_DONE)
+	if (response_parse(r->lane_slot, n) != SL_PARSE_DONE)
 		return false;
 	r->body = sl_response_body(&h->head, r->s->head_method);
 	r->status = h->head.status;
@@ -76,7 +87,7 @@ SL_FN bool response_head(struct response *r, struct sl_head_slot *h, __u32 n)
 }
 
 /* What of this send is the response's: r->end, r->body, r->done. False: the daemon's. */
-SL_FN bool response_frame(struct sk_msg_md *msg, struct response *r)
+SL_FN bool response_frame(struct sk_msg_md *msg, struct sl_response *r)
 {
 	struct sl_head_slot *h;
 	__u32 off = 0;
@@ -94,11 +105,11 @@ SL_FN bool response_frame(struct sk_msg_md *msg, struct response *r)
 	rc = msg_body_walk(msg, &r->body, off, &r->end);
 	r->done = rc == SL_BODY_DONE;
 	/* Bytes behind the answer in the same send: the daemon cuts and closes. */
-	return rc != SL_BODY_BAD && r->end == msg->size;
+	return rc != SL_BODY_BAD && r->end == msg_size(msg);
 }
 
 /* Whether @size bytes may go to the client now; see lane_accepts() in request.bpf.c. */
-SL_FN bool session_accepts(struct response *r, __u32 size)
+SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 {
 	const struct sl_session *s = r->s;
 
@@ -109,18 +120,18 @@ SL_FN bool session_accepts(struct response *r, __u32 size)
 	return reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
 }
 
-SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct response *r)
+SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
 {
 	if (SL_BITS(r->word) & SL_S_CLIENT)
 		return bpf_msg_redirect_map(msg, &clients, r->slot, BPF_F_INGRESS) == SK_PASS;
 	if (bpf_msg_redirect_map(msg, &fronts, r->slot, 0) != SK_PASS)
 		return false;
-	sl_add(&r->s->front_tx, msg->size);
+	sl_add(&r->s->front_tx, msg_size(msg));
 	return true;
 }
 
 /* These bytes are steered: note where the response stands, and whether it is done. */
-SL_FN void response_advance(struct response *r)
+SL_FN void response_advance(struct sl_response *r)
 {
 	struct sl_lane *l = r->l;
 
@@ -140,7 +151,7 @@ SL_FN void response_advance(struct response *r)
 SEC("sk_msg")
 int server_msg(struct sk_msg_md *msg)
 {
-	struct response r = {};
+	struct sl_response r = {};
 	struct bpf_sock *sk = msg->sk;
 	struct sl_socket *me;
 
@@ -161,7 +172,7 @@ int server_msg(struct sk_msg_md *msg)
 	 */
 	if (tcp_of(r.l->server_sk)->write_seq - r.l->server_ws0 != SL_READ(r.l->back_rx) ||
 	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
-	    !session_accepts(&r, msg->size) || !response_frame(msg, &r) ||
+	    !session_accepts(&r, msg_size(msg)) || !response_frame(msg, &r) ||
 	    !redirect_to_session(msg, &r)) {
 		response_to_user(&r);
 		return SK_PASS;
@@ -171,7 +182,7 @@ int server_msg(struct sk_msg_md *msg)
 }
 
 /* What of this segment is the response's. False: the daemon's, if nothing was steered yet. */
-SL_FN bool segment_frame(struct __sk_buff *skb, struct response *r)
+SL_FN bool segment_frame(struct __sk_buff *skb, struct sl_response *r)
 {
 	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
 	struct sl_head_slot *h;
@@ -201,7 +212,7 @@ SL_FN bool segment_frame(struct __sk_buff *skb, struct response *r)
 SEC("sk_skb")
 int back_skb(struct __sk_buff *skb)
 {
-	struct response r = {};
+	struct sl_response r = {};
 	struct sl_socket *me;
 	__u64 cookie;
 	__u32 at;
@@ -235,5 +246,3 @@ int back_skb(struct __sk_buff *skb)
 	response_advance(&r);
 	return SK_PASS;
 }
-
-char LICENSE[] SEC("license") __weak = "GPL";

@@ -23,6 +23,9 @@
 #define NULL ((void *)0)
 #endif
 
+/* Keeps the compiler from undoing a clamp that the verifier has to see. */
+#define sl_opaque(x) asm volatile("" : "+r"(x))
+
 #define sl_memset(dst, c, n) __builtin_memset((dst), (c), (n))
 #define sl_memcpy(dst, src, n) __builtin_memcpy((dst), (src), (n))
 
@@ -40,6 +43,8 @@ static inline long sl_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx)
 			return i + 1;
 	return n;
 }
+
+#define sl_opaque(x) ((void)(x))
 
 #define sl_memset(dst, c, n) memset((dst), (c), (n))
 #define sl_memcpy(dst, src, n) memcpy((dst), (src), (n))

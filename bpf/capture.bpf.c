@@ -239,7 +239,7 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 	if (!socket_mark(ctx, SL_ROLE_SERVER, slot, gen) ||
 	    bpf_sock_map_update(ctx, &servers, &slot, BPF_ANY))
 		return;
-	if (!word_change(&l->word, gen, SL_L_SERVER, 0))
+	if (!word_change(&l->word, gen, SL_L_SERVER | SL_L_PAIRED, 0))
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }

@@ -27,6 +27,21 @@ SL_FN const struct sock *sock_of(__u64 sk)
 	return bpf_rdonly_cast((void *)sk, bpf_core_type_id_kernel(struct sock));
 }
 
+/*
+ * Both ends of a connection count in the same sequence space. Whether everything that was written
+ * to @from has arrived at @to, so that bytes put into @to now do not overtake any.
+ */
+SL_FN bool all_arrived(__u64 to, __u64 from)
+{
+	return tcp_of(to)->rcv_nxt == tcp_of(from)->write_seq;
+}
+
+/* Whether all that went from @app by TCP to our end @ours has been read there. */
+SL_FN bool all_read(__u64 app, __u64 ours)
+{
+	return tcp_of(app)->write_seq == tcp_of(ours)->copied_seq;
+}
+
 /* Bytes (with overhead) that wait in a socket for its reader. */
 SL_FN __u32 reader_backlog(__u64 sk)
 {

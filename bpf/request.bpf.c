@@ -23,9 +23,8 @@ SL_FN bool lane_accepts(const struct sl_lane *l, __u32 size)
 {
 	if (!lane_is_colocated(l))
 		return writer_has_room(l->back_sk, size);
-	if (tcp_of(l->server_sk)->rcv_nxt - l->server_rn0 != SL_READ(l->back_tx))
-		return false;
-	return reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
+	return all_arrived(l->server_sk, l->back_sk) &&
+	       reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
 }
 
 /* Sends the first @size bytes of @msg to the lane's far end. */
@@ -70,7 +69,6 @@ SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct s
 /* The session is idle and its client sends: the beginning of a request. */
 SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 {
-	const struct tcp_sock *client = tcp_of(r->s->client_sk);
 	struct sl_control *c = control_get();
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
 	struct sl_session *s = r->s;
@@ -79,12 +77,11 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 
 	if (!c || !h)
 		return;
-	r->at = client->write_seq - s->client_ws0;
+	r->at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
 	s->decision.routed = 0;
 	if (c->flags & SL_C_BYPASS)
 		return request_to_user(r, SL_REASON_KERNEL_PATH_OFF);
-	if (r->at != SL_READ(s->front_rx) ||
-	    client->rcv_nxt - s->client_rn0 != SL_READ(s->front_tx))
+	if (!all_read(s->client_sk, s->front_sk) || !all_arrived(s->client_sk, s->front_sk))
 		return request_to_user(r, SL_REASON_DRAINING_BYTES);
 	s->start_ns = bpf_ktime_get_ns();
 	reason = request_decide(msg, r, h);

@@ -164,7 +164,8 @@ SL_FN struct sl_lane *lane_claim(struct sl_request *r)
 			      ~(__u64)SL_L_STATE;
 		if ((SL_BITS(new) & SL_L_STATE) != SL_LANE_KERNEL)
 			continue;
-		if (SL_BITS(new) & SL_L_SURPLUS) {
+		if ((SL_BITS(new) & SL_L_SURPLUS) ||
+		    (SL_BITS(new) & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
 			lane_surrender(l, slot1 - 1, SL_GEN(new));
 			continue;
 		}

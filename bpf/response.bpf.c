@@ -115,9 +115,8 @@ SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 
 	if (!(SL_BITS(r->word) & SL_S_CLIENT))
 		return writer_has_room(s->front_sk, size);
-	if (tcp_of(s->client_sk)->rcv_nxt - s->client_rn0 != SL_READ(s->front_tx))
-		return false;
-	return reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
+	return all_arrived(s->client_sk, s->front_sk) &&
+	       reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
 }
 
 SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
@@ -170,7 +169,7 @@ int server_msg(struct sk_msg_md *msg)
 	 * the kernel repeats the last verdict without asking); an answer that others, or the
 	 * client's FIN, must follow in order; a reader that does not keep up.
 	 */
-	if (tcp_of(r.l->server_sk)->write_seq - r.l->server_ws0 != SL_READ(r.l->back_rx) ||
+	if (!all_read(r.l->server_sk, r.l->back_sk) ||
 	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
 	    !session_accepts(&r, msg_size(msg)) || !response_frame(msg, &r) ||
 	    !redirect_to_session(msg, &r)) {

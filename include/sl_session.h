@@ -21,14 +21,13 @@
  * framing found in session.req or lane.resp. All changes of `word` are by
  * compare-and-swap of the whole word, generation included.
  *
- * ORDER. A byte redirected straight into an application's socket must not overtake
- * one that was written to our end of the same connection, and a request must not be
- * taken while earlier bytes of the client are unread at front. TCP's own counters
- * tell, exactly: BPF redirects into client (or server) only when that socket's
- * rcv_nxt has moved by just front_tx (back_tx) bytes since it was established, and takes a
- * request only when the client's write_seq has moved by just front_rx bytes. So the
- * daemon adds to *_tx BEFORE it writes (and takes back what was not accepted) and adds to
- * front_rx / back_rx when it has read.
+ * ORDER. A byte redirected straight into an application's socket must not overtake one that was
+ * written to our end of the same connection, and a request must not be taken while earlier bytes of
+ * the client are unread at front. TCP's own counters tell, exactly, since both ends of a
+ * connection count in the same sequence space: BPF redirects into client only when client's
+ * rcv_nxt is front's write_seq, and takes a request only when client's write_seq is front's
+ * copied_seq; server and back likewise. A sk_skb verdict has no such counter: there the bytes that
+ * it saw (front_in) must all have been read (front_rx).
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H
@@ -60,10 +59,12 @@
 #define SL_S_HELD (SL_S_CLIENT | SL_S_FRONT)
 
 /* lane.word, low 32 bits; the high 32 are the slot's generation. */
-#define SL_L_STATE 0x000f   /* enum sl_lane_state */
-#define SL_L_SERVER 0x0010  /* server socket is in `servers` and not closed yet (BPF): co-located \
+#define SL_L_STATE 0x000f /* enum sl_lane_state */
+#define SL_L_SERVER                                                                               \
+	0x0010		    /* server socket is in `servers` and not closed yet (BPF): co-located \
 			     */
 #define SL_L_BACK 0x0020    /* the daemon holds back's fd; only it clears this */
+#define SL_L_PAIRED 0x0080  /* a server on this host was found; without SERVER it is gone again */
 #define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 

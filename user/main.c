@@ -49,6 +49,8 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
+	static char name[32];
+
 	if (argc < 2) {
 		help(stderr);
 		return SL_EXIT_USAGE;
@@ -61,8 +63,13 @@ int main(int argc, char **argv)
 		puts("sluice " SLUICE_VERSION);
 		return SL_EXIT_DONE;
 	}
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(argv[1], commands[i].name) != 0)
+			continue;
+		/* getopt's messages begin with it. */
+		snprintf(name, sizeof(name), "sluice %s", commands[i].name);
+		argv[1] = name;
+		return commands[i].run(argc - 1, argv + 1);
+	}
 	return unknown(argv[1]);
 }

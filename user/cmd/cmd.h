@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The subcommands: each is int fn(argc, argv) with argv[0] its own name, prints what it has
+ * The subcommands: each is int fn(argc, argv) with argv[0] "sluice NAME", prints what it has
  * to say, and returns the exit status of the process.
  */
 #ifndef SL_CMD_H

@@ -92,7 +92,6 @@ int sl_cmd_demo(int argc, char **argv)
 	const char *instance = SL_INSTANCE_DEFAULT;
 	int opt;
 
-	argv[0] = (char *)"sluice demo"; /* getopt's messages begin with it */
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {

@@ -114,7 +114,6 @@ static int parse(int argc, char **argv, struct stats_options *ret)
 	int opt;
 
 	*ret = (struct stats_options){.instance = SL_INSTANCE_DEFAULT};
-	argv[0] = (char *)"sluice stats"; /* getopt's messages begin with it */
 	optind = 1;
 	/* '+': stop at the first word, or getopt would move the one after --watch away. */
 	while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {

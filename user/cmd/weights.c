@@ -265,7 +265,6 @@ int sl_cmd_weights(int argc, char **argv)
 	bool json = false;
 	int opt, status;
 
-	argv[0] = (char *)"sluice weights"; /* getopt's messages begin with it */
 	optind = 1;
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (opt) {

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The start-up self-test's programs: the data path's rules for redirecting, without its tables, on
+ * sockets of the test's own. user/kernel/selftest*.c drives them and judges.
+ */
+#include "probe.bpf.h"
+#include "sl_selftest.h"
+
+#define SL_ST_SOCKMAP(name_)                        \
+	struct {                                    \
+		__uint(type, BPF_MAP_TYPE_SOCKMAP); \
+		__uint(max_entries, SL_ST_N);       \
+		__type(key, __u32);                 \
+		__type(value, __u64);               \
+	} name_ SEC(".maps")
+
+SL_ST_SOCKMAP(apps);	/* as `clients` and `servers`: st_msg and st_pass */
+SL_ST_SOCKMAP(sockets); /* as `fronts` and `backs`: targets; here of all, for st_learn */
+SL_ST_SOCKMAP(sources); /* as `fronts_skb` and `backs_skb`: st_skb */
+
+struct sl_st_state state;
+
+/* The address of every socket, as the data path keeps it from its callbacks. */
+SEC("iter/sockmap")
+int st_learn(struct bpf_iter__sockmap *ctx)
+{
+	__u32 *key = ctx->key;
+	struct sock *sk = ctx->sk;
+	__u32 slot;
+
+	if (!key || !sk)
+		return 0;
+	slot = *key;
+	if (slot < SL_ST_N)
+		state.sk[slot] = (__u64)sk;
+	return 0;
+}
+
+/* The rules of request.bpf.c: redirect only what overtakes nothing and finds room. */
+SL_FN bool msg_may_leave(struct sl_st_state *s, __u32 size)
+{
+	if (!(s->planted & SL_ST_NO_ORDER)) {
+		if (s->client_write_seq - s->client_ws0 != s->front_rx)
+			return false;
+		if (s->door == SL_ST_INGRESS && s->server_rcv_nxt - s->server_rn0 != s->back_tx)
+			return false;
+	}
+	if (s->door == SL_ST_INGRESS)
+		return s->server_backlog <= s->limit || (s->planted & SL_ST_NO_BACKLOG);
+	return writer_has_room(s->sk[SL_ST_BACK], size) || (s->planted & SL_ST_NO_ROOM);
+}
+
+SL_FN bool msg_redirect(struct sk_msg_md *msg, struct sl_st_state *s)
+{
+	long rc;
+
+	if (s->door == SL_ST_INGRESS)
+		rc = bpf_msg_redirect_map(msg, &apps, SL_ST_SERVER, BPF_F_INGRESS);
+	else
+		rc = bpf_msg_redirect_map(msg, &sockets, SL_ST_BACK, 0);
+	if (rc == SK_PASS)
+		return true;
+	s->refused++;
+	return false;
+}
+
+SL_FN void msg_probe(struct sl_st_state *s)
+{
+	const bool wrong = s->planted & SL_ST_WRONG_SOCK;
+
+	s->client_write_seq = tcp_of(wrong ? 0 : s->sk[SL_ST_CLIENT])->write_seq;
+	s->server_rcv_nxt = tcp_of(wrong ? 0 : s->sk[SL_ST_SERVER])->rcv_nxt;
+	s->server_backlog =
+		reader_backlog(s->planted & SL_ST_WRONG_BACKLOG ? 0 : s->sk[SL_ST_SERVER]);
+	if (s->server_backlog > s->max_backlog)
+		s->max_backlog = s->server_backlog;
+}
+
+SEC("sk_msg")
+int st_msg(struct sk_msg_md *msg)
+{
+	struct sl_st_state *s = &state;
+	__u32 size = msg->size;
+
+	msg_probe(s);
+	if (s->door != SL_ST_PASS && msg_may_leave(s, size) && msg_redirect(msg, s))
+		s->msg_redirected += size;
+	else
+		s->msg_passed += size;
+	return SK_PASS;
+}
+
+/* The verdict of an application's socket. */
+SEC("sk_skb")
+int st_pass(struct __sk_buff *skb)
+{
+	return SK_PASS;
+}
+
+SEC("sk_skb")
+int st_skb(struct __sk_buff *skb)
+{
+	struct sl_st_state *s = &state;
+	__u32 len = skb->len;
+
+	if (!len) {
+		sl_add(&s->fins, 1);
+		if (!(s->planted & SL_ST_FIN_REDIRECT))
+			return SK_DROP;
+	}
+	if (len && s->door != SL_ST_EGRESS) {
+		sl_add(&s->skb_passed, len);
+		return SK_PASS;
+	}
+	/* Counted first: the target may have sent the bytes before this line's successor runs. */
+	sl_add(&s->skb_redirected, len + (s->planted & SL_ST_MISCOUNT ? 1 : 0));
+	if (s->planted & SL_ST_SKB_LOSS)
+		return SK_DROP;
+	if (bpf_sk_redirect_map(skb, &sockets, SL_ST_BACK, 0) == SK_PASS)
+		return SK_PASS;
+	sl_add(&s->refused, 1);
+	return SK_PASS;
+}
+
+/* Planted: what a stream parser does to a socket whose bytes are passed. */
+SEC("sk_skb/stream_parser")
+int st_parser(struct __sk_buff *skb)
+{
+	return skb->len;
+}
+
+char LICENSE[] SEC("license") = "GPL";

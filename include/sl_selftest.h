@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What bpf/selftest.bpf.c and user/kernel/selftest*.c say to each other: one struct in the
+ * object's .bss, mapped into the process. Lives as long as the self-test, some tens of
+ * milliseconds.
+ */
+#ifndef SL_SELFTEST_H
+#define SL_SELFTEST_H
+
+#include "sl_types.h"
+
+/* Slots of the self-test's sockmaps; the first four are named as in sl_session.h. */
+enum sl_st_slot {
+	SL_ST_CLIENT,
+	SL_ST_FRONT,
+	SL_ST_BACK,
+	SL_ST_SERVER,
+	SL_ST_CLIENT2, /* a second connection that leads to the same back */
+	SL_ST_FRONT2,
+	SL_ST_N,
+};
+
+/* Where the next bytes shall go, if the data path's rules allow it; else they are passed. */
+enum sl_st_door {
+	SL_ST_PASS,
+	SL_ST_INGRESS, /* sk_msg: straight into the server; sk_skb has no such door */
+	SL_ST_EGRESS,  /* out through back */
+};
+
+/* sl_st_state.planted: faults, so that each check can be seen to fail. */
+#define SL_ST_NO_VERDICT 0x001	  /* application's sockets without the passing verdict */
+#define SL_ST_WRONG_SOCK 0x002	  /* probe counters at a wrong address */
+#define SL_ST_WRONG_BACKLOG 0x004 /* read the reader's backlog as 0 */
+#define SL_ST_NO_ORDER 0x008	  /* redirect without looking where TCP stands */
+#define SL_ST_NO_BACKLOG 0x010	  /* redirect whatever the reader's backlog is */
+#define SL_ST_NO_ROOM 0x020	  /* redirect without looking at the target's send buffer */
+#define SL_ST_FIN_REDIRECT 0x040  /* redirect the empty segment of a FIN */
+#define SL_ST_PARSER 0x080	  /* a stream parser in front of the verdict */
+#define SL_ST_MISCOUNT 0x100	  /* count a byte too many as redirected by sk_skb */
+#define SL_ST_SKB_LOSS 0x200	  /* drop what sk_skb should redirect */
+
+struct sl_st_state {
+	/* Written by the process. */
+	__u32 door;	  /* enum sl_st_door */
+	__u32 planted;	  /* SL_ST_* faults; 0 */
+	__u32 limit;	  /* sk_rmem_alloc of the server above which nothing is redirected to it */
+	__u32 front_rx;	  /* bytes that the relay took from front and wrote to back */
+	__u32 back_tx;	  /* bytes that the relay is about to write, or wrote, to back */
+	__u32 client_ws0; /* the client's write_seq and the server's rcv_nxt before the first byte
+			   */
+	__u32 server_rn0;
+	__u32 zero;
+
+	/* Written by BPF. */
+	__u64 sk[SL_ST_N];    /* struct sock * of each socket in `sockets` */
+	__u64 msg_redirected; /* bytes */
+	__u64 msg_passed;
+	__u64 skb_redirected;
+	__u64 skb_passed;
+	__u64 fins;    /* empty segments */
+	__u64 refused; /* redirects that the helper refused */
+
+	/* What the last run of the sk_msg program read, before its bytes went anywhere. */
+	__u32 client_write_seq;
+	__u32 server_rcv_nxt;
+	__u32 server_backlog;
+	__u32 max_backlog;
+};
+
+#endif /* SL_SELFTEST_H */

@@ -107,7 +107,8 @@ def one_host(t, case):
 def dual_stack(t, kind):
     """A backend that listens on :: and is dialled by IPv4 and by IPv6; clients of both kinds."""
     t.backends.one(kind, kind, BACK, "::")
-    s = t.sluice(config([FRONT, ("::1", 8000)], {"four": [("127.0.0.1", BACK)], "six": [("::1", BACK)]},
+    clusters = {"four": [("127.0.0.1", BACK)], "six": [("::1", BACK)]}
+    s = t.sluice(config([FRONT, ("::1", 8000)], clusters,
                         [route(prefix="/service/1", to="four"), route(prefix="/", to="six")]))
     for front in (FRONT, ("::1", 8000)):
         with Conn(front) as conn:

@@ -71,8 +71,8 @@ def no_config(t, command):
 
 @test()
 def usage(t):
-    for words in ([], ["nonsense"], ["run"], ["check"], ["run", "--nonsense"], ["weights", "--nonsense"],
-                  ["stats", "extra-word"], ["explain"]):
+    for words in ([], ["nonsense"], ["run"], ["check"], ["run", "--nonsense"],
+                  ["weights", "--nonsense"], ["stats", "extra-word"], ["explain"]):
         done = run(t, *words)
         assert done.returncode == 2, f"{words}: exit {done.returncode}: {done.stdout}{done.stderr}"
         assert done.stderr.strip(), f"{words}: says nothing"

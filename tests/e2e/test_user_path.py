@@ -13,43 +13,47 @@ FRONT = ("127.0.0.1", 8000)
 PATHS = {"kernel": {}, "user": {"kernel_path": False}}
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+TE = POST + b"Transfer-Encoding:"
+
 BAD = {
     "bare-lf": b"GET / HTTP/1.1\nHost: x\n\n",
     "bare-lf-in-head": b"GET / HTTP/1.1\r\nHost: x\nX: y\r\n\r\n",
     "bare-cr": b"GET / HTTP/1.1\r\nHost: x\rX: y\r\n\r\n",
     "no-host": b"GET / HTTP/1.1\r\n\r\n",
-    "two-hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
-    "obs-fold": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n",
-    "space-before-colon": b"GET / HTTP/1.1\r\nHost: x\r\nX : y\r\n\r\n",
+    "two-hosts": GET + b"Host: y\r\n\r\n",
+    "obs-fold": GET + b"X: a\r\n b\r\n\r\n",
+    "space-before-colon": GET + b"X : y\r\n\r\n",
     "space-before-name": b"GET / HTTP/1.1\r\n Host: x\r\n\r\n",
-    "no-colon": b"GET / HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n",
-    "empty-name": b"GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n",
-    "nul-in-value": b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+    "no-colon": GET + b"nonsense\r\n\r\n",
+    "empty-name": GET + b": y\r\n\r\n",
+    "nul-in-value": GET + b"X: a\0b\r\n\r\n",
     "ctl-in-target": b"GET /a\x01b HTTP/1.1\r\nHost: x\r\n\r\n",
     "space-in-target": b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n",
     "two-spaces": b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
     "method-not-token": b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n",
     "no-version": b"GET /\r\nHost: x\r\n\r\n",
     "lower-version": b"GET / http/1.1\r\nHost: x\r\n\r\n",
-    "two-lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 36\r\n\r\n" + SMUGGLED,
-    "length-list": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0, 36\r\n\r\n" + SMUGGLED,
-    "length-sign": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +0\r\n\r\n" + SMUGGLED,
-    "length-hex": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0x0\r\n\r\n" + SMUGGLED,
-    "length-empty": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n" + SMUGGLED,
-    "length-huge": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-    "length-and-chunked": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
-                          b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "chunked-twice": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "chunked-not-last": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "chunked-by-tab": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
-    "chunk-size-bad": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n" + SMUGGLED,
-    "chunk-no-crlf": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n",
-    "chunked-http10": b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "two-lengths": POST + b"Content-Length: 0\r\nContent-Length: 36\r\n\r\n" + SMUGGLED,
+    "length-list": POST + b"Content-Length: 0, 36\r\n\r\n" + SMUGGLED,
+    "length-sign": POST + b"Content-Length: +0\r\n\r\n" + SMUGGLED,
+    "length-hex": POST + b"Content-Length: 0x0\r\n\r\n" + SMUGGLED,
+    "length-empty": POST + b"Content-Length: \r\n\r\n" + SMUGGLED,
+    "length-huge": POST + b"Content-Length: 99999999999999999999\r\n\r\n",
+    "length-and-chunked": TE + b" chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-twice": TE + b" chunked, chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-not-last": TE + b" chunked, gzip\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunked-by-vt": TE + b"\x0bchunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+    "chunk-size-bad": TE + b" chunked\r\n\r\nzz\r\n\r\n" + SMUGGLED,
+    "chunk-no-crlf": TE + b" chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n",
+    "chunked-http10": TE.replace(b"1.1", b"1.0") + b" chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
     "tls-hello": bytes.fromhex("16030100b1010000ad0303") + b"x" * 80 + b"\r\n\r\n",
     "garbage": bytes(range(128, 256)) + b"\r\n\r\n",
 }
-STATUS = {"lower-version": {400, 505}, "chunked-not-last": {400, 501}, "chunked-by-tab": {400, 501},
-          "tls-hello": {400}, "length-huge": {400, 413}, "no-version": {400, 505}}
+STATUS = {"lower-version": {400, 505}, "chunked-twice": {400, 501},
+          "chunked-not-last": {400, 501}, "chunked-by-vt": {400, 501},
+          "length-huge": {400, 413}, "no-version": {400, 505}}
 
 
 def serve(t, sluice=None, back="python", **kw):
@@ -142,16 +146,20 @@ def expect_continue(t, path):
     """The body is only sent after 100 Continue; the answer to it is whole."""
     s = serve(t, PATHS[path])
     body = pattern(20_000, 3)
+
+    def head(target):
+        return build("POST", target, [("Expect", "100-continue")], body)[:-len(body)]
+
     with Conn(FRONT) as conn:
         for _ in range(3):
             goes_on(conn)
-            conn.send(build("POST", "/service/1/echo", [("Expect", "100-continue")], body)[:-len(body)])
+            conn.send(head("/service/1/echo"))
             early = conn._head()
             assert early.status == 100, early
             conn.send(body)
             r = conn.response()
             assert r.status == 200 and r.body == body, r
-        conn.send(build("POST", "/nowhere", [("Expect", "100-continue")], body)[:-len(body)])
+        conn.send(head("/nowhere"))
         assert conn.head().status == 404
     s.check()
 
@@ -249,8 +257,9 @@ def hop_by_hop(t):
     """Connection and what it names stay on their own hop; the rest passes unchanged."""
     s = serve(t)
     with Conn(FRONT) as conn:
-        r = conn.get("/service/1/head?q=a%20b&c", [("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"),
-                                                   ("X-End", " two  words "), ("Keep-Alive", "timeout=5")])
+        r = conn.get("/service/1/head?q=a%20b&c", [
+            ("Connection", "keep-alive, X-Hop"), ("X-Hop", "1"), ("X-End", " two  words "),
+            ("Keep-Alive", "timeout=5")])
         assert r.status == 200, r
         text = r.body.decode()
         assert "GET /service/1/head?q=a%20b&c HTTP/1.1\r\n" in text, text
@@ -267,7 +276,8 @@ def connection_close(t):
         goes_on(conn)
         goes_on(conn)
         r = conn.get("/who", [("Connection", "close")])
-        assert r.status == 200 and (r.get("connection") or "").lower() == "close" and conn.at_eof(), r
+        assert r.status == 200 and (r.get("connection") or "").lower() == "close", r
+        assert conn.at_eof()
     for _ in range(3):
         with Conn(FRONT) as conn:
             goes_on(conn)
@@ -318,7 +328,8 @@ BACKENDS = {
     "nothing": (b"", True, {502, 503}),
     "half-a-head": (b"HTTP/1.1 200 OK\r\nContent-Le", True, {502}),
     "no-status": (b"HTTP/1.1 OK\r\n\r\n", True, {502}),
-    "two-lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", True, {502}),
+    "two-lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", True,
+                    {502}),
     "bare-lf": (b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", True, {502}),
     "cut-body": (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", True, None),
     "cut-chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc", True, None),
@@ -331,7 +342,7 @@ BACKENDS = {
 
 @test(each=[(b, p) for b in BACKENDS for p in PATHS])
 def bad_backends(t, case):
-    """What a backend does wrong is 502 or a cut connection, never a wrong answer that looks right."""
+    """What a backend does wrong is 502 or a cut connection, never a whole answer that is wrong."""
     name, path = case
     answer, close, allowed = BACKENDS[name]
     Misbehaves(t, answer, close)
@@ -374,7 +385,8 @@ def backend_restarts(t):
 def round_robin(t):
     """Endpoints of a cluster take turns; a dead one of two does not fail requests for ever."""
     t.backends.nginx({9001: "one", 9002: "two", 9003: "three"})
-    s = t.sluice(config(FRONT, {"all": [("127.0.0.1", 9001 + i) for i in range(3)]}, [route(to="all")]))
+    ends = [("127.0.0.1", 9001 + i) for i in range(3)]
+    s = t.sluice(config(FRONT, {"all": ends}, [route(to="all")]))
     seen = {}
     with Conn(FRONT) as conn:
         for _ in range(300):

@@ -120,7 +120,8 @@ def sums_refused(t):
     t.backends.nginx(PORTS)
     s = t.sluice(config(FRONT, CLUSTERS, [route(name="x", weights={"a": 1, "b": 1})]))
     before = s.run("weights", "x")
-    for words in (["a=0", "b=0"], [f"a={TOP}"], ["a=-1"], ["a=1x"], ["a="], ["nobody=1"], ["a=4294967296"]):
+    for words in (["a=0", "b=0"], [f"a={TOP}"], ["a=-1"], ["a=1x"], ["a="],
+                  ["nobody=1"], ["a=4294967296"]):
         s.run("weights", "x", *words, code=1 if words == ["a=0", "b=0"] else None)
         assert s.run("weights", "x") == before, f"{words} changed something"
 

@@ -48,8 +48,12 @@ NGINX_SERVER = """
 """
 
 NGINX_ECHO = """
-        location ~ ^/(echo|chunked|slow|close|head) {{ proxy_pass http://unix:{socket}; proxy_http_version 1.1;
-                           proxy_hide_header X-Backend; proxy_set_header Connection ""; }}
+        location ~ ^/(echo|chunked|slow|close|head) {{
+            proxy_pass http://unix:{socket};
+            proxy_http_version 1.1;
+            proxy_hide_header X-Backend;
+            proxy_set_header Connection "";
+        }}
 """
 
 CADDY = """
@@ -117,8 +121,8 @@ class Backends:
         extra = ""
         if echo:
             socket = f"{where}/echo.sock"
-            echo_proc = t.start(["/usr/bin/python3", f"{HERE}/backend.py", "echo", f"unix:{socket}"])
-            t.wait(lambda: os.path.exists(socket) or not echo_proc.running(), "echo server's socket")
+            p = t.start(["/usr/bin/python3", f"{HERE}/backend.py", "echo", f"unix:{socket}"])
+            t.wait(lambda: os.path.exists(socket) or not p.running(), "echo server's socket")
             extra = NGINX_ECHO.format(socket=socket)
         blocks = [NGINX_SERVER.format(listen=_bracket(address), port=port, name=name, www=t.www,
                                       flags="ipv6only=off" if address == "::" else "", echo=extra)
@@ -147,7 +151,8 @@ class Backends:
                 "java": ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx512m",
                          "-Dsun.net.httpserver.maxIdleConnections=1000",
                          "-Dsun.net.httpserver.idleInterval=600",
-                         "-Dsun.net.httpserver.nodelay=true", "-cp", self.java_classes(), "Backend"],
+                         "-Dsun.net.httpserver.nodelay=true", "-cp", self.java_classes(),
+                         "Backend"],
             }[kind] + [name, port, address]
         p = t.start(argv, name=kind, env=env)
         p.wait_port((_probe(address), port), seconds=30)

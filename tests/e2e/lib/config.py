@@ -24,7 +24,7 @@ def dump(value, depth=0):
             if isinstance(item, (dict, list)) and item:
                 lines += [f"{pad}{name}:", dump(item, depth + 1)]
             else:
-                lines.append(f"{pad}{name}: {_scalar(item) if not isinstance(item, (dict, list)) else ('{}' if isinstance(item, dict) else '[]')}")
+                lines.append(f"{pad}{name}: {_scalar(item)}")
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, (dict, list)) and item:

@@ -40,9 +40,10 @@ int st_learn(struct bpf_iter__sockmap *ctx)
 SL_FN bool msg_may_leave(struct sl_st_state *s, __u32 size)
 {
 	if (!(s->planted & SL_ST_NO_ORDER)) {
-		if (s->client_write_seq - s->client_ws0 != s->front_rx)
+		if (s->held || !all_read(s->sk[SL_ST_CLIENT], s->sk[SL_ST_FRONT]))
 			return false;
-		if (s->door == SL_ST_INGRESS && s->server_rcv_nxt - s->server_rn0 != s->back_tx)
+		if (s->door == SL_ST_INGRESS &&
+		    !all_arrived(s->sk[SL_ST_SERVER], s->sk[SL_ST_BACK]))
 			return false;
 	}
 	if (s->door == SL_ST_INGRESS)
@@ -66,10 +67,13 @@ SL_FN bool msg_redirect(struct sk_msg_md *msg, struct sl_st_state *s)
 
 SL_FN void msg_probe(struct sl_st_state *s)
 {
-	const bool wrong = s->planted & SL_ST_WRONG_SOCK;
+	const __u64 *sk = s->sk;
+	const __u64 mask = s->planted & SL_ST_WRONG_SOCK ? 0 : ~0ull;
 
-	s->client_write_seq = tcp_of(wrong ? 0 : s->sk[SL_ST_CLIENT])->write_seq;
-	s->server_rcv_nxt = tcp_of(wrong ? 0 : s->sk[SL_ST_SERVER])->rcv_nxt;
+	s->client_write_seq = tcp_of(sk[SL_ST_CLIENT] & mask)->write_seq;
+	s->front_copied_seq = tcp_of(sk[SL_ST_FRONT] & mask)->copied_seq;
+	s->back_write_seq = tcp_of(sk[SL_ST_BACK] & mask)->write_seq;
+	s->server_rcv_nxt = tcp_of(sk[SL_ST_SERVER] & mask)->rcv_nxt;
 	s->server_backlog =
 		reader_backlog(s->planted & SL_ST_WRONG_BACKLOG ? 0 : s->sk[SL_ST_SERVER]);
 	if (s->server_backlog > s->max_backlog)

@@ -41,15 +41,10 @@ enum sl_st_door {
 
 struct sl_st_state {
 	/* Written by the process. */
-	__u32 door;	  /* enum sl_st_door */
-	__u32 planted;	  /* SL_ST_* faults; 0 */
-	__u32 limit;	  /* sk_rmem_alloc of the server above which nothing is redirected to it */
-	__u32 front_rx;	  /* bytes that the relay took from front and wrote to back */
-	__u32 back_tx;	  /* bytes that the relay is about to write, or wrote, to back */
-	__u32 client_ws0; /* the client's write_seq and the server's rcv_nxt before the first byte
-			   */
-	__u32 server_rn0;
-	__u32 zero;
+	__u32 door;    /* enum sl_st_door */
+	__u32 planted; /* SL_ST_* faults; 0 */
+	__u32 limit;   /* sk_rmem_alloc of the server above which nothing is redirected to it */
+	__u32 held;    /* bytes in the relay's hands: read from front, not yet written to back */
 
 	/* Written by BPF. */
 	__u64 sk[SL_ST_N];    /* struct sock * of each socket in `sockets` */
@@ -62,6 +57,8 @@ struct sl_st_state {
 
 	/* What the last run of the sk_msg program read, before its bytes went anywhere. */
 	__u32 client_write_seq;
+	__u32 front_copied_seq;
+	__u32 back_write_seq;
 	__u32 server_rcv_nxt;
 	__u32 server_backlog;
 	__u32 max_backlog;

@@ -70,7 +70,7 @@ int main(void)
 {
 	test_good();
 	test_planted(SL_ST_NO_VERDICT, false, "FIONREAD", "FIONREAD says 0 for 498 bytes");
-	test_planted(SL_ST_WRONG_SOCK, false, "TCP counters", "probe of write_seq says 0");
+	test_planted(SL_ST_WRONG_SOCK, false, "TCP counters", "write_seq says 0");
 	test_planted(SL_ST_WRONG_BACKLOG, false, "reader's backlog", "sk_rmem_alloc says 0");
 	test_planted(SL_ST_NO_ORDER, false, "order", "do not arrive in order");
 	test_planted(SL_ST_NO_BACKLOG, false, "overflow", "a reader that does not read was given");

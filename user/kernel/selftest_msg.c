@@ -57,8 +57,6 @@ int check_fionread(struct rig *r)
 
 	rc = rig_open(r, RIG_APPS);
 	if (!rc)
-		rc = rig_base(r);
-	if (!rc)
 		rc = rig_send(r, FIRST);
 	if (!rc)
 		rc = rig_relay(r);
@@ -93,43 +91,91 @@ static __u64 tcp_received(int fd)
 	return info.tcpi_bytes_received;
 }
 
-/* The probes of write_seq and rcv_nxt say what TCP_INFO says; redirected bytes move neither. */
+/* What the probes said at one send, and TCP_INFO just before it. */
+struct counted {
+	struct sl_st_state probe;
+	__u64 sent;	/* by client */
+	__u64 relayed;	/* by back */
+	__u64 received; /* by server */
+};
+
+/* Sends @n bytes by @door and looks at the counters as they were before. */
+static int count(struct rig *r, __u32 door, size_t n, struct counted *ret)
+{
+	int rc;
+
+	ret->sent = rig_queued(r->fd[SL_ST_CLIENT]);
+	ret->relayed = rig_queued(r->fd[SL_ST_BACK]);
+	ret->received = tcp_received(r->fd[SL_ST_SERVER]);
+	r->st->door = door;
+	rc = rig_send(r, n);
+	ret->probe = *r->st;
+	return rc;
+}
+
+static int compare(struct rig *r, const char *what, __u32 probed, __u32 base, __u64 want)
+{
+	if (probed - base == (__u32)want)
+		return 0;
+	return rig_bad(r, "the probe of %s says %u bytes, TCP_INFO %llu", what, probed - base,
+		       (unsigned long long)want);
+}
+
+static int compare_all(struct rig *r, const struct counted *a, const struct counted *b)
+{
+	const struct sl_st_state *p = &a->probe, *q = &b->probe;
+	int rc;
+
+	rc = compare(r, "client's write_seq", q->client_write_seq, p->client_write_seq,
+		     b->sent - a->sent);
+	if (!rc)
+		rc = compare(r, "back's write_seq", q->back_write_seq, p->back_write_seq,
+			     b->relayed - a->relayed);
+	if (!rc)
+		rc = compare(r, "server's rcv_nxt", q->server_rcv_nxt, p->server_rcv_nxt,
+			     b->received - a->received);
+	return rc;
+}
+
+/*
+ * The probes say what TCP_INFO says, the ends of a connection agree exactly when no byte is
+ * under way, and redirected bytes move no counter.
+ */
 int check_counters(struct rig *r)
 {
-	const struct sl_st_state *st = r->st;
-	__u64 sent0, sent, received0, received;
+	struct counted first, unread, quiet, after;
+	const struct sl_st_state *p = &unread.probe, *q = &quiet.probe;
 	int rc;
 
 	rc = rig_open(r, RIG_APPS);
-	sent0 = rig_queued(r->fd[SL_ST_CLIENT]);
-	received0 = tcp_received(r->fd[SL_ST_SERVER]);
 	if (!rc)
-		rc = rig_base(r);
-	for (int i = 0; i < 4 && !rc; i++) {
-		rc = rig_send(r, FIRST);
-		if (!rc)
-			rc = rig_finish(r);
-	}
-	sent = rig_queued(r->fd[SL_ST_CLIENT]) - sent0;
-	received = tcp_received(r->fd[SL_ST_SERVER]) - received0;
-	for (int i = 0; i < 2 && !rc; i++) {
-		r->st->door = SL_ST_INGRESS;
-		rc = rig_send(r, SECOND);
-		if (rc)
-			break;
-		if (sent != r->sent - SECOND * (i + 1) ||
-		    st->client_write_seq - st->client_ws0 != sent)
-			rc = rig_bad(r, "the probe of write_seq says %u bytes, TCP_INFO %llu",
-				     st->client_write_seq - st->client_ws0,
-				     (unsigned long long)sent);
-		else if (st->server_rcv_nxt - st->server_rn0 != received)
-			rc = rig_bad(r, "the probe of rcv_nxt says %u bytes, TCP_INFO %llu",
-				     st->server_rcv_nxt - st->server_rn0,
-				     (unsigned long long)received);
-	}
-	if (!rc && rig_queued(r->fd[SL_ST_CLIENT]) - sent0 != sent)
-		rc = rig_bad(r, "redirected bytes count as sent by TCP");
-	return rc ? rc : rig_finish(r);
+		rc = count(r, SL_ST_PASS, FIRST, &first);
+	if (!rc)
+		rc = count(r, SL_ST_PASS, SECOND, &unread);
+	if (!rc)
+		rc = rig_finish(r);
+	if (!rc)
+		rc = count(r, SL_ST_INGRESS, SECOND, &quiet);
+	if (!rc)
+		rc = count(r, SL_ST_INGRESS, FIRST, &after);
+	if (!rc)
+		rc = compare_all(r, &first, &unread);
+	if (!rc)
+		rc = compare_all(r, &first, &quiet);
+	if (!rc)
+		rc = compare_all(r, &quiet, &after);
+	if (rc)
+		return rc;
+	if (unread.sent - first.sent != FIRST || quiet.received - first.received != FIRST + SECOND)
+		return rig_bad(r, "TCP_INFO does not count what was sent and received");
+	if (p->client_write_seq - p->front_copied_seq != FIRST)
+		return rig_bad(r, "%d unread bytes show as %u between write_seq and copied_seq",
+			       FIRST, p->client_write_seq - p->front_copied_seq);
+	if (q->client_write_seq != q->front_copied_seq || q->back_write_seq != q->server_rcv_nxt)
+		return rig_bad(r, "both ends of a quiet connection do not show the same counters");
+	if (after.sent != quiet.sent || after.received != quiet.received)
+		return rig_bad(r, "redirected bytes count as sent or received by TCP");
+	return rig_finish(r);
 }
 
 static __u32 receive_memory(int fd)
@@ -148,8 +194,6 @@ int check_backlog(struct rig *r)
 	int rc;
 
 	rc = rig_open(r, RIG_APPS);
-	if (!rc)
-		rc = rig_base(r);
 	r->st->door = SL_ST_INGRESS;
 	for (int i = 0; i < 6 && !rc; i++) {
 		__u32 mem = receive_memory(r->fd[SL_ST_SERVER]);
@@ -177,8 +221,6 @@ int check_order(struct rig *r)
 	int rc;
 
 	rc = rig_open(r, RIG_APPS);
-	if (!rc)
-		rc = rig_base(r);
 	while (!rc && r->sent < ORDER_BYTES) {
 		__u32 x = rig_random(r);
 
@@ -204,8 +246,6 @@ int check_overflow(struct rig *r)
 	int rc;
 
 	rc = rig_open(r, RIG_APPS);
-	if (!rc)
-		rc = rig_base(r);
 	r->st->limit = OVERFLOW_LIMIT;
 	r->st->door = SL_ST_INGRESS;
 	r->st->msg_passed = 0;
@@ -234,8 +274,6 @@ int check_egress(struct rig *r)
 	int rc;
 
 	rc = rig_open(r, RIG_APPS | RIG_SMALL);
-	if (!rc)
-		rc = rig_base(r);
 	r->st->door = SL_ST_EGRESS;
 	r->st->msg_passed = 0;
 	while (!rc && r->sent < EGRESS_BYTES) {

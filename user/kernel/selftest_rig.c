@@ -276,22 +276,17 @@ int rig_relay(struct rig *r)
 	int rc = relay_fill(r);
 
 	while (!rc && r->held_from < r->held_to) {
-		size_t n = r->held_to - r->held_from;
-		ssize_t got;
+		ssize_t got = send(r->fd[SL_ST_BACK], r->held + r->held_from,
+				   r->held_to - r->held_from, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-		/* Before they go: a redirect must not believe that they have arrived. */
-		SL_WRITE(r->st->back_tx, r->st->back_tx + n);
-		got = send(r->fd[SL_ST_BACK], r->held + r->held_from, n,
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (got < (ssize_t)n)
-			SL_WRITE(r->st->back_tx, r->st->back_tx - n + (got > 0 ? got : 0));
+		if (got < 0 && errno == EAGAIN)
+			break;
 		if (got < 0)
-			return errno == EAGAIN ? 0
-					       : rig_bad(r, "writing to a target socket fails: %s",
-							 strerror(errno));
-		r->held_from += got;
-		SL_WRITE(r->st->front_rx, r->st->front_rx + got);
+			rc = rig_bad(r, "writing to a target socket fails: %s", strerror(errno));
+		else
+			r->held_from += got;
 	}
+	SL_WRITE(r->st->held, r->held_to - r->held_from);
 	return rc;
 }
 
@@ -335,17 +330,6 @@ int rig_finish(struct rig *r)
 				     r->received);
 	}
 	return rc;
-}
-
-int rig_base(struct rig *r)
-{
-	int rc;
-
-	r->st->door = SL_ST_PASS;
-	rc = rig_send(r, 1);
-	r->st->client_ws0 = r->st->client_write_seq;
-	r->st->server_rn0 = r->st->server_rcv_nxt;
-	return rc ? rc : rig_finish(r);
 }
 
 size_t rig_read(int fd, void *buf, size_t n)

@@ -60,15 +60,12 @@ unsigned char rig_byte(size_t at);
 
 /* Client sends the next @n bytes of the stream. 0, or -EPROTO. */
 int rig_send(struct rig *r, size_t n);
-/* The relay: from front to back, as far as it goes without blocking; keeps front_rx, back_tx. */
+/* The relay: from front to back, as far as it goes without blocking. */
 int rig_relay(struct rig *r);
 /* Server reads what is there and compares it with the stream. */
 int rig_receive(struct rig *r);
 /* Relays and reads until all that was sent has arrived. */
 int rig_finish(struct rig *r);
-/* The first byte, passed: the counters' values before it become the base. */
-int rig_base(struct rig *r);
-
 /* Up to @n bytes of @fd, waiting until the deadline: how many came before it or the end. */
 size_t rig_read(int fd, void *buf, size_t n);
 /* tcpi_bytes_sent - tcpi_bytes_retrans + tcpi_notsent_bytes: all that was queued on @fd. */

@@ -79,13 +79,12 @@ static void wrong(struct look *l, enum wrong what, __u32 slot, __u64 word)
 	l->found[l->n_found++] = (struct finding){.wrong = what, .slot = slot, .gen = SL_GEN(word)};
 }
 
+/* A walk ends at a slot that is on a list already: what lies below has been there. */
 static void walk_lanes(struct look *l, __u64 head, __u32 pool)
 {
 	__u32 slot1 = SL_STACK_SLOT(head);
 
-	/* A cycle ends the walk: its slots have been on a list twice by then. */
-	for (__u32 n = 0; slot1 && slot1 <= l->n_lanes && n <= l->n_lanes; n++) {
-		l->lane_lists[slot1 - 1]++;
+	while (slot1 && slot1 <= l->n_lanes && !l->lane_lists[slot1 - 1]++) {
 		l->lane_pool[slot1 - 1] = pool;
 		slot1 = SL_READ(l->m->lanes[slot1 - 1].next);
 	}
@@ -99,10 +98,8 @@ static void walk_all(struct look *l)
 	memset(l->session_lists, 0, l->n_sessions * sizeof(*l->session_lists));
 	memset(l->lane_lists, 0, l->n_lanes * sizeof(*l->lane_lists));
 	memset(l->lane_pool, 0, l->n_lanes * sizeof(*l->lane_pool));
-	for (__u32 n = 0; slot1 && slot1 <= l->n_sessions && n <= l->n_sessions; n++) {
-		l->session_lists[slot1 - 1]++;
+	while (slot1 && slot1 <= l->n_sessions && !l->session_lists[slot1 - 1]++)
 		slot1 = SL_READ(m->sessions[slot1 - 1].next);
-	}
 	walk_lanes(l, SL_READ(m->control->free_lanes), 0);
 	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
 		walk_lanes(l, SL_READ(m->endpoints[i].idle), i + 1);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* user/util: suggestions, numbers, names, tables of text. */
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/columns.h"
+#include "util/json.h"
+#include "util/parse.h"
+#include "util/suggest.h"
+
+/* What is suggested for @word, out of a space-separated list; "-": nothing. */
+static void suggests(const char *word, const char *list, const char *expected)
+{
+	struct sl_suggest s = {.word = word};
+	char *copy = strdup(list), *rest = copy;
+
+	for (char *c = strtok_r(rest, " ", &rest); c; c = strtok_r(NULL, " ", &rest))
+		sl_suggest_try(&s, c);
+	if (strcmp(s.best ? s.best : "-", expected) != 0) {
+		printf("'%s' out of '%s': '%s', not '%s'\n", word, list, s.best ? s.best : "-",
+		       expected);
+		CU_FAIL("suggestion");
+	} else {
+		CU_PASS("suggestion");
+	}
+	free(copy);
+}
+
+static void test_suggest(void)
+{
+	suggests("wieght", "name weight cluster", "weight");
+	suggests("weigth", "name weight cluster", "weight");
+	suggests("WEIGHT", "name weight cluster", "weight");
+	suggests("wght", "weight", "weight");
+	suggests("stat", "run check stats", "stats");
+	suggests("rnu", "run check stats", "run");
+	suggests("cluster", "clusters cluster", "cluster");
+	suggests("service1b", "service1 service1a", "service1");
+	suggests("x", "run", "-");
+	suggests("a", "b", "-");
+	suggests("ab", "cd", "-");
+	suggests("nonsense", "run check explain weights stats demo", "-");
+	suggests("", "run", "-");
+	suggests("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		 "a", "-");
+}
+
+static void number(const char *text, __u32 max, int expected, __u32 value)
+{
+	__u32 got = 77;
+
+	CU_ASSERT_EQUAL(sl_parse_u32(text, max, &got), expected);
+	CU_ASSERT_EQUAL(got, expected ? 77 : value);
+}
+
+static void test_parse(void)
+{
+	number("0", 10, 0, 0);
+	number("10", 10, 0, 10);
+	number("0010", 10, 0, 10);
+	number("4294967295", 4294967295U, 0, 4294967295U);
+	number("11", 10, -ERANGE, 0);
+	number("4294967296", 4294967295U, -ERANGE, 0);
+	number("18446744073709551617", 4294967295U, -ERANGE, 0);
+	number("", 10, -EINVAL, 0);
+	number(" 1", 10, -EINVAL, 0);
+	number("1 ", 10, -EINVAL, 0);
+	number("+1", 10, -EINVAL, 0);
+	number("-1", 10, -EINVAL, 0);
+	number("0x1", 10, -EINVAL, 0);
+	number("1.5", 10, -EINVAL, 0);
+	number("99999999999x", 10, -EINVAL, 0);
+	number("\xd9\xa1", 10, -EINVAL, 0);
+}
+
+static void test_instance(void)
+{
+	CU_ASSERT_TRUE(sl_instance_valid("default"));
+	CU_ASSERT_TRUE(sl_instance_valid("A-z_09"));
+	CU_ASSERT_TRUE(sl_instance_valid("12345678901234567890123456789012"));
+	CU_ASSERT_FALSE(sl_instance_valid("123456789012345678901234567890123"));
+	CU_ASSERT_FALSE(sl_instance_valid(""));
+	CU_ASSERT_FALSE(sl_instance_valid("."));
+	CU_ASSERT_FALSE(sl_instance_valid(".."));
+	CU_ASSERT_FALSE(sl_instance_valid("a/b"));
+	CU_ASSERT_FALSE(sl_instance_valid("a b"));
+	CU_ASSERT_FALSE(sl_instance_valid("a\n"));
+	CU_ASSERT_FALSE(sl_instance_valid("\xc3\xa9"));
+}
+
+static void test_columns(void)
+{
+	static const struct sl_column columns[] = {
+		{.title = "NAME"},
+		{.title = "N", .right = true},
+		{.title = "ERR", .right = true, .optional = true},
+		{.title = "WHY"},
+	};
+	struct sl_columns t = {.columns = columns, .n_columns = 4};
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	for (int i = 0; i < 2; i++) {
+		sl_columns_add(&t, "%s", i ? "b" : "long name");
+		sl_columns_add(&t, "%d", i ? 12345 : 1);
+		sl_columns_add(&t, "0");
+		sl_columns_add(&t, "%s", i ? "" : "x");
+	}
+	CU_ASSERT_EQUAL(sl_columns_print(&t, out), 0);
+	sl_columns_free(&t);
+	fclose(out);
+	CU_ASSERT_STRING_EQUAL(text, "NAME           N  WHY\n"
+				     "long name      1  x\n"
+				     "b          12345\n");
+	free(text);
+}
+
+static void test_json_text(void)
+{
+	json_t *good = sl_json_text("caf\xc3\xa9"), *cut = sl_json_text("caf\xc3");
+
+	CU_ASSERT_STRING_EQUAL(json_string_value(good), "caf\xc3\xa9");
+	CU_ASSERT_STRING_EQUAL(json_string_value(cut), "caf?");
+	json_decref(good);
+	json_decref(cut);
+}
+
+int main(void)
+{
+	CU_pSuite suite;
+	unsigned int run, failed;
+
+	if (CU_initialize_registry())
+		return 1;
+	suite = CU_add_suite("util", NULL, NULL);
+	CU_add_test(suite, "suggestions", test_suggest);
+	CU_add_test(suite, "numbers", test_parse);
+	CU_add_test(suite, "instance names", test_instance);
+	CU_add_test(suite, "tables of text", test_columns);
+	CU_add_test(suite, "JSON text", test_json_text);
+	CU_basic_set_mode(CU_BRM_SILENT);
+	CU_basic_run_tests();
+	CU_basic_show_failures(CU_get_failure_list());
+	run = CU_get_number_of_tests_run();
+	failed = CU_get_number_of_tests_failed();
+	CU_cleanup_registry();
+	printf("%u passed, %u failed\n", run - failed, failed);
+	return failed || run != 5;
+}

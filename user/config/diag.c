@@ -10,40 +10,50 @@
 #define SOURCE_WIDTH 120 /* characters of a source line that are shown */
 
 /*
- * Bytes of the UTF-8 character at @s (at most @len), 0 if it is none or not
- * printable (control characters could drive the reader's terminal).
+ * Bytes of the UTF-8 character at @s (at most @len); 1 for a byte that begins none. *@ret_ok:
+ * printable. Control characters could drive the reader's terminal, and those that turn
+ * the writing direction could make a line look like another one.
  */
-static size_t printable(const unsigned char *s, size_t len)
+static size_t char_len(const char *text, size_t len, bool *ret_ok)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
 
-	if (n == 1)
-		return s[0] >= 0x20 && s[0] != 0x7f;
+	*ret_ok = false;
 	if (n == 0 || n > len || s[0] > 0xf4)
-		return 0;
+		return 1;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	/* C1 controls U+0080 to U+009f */
-	if (s[0] == 0xc2 && s[1] < 0xa0)
-		return 0;
+			return 1;
+	if (n == 1)
+		*ret_ok = s[0] >= 0x20 && s[0] != 0x7f;
+	else if (s[0] == 0xc2) /* U+0080 to U+009f: C1 controls */
+		*ret_ok = s[1] >= 0xa0;
+	else if (s[0] == 0xe2 && s[1] == 0x80) /* U+2028 to U+202e */
+		*ret_ok = s[2] < 0xa8 || s[2] > 0xae;
+	else if (s[0] == 0xe2 && s[1] == 0x81) /* U+2066 to U+2069 */
+		*ret_ok = s[2] < 0xa6 || s[2] > 0xa9;
+	else
+		*ret_ok = true;
 	return n;
 }
 
-/* Replaces what is not printable by '?', in place; tabs become spaces. */
+/* Replaces each character that is not printable by '?', in place; tabs become spaces. */
 static void sanitize(char *s)
 {
-	size_t len = strlen(s);
+	size_t len = strlen(s), out = 0;
 
-	for (size_t i = 0; i < len;) {
-		size_t n = printable((const unsigned char *)s + i, len - i);
+	for (size_t i = 0, n; i < len; i += n) {
+		bool ok;
 
-		if (n == 0) {
-			s[i] = s[i] == '\t' ? ' ' : '?';
-			n = 1;
-		}
-		i += n;
+		n = char_len(s + i, len - i, &ok);
+		if (ok)
+			memmove(s + out, s + i, n);
+		else
+			s[out] = s[i] == '\t' ? ' ' : '?';
+		out += ok ? n : 1;
 	}
+	s[out] = '\0';
 }
 
 static struct sl_diag *grow(struct sl_diag_list *l)
@@ -150,16 +160,17 @@ static void attach_source(struct sl_diag *d, const char *text, size_t text_len)
 	d->source = malloc(4 * SOURCE_WIDTH + 1);
 	if (!d->source)
 		return;
-	for (size_t i = 0; i < len && col < first + SOURCE_WIDTH; col++) {
-		size_t n = printable((const unsigned char *)line + i, len - i);
+	for (size_t i = 0, n; i < len && col < first + SOURCE_WIDTH; i += n, col++) {
+		bool ok;
 
-		if (col >= first && n)
+		n = char_len(line + i, len - i, &ok);
+		if (col < first)
+			continue;
+		if (ok)
 			memcpy(d->source + out, line + i, n);
-		else if (col >= first)
+		else
 			d->source[out] = line[i] == '\t' ? ' ' : '?';
-		if (col >= first)
-			out += n ? n : 1;
-		i += n ? n : 1;
+		out += ok ? n : 1;
 	}
 	d->source[out] = '\0';
 	d->caret = d->col - first + 1;
@@ -202,7 +213,7 @@ void sl_diag_print(FILE *out, const struct sl_diag_list *l)
 			d->message);
 		if (!d->source)
 			continue;
-		fprintf(out, "%5u | %s\n", d->line, d->source);
+		fprintf(out, "%5u |%s%s\n", d->line, *d->source ? " " : "", d->source);
 		fprintf(out, "%*s | %*s\n", d->line > 99999 ? 6 : 5, "", (int)d->caret, "^");
 	}
 	if (l->n_errors > shown[0])

@@ -43,6 +43,15 @@ static bool any_of(const char *const *list, const char *s)
 	return false;
 }
 
+/* Is @key there, right or wrong, in either spelling? */
+static bool given(const struct sl_node *map, const char *key)
+{
+	for (__u32 i = 0; i < map->n; i++)
+		if (sl_same_key(map->items[2 * i]->text, key))
+			return true;
+	return false;
+}
+
 /* Two keys of which one excludes the other. */
 static void both(struct sl_walk *w, const struct sl_node *a, const char *a_name,
 		 const struct sl_node *b, const char *b_name)
@@ -75,11 +84,20 @@ SCHEMA(address, struct cfg_address, "address", .unsupported = sl_no_address);
 
 /* ---- routes ---- */
 
+static void string_match_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_string_match *m = dst;
+
+	if (!w->unsure && !given(m->node, "exact"))
+		sl_error(w, m->node, "missing 'exact' in string_match");
+}
+
 static const struct sl_key string_match_keys[] = {
-	KEY("exact", STRING, REQ, struct cfg_string_match, exact),
+	KEY("exact", STRING, 0, struct cfg_string_match, exact),
 	END,
 };
-SCHEMA(string_match, struct cfg_string_match, "string_match", .unsupported = sl_no_string_match);
+SCHEMA(string_match, struct cfg_string_match, "string_match", .unsupported = sl_no_string_match,
+       .done = string_match_done);
 
 static void header_done(struct sl_walk *w, void *dst)
 {
@@ -110,11 +128,7 @@ static void match_done(struct sl_walk *w, void *dst)
 
 	if (m->prefix && m->path)
 		both(w, m->prefix, "prefix", m->path, "path");
-	/* A key that we refuse can have been the path's: the error for it says enough. */
-	if (!m->prefix && !m->path && !sl_node_get(m->node, "safe_regex") &&
-	    !sl_node_get(m->node, "regex") && !sl_node_get(m->node, "path_separated_prefix") &&
-	    !sl_node_get(m->node, "connect_matcher") && !sl_node_get(m->node, "prefix") &&
-	    !sl_node_get(m->node, "path") && !sl_node_get(m->node, "path_match_policy"))
+	if (!w->unsure && !given(m->node, "prefix") && !given(m->node, "path"))
 		sl_error(w, m->node, "missing 'prefix' or 'path' in match");
 }
 
@@ -146,8 +160,7 @@ static void action_done(struct sl_walk *w, void *dst)
 
 	if (a->cluster && a->split.node)
 		both(w, a->cluster, "cluster", a->split.node, "weighted_clusters");
-	if (!a->cluster && !a->split.node && !sl_node_get(a->node, "cluster") &&
-	    !sl_node_get(a->node, "weighted_clusters") && !sl_node_get(a->node, "cluster_header"))
+	if (!w->unsure && !given(a->node, "cluster") && !given(a->node, "weighted_clusters"))
 		sl_error(w, a->node, "missing 'cluster' or 'weighted_clusters' in route");
 }
 
@@ -158,11 +171,19 @@ static const struct sl_key action_keys[] = {
 };
 SCHEMA(action, struct cfg_route_action, "route", .unsupported = sl_no_action, .done = action_done);
 
+static void body_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_body *b = dst;
+
+	if (!w->unsure && !given(b->node, "inline_string"))
+		sl_error(w, b->node, "missing 'inline_string' in body");
+}
+
 static const struct sl_key body_keys[] = {
-	KEY("inline_string", STRING, REQ, struct cfg_body, text),
+	KEY("inline_string", STRING, 0, struct cfg_body, text),
 	END,
 };
-SCHEMA(body, struct cfg_body, "body", .unsupported = sl_no_body);
+SCHEMA(body, struct cfg_body, "body", .unsupported = sl_no_body, .done = body_done);
 
 static const struct sl_key direct_keys[] = {
 	KEY("status", U32, REQ, struct cfg_direct, status, .min = 200, .max = 599),
@@ -177,10 +198,7 @@ static void route_done(struct sl_walk *w, void *dst)
 
 	if (r->route.node && r->direct.node)
 		both(w, r->route.node, "route", r->direct.node, "direct_response");
-	if (!r->route.node && !r->direct.node && !sl_node_get(r->node, "route") &&
-	    !sl_node_get(r->node, "direct_response") && !sl_node_get(r->node, "redirect") &&
-	    !sl_node_get(r->node, "filter_action") &&
-	    !sl_node_get(r->node, "non_forwarding_action"))
+	if (!w->unsure && !given(r->node, "route") && !given(r->node, "direct_response"))
 		sl_error(w, r->node, "missing 'route' or 'direct_response' in route entry");
 }
 
@@ -307,8 +325,7 @@ static void hcm_done(struct sl_walk *w, void *dst)
 	if (h->http_filters.n > 1)
 		sl_error(w, h->http_filters.node->items[1],
 			 "more than one HTTP filter; the router must be the only one");
-	if (!h->routes.node && !sl_node_get(h->node, "route_config") &&
-	    !sl_node_get(h->node, "rds") && !sl_node_get(h->node, "scoped_routes"))
+	if (!w->unsure && !given(h->node, "route_config"))
 		sl_error(w, h->node, "missing 'route_config' in HTTP connection manager");
 	if (!h->http_filters.node ||
 	    (h->http_filters.node->kind == SL_NODE_LIST && !h->http_filters.node->n))
@@ -453,7 +470,7 @@ static void cluster_done(struct sl_walk *w, void *dst)
 
 	if (c->hosts.node && c->assignment.node)
 		both(w, c->hosts.node, "hosts", c->assignment.node, "load_assignment");
-	if (!c->hosts.node && !c->assignment.node && !sl_node_get(c->node, "load_assignment"))
+	if (!w->unsure && !given(c->node, "hosts") && !given(c->node, "load_assignment"))
 		sl_error(w, c->node, "missing 'load_assignment' in cluster");
 	if (c->breakers.thresholds.n > 1)
 		sl_error(w, c->breakers.thresholds.node->items[1],

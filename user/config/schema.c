@@ -33,8 +33,7 @@ static const char *kind_name(const struct sl_node *n)
 					 : "text";
 }
 
-/* Is @name the key @key, in snake_case or in protobuf's camelCase? */
-static bool same_key(const char *name, const char *key)
+bool sl_same_key(const char *name, const char *key)
 {
 	if (!strcmp(name, key))
 		return true;
@@ -50,22 +49,25 @@ static bool same_key(const char *name, const char *key)
 static bool in_list(const char *const *list, const char *name)
 {
 	for (; list && *list; list++)
-		if (same_key(name, *list))
+		if (sl_same_key(name, *list))
 			return true;
 	return false;
 }
 
-static void unknown_key(struct sl_walk *w, const struct sl_schema *s, const struct sl_node *key)
+/* Returns the key that was probably meant; NULL: none. */
+static const char *unknown_key(struct sl_walk *w, const struct sl_schema *s,
+			       const struct sl_node *key)
 {
 	struct sl_suggest g = {0};
 
 	if (in_list(s->unsupported, key->text)) {
 		sl_error(w, key, "'%.64s' of %s is not supported yet", key->text, s->what);
-		return;
+		w->unsure = true;
+		return NULL;
 	}
 	if (in_list(s->tuning, key->text)) {
 		sl_warning(w, key, "'%.64s' only tunes Envoy itself; ignored", key->text);
-		return;
+		return NULL;
 	}
 	g.word = key->text;
 	for (const struct sl_key *k = s->keys; k->name; k++)
@@ -78,6 +80,8 @@ static void unknown_key(struct sl_walk *w, const struct sl_schema *s, const stru
 		sl_error(w, key, "unknown key '%.64s'; did you mean '%s'?", key->text, g.best);
 	else
 		sl_error(w, key, "unknown key '%.64s' in %s", key->text, s->what);
+	w->unsure |= g.best != NULL;
+	return g.best;
 }
 
 /* The value must be text; quotes do not matter unless the text is empty. */
@@ -95,13 +99,12 @@ static void walk_u32(struct sl_walk *w, const struct sl_key *k, const struct sl_
 {
 	__u32 value;
 
-	dst->node = v;
 	if (!want_text(w, k, v, "a whole number"))
 		return;
 	/* 010 is octal in YAML 1.1 and decimal in 1.2: whoever wrote it meant one of them. */
 	if (!sl_parse_u32(v->text, k->max, &value) && value >= k->min &&
 	    (v->text[0] != '0' || v->len == 1))
-		dst->value = value;
+		*dst = (struct cfg_u32){v, value};
 	else
 		sl_error(w, v, "'%s' must be a whole number from %u to %u, not '%.64s'", k->name,
 			 k->min, k->max, v->text);
@@ -110,26 +113,31 @@ static void walk_u32(struct sl_walk *w, const struct sl_key *k, const struct sl_
 static void walk_bool(struct sl_walk *w, const struct sl_key *k, const struct sl_node *v,
 		      struct cfg_u32 *dst)
 {
-	dst->node = v;
+	__u32 value;
+
 	if (!want_text(w, k, v, "true or false"))
 		return;
-	if (!v->plain || sl_parse_bool(v->text, &dst->value))
+	if (v->plain && !sl_parse_bool(v->text, &value))
+		*dst = (struct cfg_u32){v, value};
+	else
 		sl_error(w, v, "'%s' must be true or false, not '%.64s'", k->name, v->text);
 }
 
 static void walk_duration(struct sl_walk *w, const struct sl_key *k, const struct sl_node *v,
 			  struct cfg_u32 *dst)
 {
+	__u32 value;
 	int err;
 
-	dst->node = v;
 	if (!want_text(w, k, v, "a time such as 0.25s"))
 		return;
-	err = sl_parse_duration_ms(v->text, k->min, k->max, &dst->value);
-	if (err == -ERANGE)
+	err = sl_parse_duration_ms(v->text, k->min, k->max, &value);
+	if (!err)
+		*dst = (struct cfg_u32){v, value};
+	else if (err == -ERANGE)
 		sl_error(w, v, "'%s' must be from %gs to %gs, not '%.64s'", k->name, k->min / 1e3,
 			 k->max / 1e3, v->text);
-	else if (err)
+	else
 		sl_error(w, v, "'%s' must be seconds with 's', such as 0.25s, not '%.64s'", k->name,
 			 v->text);
 }
@@ -139,7 +147,7 @@ static void walk_enum(struct sl_walk *w, const struct sl_key *k, const struct sl
 {
 	struct sl_suggest g = {0};
 
-	dst->node = v;
+	dst->value = SL_ENUM_WRONG;
 	if (!want_text(w, k, v, "a name"))
 		return;
 	for (__u32 i = 0; k->names[i]; i++) {
@@ -148,9 +156,10 @@ static void walk_enum(struct sl_walk *w, const struct sl_key *k, const struct sl
 		if (strcasecmp(k->names[i] + refused, v->text))
 			continue;
 		if (refused)
-			sl_error(w, v, "'%s: %s' is not supported yet; only %s is", k->name,
-				 v->text, k->note);
-		dst->value = i;
+			sl_error(w, v, "'%s: %s' is not supported yet; use %s", k->name, v->text,
+				 k->note);
+		else
+			*dst = (struct cfg_u32){v, i};
 		return;
 	}
 	g.word = v->text;
@@ -273,7 +282,7 @@ static bool given_twice(struct sl_walk *w, const struct sl_node *map, __u32 i,
 			const struct sl_key *k)
 {
 	for (__u32 j = 0; j < i; j++) {
-		if (same_key(map->items[2 * j]->text, k->name)) {
+		if (sl_same_key(map->items[2 * j]->text, k->name)) {
 			sl_error(w, map->items[2 * i],
 				 "duplicate key '%s'; first defined at line %u", k->name,
 				 map->items[2 * j]->line);
@@ -286,17 +295,23 @@ static bool given_twice(struct sl_walk *w, const struct sl_node *map, __u32 i,
 void sl_schema_walk(struct sl_walk *w, const struct sl_schema *s, const struct sl_node *node,
 		    void *dst)
 {
+	bool saved = w->unsure;
 	const struct sl_key *k;
+	const char *meant;
 	__u64 seen = 0;
 
+	w->unsure = false;
 	*(const struct sl_node **)dst = node;
 	for (__u32 i = 0; i < node->n && !w->err; i++) {
 		const struct sl_node *key = node->items[2 * i];
 
-		for (k = s->keys; k->name && !same_key(key->text, k->name); k++)
+		for (k = s->keys; k->name && !sl_same_key(key->text, k->name); k++)
 			;
 		if (!k->name) {
-			unknown_key(w, s, key);
+			meant = unknown_key(w, s, key);
+			for (k = s->keys; meant && k->name; k++)
+				if (!strcmp(k->name, meant))
+					seen |= 1ull << (k - s->keys);
 		} else if (!given_twice(w, node, i, k)) {
 			seen |= 1ull << (k - s->keys);
 			walk_value(w, k, key, node->items[2 * i + 1], (char *)dst + k->offset);
@@ -307,6 +322,7 @@ void sl_schema_walk(struct sl_walk *w, const struct sl_schema *s, const struct s
 			sl_error(w, node, "missing '%s' in %s", k->name, s->what);
 	if (s->done && !w->err)
 		s->done(w, dst);
+	w->unsure = saved;
 }
 
 void *sl_schema_new(struct sl_walk *w, const struct sl_schema *s, const struct sl_node *node)

@@ -12,7 +12,7 @@ enum sl_key_type {
 	SL_KEY_STRING,	 /* const struct sl_node * */
 	SL_KEY_U32,	 /* struct cfg_u32, min..max */
 	SL_KEY_BOOL,	 /* struct cfg_u32, 0 or 1 */
-	SL_KEY_ENUM,	 /* struct cfg_u32, index into names */
+	SL_KEY_ENUM,	 /* struct cfg_u32, index into names; SL_ENUM_WRONG: was wrong */
 	SL_KEY_DURATION, /* struct cfg_u32, milliseconds, min..max */
 	SL_KEY_MAP,	 /* sub's struct, in place */
 	SL_KEY_LIST,	 /* struct cfg_list of sub's structs */
@@ -22,10 +22,12 @@ enum sl_key_type {
 	SL_KEY_WARN,	 /* accepted with the warning in note */
 };
 
+#define SL_ENUM_WRONG 0xffffffffu
+
 #define SL_KEY_REQUIRED 0x1
 #define SL_KEY_NONEMPTY 0x2 /* string: at least one character; list: at least one item */
 
-/* Values keep their node, for the place of later errors. node NULL: not given. */
+/* Values keep their node, for the place of later errors. node NULL: not given, or wrong. */
 struct cfg_u32 {
 	const struct sl_node *node;
 	__u32 value;
@@ -41,6 +43,11 @@ struct sl_walk {
 	struct sl_arena *arena;
 	struct sl_diag_list *diags;
 	int err; /* -ENOMEM: stop */
+	/*
+	 * In done(): a key of this mapping is misspelt or not supported yet, so what seems to be
+	 * missing may be there; one error is enough.
+	 */
+	bool unsure;
 };
 
 struct sl_key {
@@ -73,6 +80,9 @@ void sl_schema_walk(struct sl_walk *w, const struct sl_schema *schema, const str
 
 /* As sl_schema_walk(), into a new struct; NULL: @node is no mapping or no memory. */
 void *sl_schema_new(struct sl_walk *w, const struct sl_schema *schema, const struct sl_node *node);
+
+/* Is @name the key @key, in snake_case or in protobuf's camelCase? */
+bool sl_same_key(const char *name, const char *key);
 
 #define sl_error(w, at, ...) sl_diag_add((w)->diags, SL_ERROR, (at)->line, (at)->col, __VA_ARGS__)
 #define sl_warning(w, at, ...) \

@@ -269,6 +269,9 @@ static void check_route_name(struct routes *r, struct cfg_route *route)
 		/* As commands compare them: cut. */
 		if (!old->full_name || strncmp(old->full_name, route->full_name, SL_NAME_MAX - 1))
 			continue;
+		/* Then their virtual hosts have the same name, which is an error already. */
+		if (!old->name && !route->name)
+			return;
 		sl_error(r->w, at, "duplicate route name '%.64s'; first defined at line %u%s",
 			 route->full_name, (old->name ? old->name : old->node)->line,
 			 route->name && old->name

@@ -304,6 +304,29 @@ static yaml_mark_t place_of(const struct reader *r, size_t offset)
 	return m;
 }
 
+/*
+ * YAML 1.1 breaks lines at CR, NEL, LS and PS as well, which no editor shows as libyaml counts:
+ * every place behind one would be wrong, and a value could hide. -EINVAL: there is one, reported.
+ */
+static int check_breaks(struct reader *r)
+{
+	const unsigned char *s = (const unsigned char *)r->text;
+
+	for (size_t i = 0; i < r->len; i++) {
+		size_t left = r->len - i;
+		yaml_mark_t mark;
+
+		if (!(s[i] == '\r' && (left < 2 || s[i + 1] != '\n')) &&
+		    !(left >= 2 && s[i] == 0xc2 && s[i + 1] == 0x85) &&
+		    !(left >= 3 && s[i] == 0xe2 && s[i + 1] == 0x80 && (s[i + 2] & 0xfe) == 0xa8))
+			continue;
+		mark = place_of(r, i);
+		error_at(r, &mark, "a line break that is neither LF nor CR LF");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* The byte at @mark, '\0' at the end. */
 static char byte_at(const struct reader *r, const yaml_mark_t *mark)
 {
@@ -338,7 +361,7 @@ static int report(struct reader *r)
 		error_at(r, &mark, "tabs are not allowed for indentation; use spaces");
 		return -EINVAL;
 	}
-	if (strstr(problem, "expected") || strstr(problem, "mapping values"))
+	if (strstr(problem, "mapping values") || (p->context && strstr(p->context, "block")))
 		hint = " (check the indentation)";
 	if (p->context && p->context_mark.line != mark.line)
 		error_at(r, &mark, "%s %s that begins at line %zu%s", problem, p->context,
@@ -386,7 +409,9 @@ int sl_yaml_parse(const char *text, size_t len, struct sl_arena *arena, struct s
 	/* Not guessed: a UTF-16 file would make places and source lines wrong. */
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&r->parser, (const unsigned char *)text, len);
-	err = read_events(r);
+	err = check_breaks(r);
+	if (!err)
+		err = read_events(r);
 	if (!err && !r->root) {
 		sl_diag_add(diags, SL_ERROR, 1, 1, "the file is empty");
 		err = -EINVAL;

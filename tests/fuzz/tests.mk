@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Fuzzers: every tests/fuzz/fuzz_NAME.c is a libFuzzer target. FUZZ_SECONDS each, from the seeds
+# in FUZZ_SEEDS_NAME; an input that fails is kept in build/tests/fuzz.
+.PHONY: fuzz
+
+FUZZ_SECONDS ?= 20
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(O)/%)
+FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
+FUZZ_SEEDS_http := tests/corpus
+FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c
+FUZZ_ARGS_config := -max_len=16384
+FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=undefined
+
+fuzz: $(FUZZ_BIN) ## fuzzers, FUZZ_SECONDS each
+	@passed=0; failed=0; \
+	$(foreach b,$(FUZZ_BIN),mkdir -p $(b).corpus; echo "-- $(notdir $(b))"; \
+	if $(b) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+		-print_final_stats=1 -artifact_prefix=$(dir $(b)) $(FUZZ_ARGS_$(patsubst fuzz_%,%,$(notdir $(b)))) \
+		$(b).corpus $(wildcard $(FUZZ_SEEDS_$(patsubst fuzz_%,%,$(notdir $(b))))); \
+	then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi;) \
+	echo "$$passed passed, $$failed failed"; [ $$failed = 0 ]
+
+.SECONDEXPANSION:
+$(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
+	$(call msg,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml
+
+-include $(FUZZ_BIN:%=%.d)

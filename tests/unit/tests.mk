@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Unit tests: every tests/unit/test_NAME.c is a program, built with ASan and UBSan, that
+# ends with `N passed, N failed`. They link with what they need of the code that talks to
+# neither the kernel nor the network.
+.PHONY: unit
+
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
+UNIT_LIB := $(wildcard user/config/*.c user/util/*.c) user/cmd/explain_why.c \
+	user/cmd/conserve.c user/cmd/stats_read.c
+UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)
+UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN)
+
+unit: $(UNIT_BIN) ## unit tests
+	@status=0; for t in $^; do echo "-- $${t##*/}"; $$t || status=1; done; exit $$status
+
+$(O)/san/%.o: %.c
+	$(call msg,CC-SAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/san/libsluice.a: $(UNIT_LIB_OBJ)
+	$(Q)rm -f $@
+	$(Q)$(AR) crs $@ $^
+
+$(O)/tests/unit/%: tests/unit/%.c $(O)/san/libsluice.a
+	$(call msg,LINK-SAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(O)/san/libsluice.a -lcunit -lyaml -ljansson
+
+-include $(UNIT_LIB_OBJ:.o=.d) $(UNIT_BIN:%=%.d)

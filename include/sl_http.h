@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * HTTP/1.1 heads, strict RFC 9112. One parser for BPF and user space.
+ *
+ * Bytes are taken in their order and the first fault decides, so once a prefix of a
+ * stream is DONE, BAD or LONG, every longer one is the same. Stricter than the RFC
+ * asks: no empty line before the request line, no comma in Host, no '#' in a target,
+ * no absolute-form with a query but no path, Content-Length at most 2^63 - 1.
  */
 #ifndef SL_HTTP_H
 #define SL_HTTP_H
@@ -9,66 +14,140 @@
 #include "sl_limits.h"
 #include "sl_reason.h"
 #include "sl_body.h"
+#include "sl_head.h"
+#include "sl_bytes.h"
+#include "sl_field.h"
+#include "sl_start.h"
 
-/* Bytes of the head's buffer; always clamp with SL_HEAD_MAX - 1. */
-struct sl_span {
-	__u16 off;
-	__u16 len;
+/* Lines that one step of the scan reads; more wait for the next step. */
+#define SL_SCAN_LINES 2
+
+struct sl_scan {
+	struct sl_head *h;
+	const __u8 *buf;
+	__u32 len;
+	__u32 response;
 };
 
-struct sl_header {
-	struct sl_span name;
-	struct sl_span value; /* without the white space around it */
-};
+SL_FN long sl_scan_stop(struct sl_head *h, __u32 error)
+{
+	h->error = error;
+	h->result = error == 431 ? SL_PARSE_LONG : SL_PARSE_BAD;
+	return 1;
+}
 
-enum sl_parse {
-	SL_PARSE_DONE, /* a whole head: head->len bytes, its end line included */
-	SL_PARSE_MORE, /* all bytes so far are the beginning of a strict head */
-	SL_PARSE_BAD,  /* not one: answer head->error and close */
-	SL_PARSE_LONG, /* over SL_HEAD_MAX or SL_MAX_HEADERS: 431 (head->error) */
-};
+/* The line that ends before @end, CR LF follows. Returns 1 to stop: h->result is set. */
+SL_FN long sl_scan_line(struct sl_scan *c, struct sl_head *h, __u32 end)
+{
+	__u32 line = h->scan_line, error;
 
-enum sl_method {
-	SL_METHOD_OTHER, /* any other token */
-	SL_METHOD_GET,
-	SL_METHOD_HEAD,
-	SL_METHOD_POST,
-	SL_METHOD_PUT,
-	SL_METHOD_DELETE,
-	SL_METHOD_OPTIONS,
-	SL_METHOD_PATCH,
-	SL_METHOD_CONNECT,
-	SL_METHOD_TRACE,
-};
+	h->scan_line = end + 2;
+	if (line == 0)
+		error = c->response ? sl_status_line(h, c->buf, end)
+				    : sl_request_line(h, c->buf, end);
+	else if (line == end) {
+		h->len = end + 2;
+		h->result = SL_PARSE_DONE;
+		return 1;
+	} else {
+		error = sl_field_line(h, c->buf, line, end);
+	}
+	return error ? sl_scan_stop(h, error) : 0;
+}
 
-/* sl_head.flags */
-#define SL_HEAD_HTTP10 0x0001	      /* HTTP/1.0 */
-#define SL_HEAD_CLOSE 0x0002	      /* Connection: close */
-#define SL_HEAD_KEEP_ALIVE 0x0004     /* Connection: keep-alive */
-#define SL_HEAD_CONNECTION 0x0008     /* Connection has another option */
-#define SL_HEAD_UPGRADE 0x0010	      /* Upgrade is present */
-#define SL_HEAD_EXPECT 0x0020	      /* Expect is present */
-#define SL_HEAD_EXPECT_CONTINUE 0x0040 /* ... and is 100-continue */
-#define SL_HEAD_LENGTH 0x0080	      /* Content-Length is present: head->length */
-#define SL_HEAD_CHUNKED 0x0100	      /* Transfer-Encoding: chunked */
-#define SL_HEAD_ABSOLUTE 0x0200	      /* absolute-form target; host is from the target */
-#define SL_HEAD_ASTERISK 0x0400	      /* asterisk-form target (OPTIONS) */
-#define SL_HEAD_AUTHORITY 0x0800      /* authority-form target (CONNECT) */
+/* Control bytes of the 64 bytes at @base, one bit each. */
+SL_FN __u64 sl_scan_controls(const __u8 *buf, __u32 base)
+{
+	__u64 found = 0;
+	__u32 i;
 
-struct sl_head {
-	__u32 len;	 /* bytes of the head; valid on DONE */
-	__u16 flags;	 /* SL_HEAD_* */
-	__u16 error;	 /* on BAD or LONG: status to answer (400, 431, 501, 505) */
-	__u64 length;	 /* Content-Length */
-	__u16 status;	 /* response: status code 100..599 */
-	__u16 n_headers;
-	__u8 method;	 /* request: enum sl_method */
-	__u8 zero[3];
-	struct sl_span method_name; /* request */
-	struct sl_span target;	    /* request: path and query ("*" for asterisk-form) */
-	struct sl_span path;	    /* request: target without its query */
-	struct sl_span host;	    /* request: Host value (or the authority of absolute-form) */
-	struct sl_header headers[SL_MAX_HEADERS];
-};
+	SL_UNROLL
+	for (i = 0; i < 8; i++)
+		found |= sl_bitmap(sl_controls(sl_word_at(buf + base + i * 8))) << (i * 8);
+	return found;
+}
+
+/* Takes up to SL_SCAN_LINES lines that end in the 64 bytes around h->scan_next. */
+static long sl_scan_step(SL_UNUSED __u32 i, void *data)
+{
+	struct sl_scan *c = data;
+	struct sl_head *h = c->h;
+	__u32 next = h->scan_next, base = next & (SL_HEAD_MAX - 64), j;
+	__u64 found;
+
+	if (next >= c->len)
+		return 1; /* MORE */
+	found = sl_scan_controls(c->buf, base) & ~0ULL << (next & 63);
+	if (c->len - base < 64)
+		found &= (1ULL << ((c->len - base) & 63)) - 1;
+
+	SL_UNROLL
+	for (j = 0; j < SL_SCAN_LINES; j++) {
+		__u32 at;
+		__u8 b;
+
+		if (!found)
+			break;
+		at = base + sl_ctz(found);
+		found &= found - 1;
+		next = at + 1;
+		b = sl_byte(c->buf, at);
+		if (b == '\t')
+			continue;
+		/* RFC 9112 2.2: CR and LF in a pair alone; RFC 9110 5.5: no other control. */
+		if (b != '\r')
+			return sl_scan_stop(h, 400);
+		if (next >= c->len)
+			return 1; /* MORE */
+		if (sl_byte(c->buf, next) != '\n')
+			return sl_scan_stop(h, 400);
+		found &= found - 1;
+		next++;
+		if (sl_scan_line(c, h, at))
+			return 1;
+	}
+	if (!found && next < base + 64)
+		next = base + 64;
+	h->scan_next = next;
+	return 0;
+}
+
+SL_FN enum sl_parse sl_head_parse(struct sl_head *h, const __u8 *buf, __u32 len, bool response)
+{
+	struct sl_scan c = {.h = h, .buf = buf, .len = len, .response = response};
+
+	if (c.len > SL_HEAD_MAX)
+		c.len = SL_HEAD_MAX;
+	sl_memset(h, 0, __builtin_offsetof(struct sl_head, headers));
+	h->result = SL_PARSE_MORE;
+	/* Each step ends a block of 64 bytes or takes SL_SCAN_LINES bytes out of it. */
+	sl_loop(SL_HEAD_MAX / 64 + SL_HEAD_MAX / SL_SCAN_LINES, sl_scan_step, &c);
+	if (h->result == SL_PARSE_MORE && c.len == SL_HEAD_MAX)
+		sl_scan_stop(h, 431);
+	return h->result;
+}
+
+/*
+ * Parses the head of a request in @buf[0..@len). @buf has SL_HEAD_BUF bytes of memory, @len of them
+ * are the stream's; what stands behind them changes nothing. @h is written whatever the
+ * answer, its fields are valid on DONE. To go on after MORE, call again with more bytes.
+ */
+SL_FN enum sl_parse sl_request_parse(struct sl_head *h, const __u8 *buf, __u32 len)
+{
+	enum sl_parse result = sl_head_parse(h, buf, len, false);
+
+	/* RFC 9112 3.2: a 1.1 request without Host is answered 400. */
+	if (result == SL_PARSE_DONE && !(h->flags & (SL_HEAD_HOST | SL_HEAD_HTTP10))) {
+		sl_scan_stop(h, 400);
+		return SL_PARSE_BAD;
+	}
+	return result;
+}
+
+/* The same for the head of a response, interim (1xx) ones included. */
+SL_FN enum sl_parse sl_response_parse(struct sl_head *h, const __u8 *buf, __u32 len)
+{
+	return sl_head_parse(h, buf, len, true);
+}
 
 #endif /* SL_HTTP_H */

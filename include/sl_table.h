@@ -12,6 +12,8 @@
 #include "sl_types.h"
 #include "sl_limits.h"
 
+#define SL_STRING_SLACK 8
+
 /* A span of sl_table.strings; len 0: the empty string. Not NUL-terminated. */
 struct sl_str {
 	__u32 off; /* bytes from the start of the pool */
@@ -97,6 +99,7 @@ struct sl_table {
 	struct sl_route routes[SL_MAX_ROUTES];
 	struct sl_header_rule header_rules[SL_MAX_HEADER_RULES];
 	__u8 strings[SL_STRING_POOL];
+	__u8 slack[SL_STRING_SLACK]; /* zeros: eight bytes can be loaded at any offset of strings */
 };
 
 /*

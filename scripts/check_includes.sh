@@ -18,7 +18,7 @@ rank()
 	case $1 in
 	sl_types.h) echo 0 ;;
 	sl_limits.h) echo 1 ;;
-	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h) echo 2 ;;
+	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h | sl_selftest.h) echo 2 ;;
 	sl_head.h) echo 3 ;;
 	sl_body.h) echo 4 ;;
 	sl_stats.h | sl_session.h | sl_table.h) echo 5 ;;

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,7 @@ static int start_sluice(struct sl_demo *d)
 	}
 	if (!pid) {
 		sigprocmask(SIG_SETMASK, &d->old_signals, NULL);
+		optind = 0; /* getopt starts afresh */
 		exit(sl_cmd_run(5, argv));
 	}
 	d->sluice = pid;

@@ -44,7 +44,7 @@ spdx()
 {
 	wrong=0
 	for f in $(files '*.c' '*.h' '*.sh' '*.py' '*.mk' '*.js' '*.java' Makefile .ci/run); do
-		head -n 2 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' && continue
+		[ ! -s "$f" ] || head -n 2 "$f" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' && continue
 		echo "$f: no SPDX line"
 		wrong=1
 	done

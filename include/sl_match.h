@@ -79,6 +79,8 @@ SL_SLOW bool sl_same_fold(const struct sl_table *t, __u32 pool_at, const __u8 *b
 	return c.same;
 }
 
+#define SL_RULE_FAILED 0xffffffffU
+
 /* One header rule and what was found for it so far. */
 struct sl_rule_scan {
 	const struct sl_table *t;
@@ -87,80 +89,104 @@ struct sl_rule_scan {
 	__u64 word; /* first bytes of the name */
 	struct sl_str name;
 	struct sl_str value;
-	__u32 matched; /* bytes of `value` that the values so far, joined by ",", have matched */
-	__u8 seen;
-	__u8 differs;
-	__u8 exact;
+	__u32 exact;
+	__u32 field; /* next header line to look at */
+	/*
+	 * 0: not seen. Else where in `value` the next line's value has to begin, a comma
+	 * before it: length + 1 when all of it has matched. SL_RULE_FAILED: seen, and it differs.
+	 */
+	__u32 next;
+	__u32 zero;
 };
 
-SL_FN void sl_rule_value(struct sl_rule_scan *s, struct sl_span value)
+SL_FN void sl_rule_value(struct sl_rule_scan *s, __u32 off, __u32 len)
 {
-	__u32 at = s->matched, end;
+	__u32 at = s->next;
 
-	if (s->exact && !s->differs) {
-		if (s->seen) {
-			if (at >= s->value.len ||
-			    (sl_load_pool(s->t->strings, s->value.off + at) & 0xff) != ',')
-				s->differs = 1;
-			at++;
-		}
-		end = at + value.len;
-		if (end > s->value.len ||
-		    !sl_same(s->t, s->value.off + at, s->buf, value.off, value.off + value.len))
-			s->differs = 1;
-		s->matched = end;
-	}
-	s->seen = 1;
+	s->next = SL_RULE_FAILED;
+	if (!s->exact || at > s->value.len || len > s->value.len - at)
+		return;
+	if (at && (sl_load_pool(s->t->strings, s->value.off + at - 1) & 0xff) != ',')
+		return;
+	if (sl_same(s->t, s->value.off + at, s->buf, off, off + len))
+		s->next = at + len + 1;
 }
 
-static long sl_rule_step(__u32 i, void *data)
+/* Could this line's name be the rule's? By its length and first eight bytes. */
+SL_FN bool sl_rule_likely(const struct sl_rule_scan *s, const struct sl_header *field)
+{
+	return field->name.len == s->name.len &&
+	       ((sl_lower(sl_load(s->buf, field->name.off)) ^ s->word) & sl_first(s->name.len)) ==
+		       0;
+}
+
+static long sl_rule_step(SL_UNUSED __u32 i, void *data)
 {
 	struct sl_rule_scan *s = data;
 	const struct sl_head *h = s->h;
-	__u32 j;
+	const struct sl_header *field = &h->headers[0];
+	__u32 k = s->field, j;
 
 	for (j = 0; j < SL_MATCH_FIELDS; j++) {
-		__u32 k = i * SL_MATCH_FIELDS + j, len = s->name.len;
-		const struct sl_header *field = &h->headers[k & (SL_MAX_HEADERS - 1)];
-
 		if (k >= h->n_headers)
 			return 1;
-		if (field->name.len != len ||
-		    (sl_lower(sl_load(s->buf, field->name.off)) ^ s->word) & sl_first(len))
-			continue;
-		if (len > 8 && !sl_same_fold(s->t, s->name.off + 8, s->buf, field->name.off + 8,
-					     field->name.off + len))
-			continue;
-		sl_rule_value(s, field->value);
+		field = &h->headers[k & (SL_MAX_HEADERS - 1)];
+		k++;
+		if (sl_rule_likely(s, field))
+			break;
 	}
-	return 0;
+	s->field = k;
+	if (j == SL_MATCH_FIELDS)
+		return 0;
+	if (s->name.len > 8 && !sl_same_fold(s->t, s->name.off + 8, s->buf, field->name.off + 8,
+					     field->name.off + field->name.len))
+		return 0;
+	sl_rule_value(s, field->value.off, field->value.len);
+	return s->next == SL_RULE_FAILED;
 }
+
+enum sl_part { SL_PART_NONE, SL_PART_METHOD, SL_PART_TARGET, SL_PART_HOST };
 
 /*
  * Names that Envoy takes from the request line. Host is :authority: the target's when
- * the target has one. Returns whether @s names such a part; it has been looked at then.
+ * the target has one.
  */
-SL_FN bool sl_rule_pseudo(struct sl_rule_scan *s)
+SL_FN enum sl_part sl_rule_part(const struct sl_rule_scan *s)
+{
+	switch (s->name.len) {
+	case 4:
+		return s->word == SL_PACK('h', 'o', 's', 't', 0, 0, 0, 0) ? SL_PART_HOST
+									  : SL_PART_NONE;
+	case 5:
+		return s->word == SL_PACK(':', 'p', 'a', 't', 'h', 0, 0, 0) ? SL_PART_TARGET
+									    : SL_PART_NONE;
+	case 7:
+		return s->word == SL_PACK(':', 'm', 'e', 't', 'h', 'o', 'd', 0) ? SL_PART_METHOD
+										: SL_PART_NONE;
+	case 10:
+		if (s->word == SL_PACK(':', 'a', 'u', 't', 'h', 'o', 'r', 'i') &&
+		    (sl_load_pool(s->t->strings, s->name.off + 8) & 0xffff) == ('t' | 'y' << 8))
+			return SL_PART_HOST;
+		break;
+	}
+	return SL_PART_NONE;
+}
+
+SL_FN void sl_rule_part_value(struct sl_rule_scan *s, enum sl_part part)
 {
 	const struct sl_head *h = s->h;
-	__u32 len = s->name.len;
+	__u32 off = h->host.off, len = h->host.len;
 
-	if (len == 7 && s->word == SL_PACK(':', 'm', 'e', 't', 'h', 'o', 'd', 0)) {
-		sl_rule_value(s, h->method_name);
-		return true;
+	if (part == SL_PART_METHOD) {
+		off = h->method_name.off;
+		len = h->method_name.len;
+	} else if (part == SL_PART_TARGET) {
+		off = h->target.off;
+		len = h->target.len;
+	} else if (len == 0 && !(h->flags & SL_HEAD_HOST)) {
+		return; /* HTTP/1.0 without Host */
 	}
-	if (len == 5 && s->word == SL_PACK(':', 'p', 'a', 't', 'h', 0, 0, 0)) {
-		sl_rule_value(s, h->target);
-		return true;
-	}
-	if ((len == 4 && s->word == SL_PACK('h', 'o', 's', 't', 0, 0, 0, 0)) ||
-	    (len == 10 && s->word == SL_PACK(':', 'a', 'u', 't', 'h', 'o', 'r', 'i') &&
-	     (sl_load_pool(s->t->strings, s->name.off + 8) & 0xffff) == ('t' | 'y' << 8))) {
-		if (h->host.len || h->flags & SL_HEAD_HOST)
-			sl_rule_value(s, h->host);
-		return true;
-	}
-	return false;
+	sl_rule_value(s, off, len);
 }
 
 /* One HeaderMatcher; see struct sl_header_rule. */
@@ -169,21 +195,21 @@ SL_FN bool sl_rule_matches(const struct sl_table *t, const struct sl_head *h, co
 {
 	const struct sl_header_rule *r = &t->header_rules[index & (SL_MAX_HEADER_RULES - 1)];
 	struct sl_rule_scan s = {.t = t, .h = h, .buf = buf};
+	enum sl_part part;
 	bool yes;
 
 	s.name = r->name;
 	s.value = r->value;
 	s.exact = r->kind == SL_HEADER_EXACT;
 	s.word = sl_load_pool(t->strings, s.name.off) & sl_first(s.name.len);
-	if (!sl_rule_pseudo(&s))
-		sl_loop(SL_MAX_HEADERS / SL_MATCH_FIELDS, sl_rule_step, &s);
-	if (s.exact) {
-		if (!s.seen)
-			return false; /* inverted or not */
-		yes = !s.differs && s.matched == s.value.len;
-	} else {
-		yes = s.seen;
-	}
+	part = sl_rule_part(&s);
+	if (part != SL_PART_NONE)
+		sl_rule_part_value(&s, part);
+	else
+		sl_loop(SL_MAX_HEADERS + 1, sl_rule_step, &s);
+	if (r->kind == SL_HEADER_EXACT && s.next == 0)
+		return false; /* missing: inverted or not */
+	yes = r->kind == SL_HEADER_EXACT ? s.next == s.value.len + 1 : s.next != 0;
 	return yes != !!r->invert;
 }
 
@@ -212,8 +238,8 @@ static long sl_rules_step(SL_UNUSED __u32 i, void *data)
 }
 
 /* The rest of route @index, the first bytes of whose path match: its path and its headers. */
-SL_SLOW bool sl_route_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
-			      __u32 index)
+SL_FN bool sl_route_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
+			    __u32 index)
 {
 	const struct sl_route *r = &t->routes[index & (SL_MAX_ROUTES - 1)];
 	__u32 len = r->path.len;

@@ -70,6 +70,9 @@ $(O)/user/demo/config.o: user/demo/front-proxy.yaml
 -include $(USER_OBJ:.o=.d) $(BPF_OBJ:%=%.d)
 -include $(sort $(wildcard tests/*/tests.mk))
 
+check: ## style: formatting, direction of includes, tables of the README
+	$(Q)scripts/check.sh
+
 clean: ## remove build/
 	rm -rf $(O)
 

@@ -43,7 +43,7 @@ USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 all: $(O)/sluice ## build build/sluice (default)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) tests/*/tests.mk | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile $(sort $(wildcard tests/*/tests.mk)) | expand -t 16
 
 $(O)/sluice: $(USER_OBJ)
 	$(call msg,LINK,$@)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the user path counts: why a request is here, and how its exchange ended. */
+#include "internal.h"
+
+static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *h,
+		       enum sl_parse parse)
+{
+	const struct sl_decision *d = &f->s->decision;
+	__u32 reason;
+
+	if (f->decided)
+		return d->reason;
+	if (SL_READ(w->maps->control->flags) & SL_C_BYPASS)
+		return SL_REASON_KERNEL_PATH_OFF;
+	if (!(session_bits(f) & SL_S_CLIENT))
+		return SL_REASON_REMOTE_CLIENT;
+	if (f->pipelined)
+		return SL_REASON_PIPELINED;
+	reason = parse == SL_PARSE_DONE ? sl_kernel_reason(h) : sl_parse_reason(parse);
+	return reason ? reason : SL_REASON_HEAD_INCOMPLETE;
+}
+
+/* A request's head is read: counts why it took the user path. Its first byte is at in.pos. */
+void count_reason(struct worker *w, struct front *f, const struct sl_head *h, enum sl_parse parse)
+{
+	__u32 at = SL_READ(f->s->front_rx) - (f->in.end - f->in.pos), reason;
+
+	f->decided = f->slot != NO_SLOT && f->s->decision.at == at && f->s->decision.reason;
+	reason = reason_of(w, f, h, parse);
+	sl_add(&w->maps->reasons[reason < SL_N_REASONS ? reason : SL_REASON_INTERNAL], 1);
+	/* A decision is for one request. */
+	if (f->decided)
+		f->s->decision.reason = SL_REASON_NONE;
+}
+
+/*
+ * The last byte of the exchange's answer is decided; @status 0: there is none. Before the client
+ * can see it, so that it finds its own requests counted.
+ */
+void count_exchange(struct worker *w, struct front *f, __u32 status)
+{
+	struct exchange *x = &f->x;
+	__u64 ns = clock_ns() - x->start_ns;
+
+	x->counted = true;
+	if (x->route < SL_MAX_ROUTES)
+		sl_stats_count(&w->maps->route_stats[x->route * SL_STAT_SHARDS], status, ns);
+	if (x->cluster < SL_MAX_CLUSTERS)
+		sl_stats_count(&w->maps->cluster_stats[x->cluster * SL_STAT_SHARDS], status, ns);
+	/* A request that the kernel took and we ended has not been given its reason yet. */
+	if (x->kernel)
+		sl_add(&w->maps->reasons[f->mid_body ? SL_REASON_READER_SLOW : SL_REASON_DOOR_OFF],
+		       1);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One exchange: the steps that move it on, run round until none has anything to do. Each step
+ * is called with any state and finds out itself whether it applies.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+void exchange_reset(struct front *f)
+{
+	memset(&f->x, 0, sizeof(f->x));
+	f->x.req = SIDE_HEAD;
+	f->x.resp = SIDE_NONE;
+	f->x.route = NO_INDEX;
+	f->x.cluster = NO_INDEX;
+	f->x.endpoint = NO_INDEX;
+}
+
+/* Something came from the client: whose is it? */
+static bool exchange_acquire(struct worker *w, struct front *f)
+{
+	if (f->owned || (!f->io.readable && !f->in.data) ||
+	    (f->x.req != SIDE_HEAD && f->x.req != SIDE_KERNEL))
+		return false;
+	switch (session_take(f)) {
+	case TAKE_OWN:
+		f->owned = true;
+		SL_WRITE(f->s->user_dirty, 1);
+		return true;
+	case TAKE_RELAY:
+		return handover_request(w, f);
+	case TAKE_GONE:
+		front_close(w, f);
+		return false;
+	default:
+		return false;
+	}
+}
+
+static bool request_is_sent(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+
+	if (x->req != SIDE_DONE)
+		return false;
+	return !f->back || x->write_failed ||
+	       (f->req.pos == f->req.end && f->in.pos == f->in.framed);
+}
+
+static bool answer_is_sent(const struct front *f)
+{
+	return f->x.resp == SIDE_DONE && f->out.pos == f->out.end && f->rin.pos == f->rin.framed;
+}
+
+/* The answer was cut: the client must not take what it has for the whole. */
+static void exchange_cut(struct worker *w, struct front *f)
+{
+	struct linger reset = {.l_onoff = 1};
+
+	/* A body that ends with the connection would look complete: reset it. */
+	if (f->x.dechunk || f->x.resp_body.kind == SL_BODY_CLOSE)
+		(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	front_close(w, f);
+}
+
+/* The lane is free again: to the pool, if nothing speaks against it. */
+static void exchange_unbind(struct worker *w, struct front *f)
+{
+	struct back *b = f->back;
+	__u8 byte;
+
+	if (!b)
+		return;
+	if (!f->x.lane_close && !f->x.write_failed && b->io.readable &&
+	    recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+		b->io.readable = false;
+	lane_release(w, b, !f->x.lane_close && !f->x.write_failed && !b->io.readable);
+}
+
+static bool exchange_finish(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+
+	if (x->abort && f->out.pos == f->out.end && f->rin.pos == f->rin.framed) {
+		exchange_cut(w, f);
+		return false;
+	}
+	if (x->kernel)
+		return handover_finish(w, f);
+	if (!answer_is_sent(f))
+		return false;
+	if (!request_is_sent(f)) {
+		/* Answered early. A lane that goes on takes the rest of the request, else the
+		 * session ends here. */
+		if (!x->close && (!x->write_failed || x->discard) && x->discarded <= DISCARD_MAX)
+			return false;
+		x->lane_close = true;
+		x->client_close = false;
+		x->close = true;
+	}
+	if (!x->close && !f->io.eof && w->draining)
+		x->close = f->in.pos == f->in.end && !f->io.readable;
+	exchange_unbind(w, f);
+	f->s->last_ns = w->now_ns;
+	if (x->close && x->client_close && f->in.pos == f->in.end && !f->io.readable) {
+		front_close(w, f);
+		return false;
+	}
+	if (x->close) {
+		front_linger(w, f);
+		return false;
+	}
+	exchange_reset(f);
+	f->pipelined = f->in.pos != f->in.end;
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->out);
+	buffer_drop_if_empty(w, &f->in);
+	return true;
+}
+
+/* Nothing is in hand: the session is idle again, or over. */
+static void exchange_rest(struct worker *w, struct front *f)
+{
+	if (!f->owned || f->x.req != SIDE_HEAD || f->in.pos != f->in.end || f->io.readable)
+		return;
+	buffer_drop(w, &f->in);
+	if (f->io.eof || w->draining) {
+		front_close(w, f);
+		return;
+	}
+	session_release(f);
+}
+
+static enum phase exchange_phase(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+
+	if (x->kernel)
+		return x->req != SIDE_BODY && x->resp == SIDE_HEAD ? PHASE_ANSWER : PHASE_STREAM;
+	if (x->req == SIDE_HEAD)
+		return f->in.pos == f->in.end ? PHASE_IDLE : PHASE_HEAD;
+	if (x->connecting)
+		return PHASE_CONNECT;
+	if (answer_is_sent(f))
+		return PHASE_REST;
+	if (x->resp == SIDE_HEAD && request_is_sent(f))
+		return PHASE_ANSWER;
+	return PHASE_STREAM;
+}
+
+/* One deadline for what the exchange waits for; it starts when the wait starts. */
+static void exchange_deadline(struct worker *w, struct front *f)
+{
+	enum phase phase = exchange_phase(f);
+	__u64 ns = STREAM_TIMEOUT_NS;
+
+	if (phase == f->x.phase && phase != PHASE_STREAM)
+		return;
+	f->x.phase = phase;
+	switch (phase) {
+	case PHASE_NONE:
+	case PHASE_IDLE:
+		timer_clear(f);
+		return;
+	case PHASE_HEAD:
+		ns = HEAD_TIMEOUT_NS;
+		break;
+	case PHASE_CONNECT:
+		ns = w->maps->clusters[f->x.cluster].connect_timeout_ms * NS_PER_MS;
+		break;
+	case PHASE_ANSWER:
+	case PHASE_REST:
+		ns = ROUTE_TIMEOUT_NS;
+		break;
+	case PHASE_STREAM:
+		break;
+	}
+	timer_set(w, f, w->now_ns + ns);
+}
+
+void exchange_run(struct worker *w, struct front *f)
+{
+	static bool (*const steps[])(struct worker * w, struct front * f) = {
+		exchange_acquire, request_read,	    request_advance, request_write,
+		response_read,	  response_advance, response_write,  exchange_finish,
+	};
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+			more |= steps[i](w, f);
+			if (f->io.fd < 0 || f->lingering)
+				return;
+		}
+	}
+	exchange_rest(w, f);
+	if (f->io.fd >= 0)
+		exchange_deadline(w, f);
+}
+
+void exchange_connected(struct worker *w, struct front *f)
+{
+	f->x.connecting = false;
+	exchange_run(w, f);
+}
+
+/* Another lane for the same request: its head is still there, of its body nothing was sent. */
+static void exchange_again(struct worker *w, struct front *f)
+{
+	f->req.pos = 0;
+	f->x.lane_close = false;
+	buffer_drop(w, &f->rin);
+	if (lane_get(w, f, true))
+		reply(w, f, 503);
+}
+
+/*
+ * The lane could not be established, or ended before any byte of an answer. Connecting may be
+ * tried again at another endpoint. A reused lane may have been closed by its backend just as we
+ * wrote: RFC 9110 section 9.2.2 lets a proxy repeat an idempotent request then.
+ */
+void exchange_lane_failed(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	bool connecting = x->connecting;
+	__u32 endpoint;
+
+	if (x->kernel) {
+		handover_seize(w, f);
+		reply(w, f, 502);
+		exchange_run(w, f);
+		return;
+	}
+	lane_close(w, f->back);
+	x->connecting = false;
+	if (connecting) {
+		endpoint = route_endpoint(w, x->cluster);
+		if (endpoint == NO_INDEX) {
+			reply(w, f, 503);
+		} else {
+			x->endpoint = endpoint;
+			exchange_again(w, f);
+		}
+	} else if (x->reused && x->idempotent && !x->body_sent && !x->interim) {
+		exchange_again(w, f);
+	} else {
+		reply(w, f, 502);
+	}
+	exchange_run(w, f);
+}
+
+void exchange_timeout(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+
+	switch (x->phase) {
+	case PHASE_HEAD:
+		x->close = true;
+		reply(w, f, 408);
+		break;
+	case PHASE_CONNECT:
+		exchange_lane_failed(w, f);
+		return;
+	case PHASE_ANSWER:
+		if (x->kernel)
+			handover_seize(w, f);
+		reply(w, f, 504);
+		break;
+	case PHASE_REST:
+		front_linger(w, f);
+		return;
+	default:
+		front_close(w, f);
+		return;
+	}
+	exchange_run(w, f);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Exchanges that BPF began and handed to the daemon, one direction or both, at an exact
+ * byte. The daemon binds session and lane for as long as it has something to do, marks its
+ * direction done, and whoever is second ends the exchange. Who moves the lane out of KERNEL owns
+ * it from then on.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+/* The lane of the session's kernel exchange, if it is still bound to it. */
+static struct back *lane_of(struct worker *w, const struct front *f)
+{
+	__u32 slot1 = SL_READ(f->s->lane);
+	struct back *b;
+
+	if (f->slot == NO_SLOT || !slot1 || slot1 > w->n_lanes)
+		return NULL;
+	b = w->back_of[slot1 - 1];
+	if (!b || b->gen != SL_READ(f->s->lane_gen) || b->l->session != f->slot + 1 ||
+	    b->l->session_gen != f->gen)
+		return NULL;
+	return b;
+}
+
+/* Takes up the sides that the word says are ours. NULL: there is no such exchange. */
+static struct back *take_up(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct back *b = lane_of(w, f);
+	__u32 bits = session_bits(f);
+
+	if (!b || !(bits & SL_S_EXCHANGE) || (b->front && b->front != f))
+		return NULL;
+	if (!x->kernel) {
+		exchange_reset(f);
+		x->kernel = true;
+		x->req = x->resp = SIDE_KERNEL;
+		x->route = f->s->route;
+		x->cluster = f->s->cluster;
+		x->endpoint = b->endpoint;
+		x->start_ns = f->s->start_ns;
+		x->head_method = f->s->head_method;
+		x->counted = true; /* by BPF, unless the answer becomes ours */
+		f->mid_body = false;
+	}
+	SL_WRITE(f->s->user_dirty, 1);
+	f->back = b;
+	b->front = f;
+	if (x->req == SIDE_KERNEL) {
+		if (bits & SL_S_REQ_DONE) {
+			x->req = SIDE_DONE;
+			x->req_marked = true;
+		} else if (bits & SL_S_REQ_USER) {
+			x->req_body = f->s->req;
+			x->req = SIDE_BODY;
+			f->io.readable = true;
+		}
+	}
+	if (x->resp == SIDE_KERNEL) {
+		if (bits & SL_S_RESP_DONE) {
+			x->resp = SIDE_DONE;
+			x->resp_marked = true;
+		} else if (bits & SL_S_RESP_USER) {
+			x->counted = false;
+			x->resp = b->l->phase == SL_RESP_BODY ? SIDE_BODY : SIDE_HEAD;
+			x->resp_body = b->l->resp;
+			x->status = b->l->status;
+			x->answered = f->mid_body = x->resp == SIDE_BODY;
+			b->io.readable = true;
+		}
+	}
+	return b;
+}
+
+/* The rest of a request's body is ours to relay. */
+bool handover_request(struct worker *w, struct front *f)
+{
+	return take_up(w, f);
+}
+
+static bool lane_has_something(const struct back *b)
+{
+	__u8 byte;
+
+	if (b->io.rdhup || b->io.failed)
+		return true;
+	return recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+/* Something came on a lane that is in a kernel exchange: the response, or its end. */
+void handover_response(struct worker *w, struct back *b)
+{
+	__u32 slot1 = SL_READ(b->l->session);
+	struct front *f = slot1 && slot1 <= w->n_sessions ? w->front_of[slot1 - 1] : NULL;
+	__u32 bits;
+
+	/* Without a front: not accepted yet; accepting looks here again. */
+	if (!f || lane_of(w, f) != b)
+		return;
+	bits = session_bits(f);
+	if (!(bits & SL_S_EXCHANGE))
+		return;
+	if (!lane_has_something(b)) {
+		b->io.readable = false;
+		return;
+	}
+	if (bits & SL_S_RESP_DONE) {
+		/* The answer is whole; what comes behind it, or the end, is the lane's. */
+		lane_mark_surplus(b);
+		return;
+	}
+	if (!(bits & SL_S_RESP_USER))
+		bits = session_change(f, SL_S_RESP_USER, 0);
+	if (bits & SL_S_ABORTED) {
+		/* BPF could not go on in the middle: the client must see that it was cut. */
+		front_close(w, f);
+		return;
+	}
+	if (take_up(w, f))
+		exchange_run(w, f);
+}
+
+/* Whether the answer's end is for us to count: nothing is left for BPF to finish. */
+bool handover_counts(const struct front *f)
+{
+	return f->x.req != SIDE_KERNEL || (session_bits(f) & SL_S_REQ_DONE);
+}
+
+/* Both directions are done and ours was the second: lane to the pool, session to its owner. */
+static void complete(struct worker *w, struct front *f, struct back *b, bool reusable)
+{
+	__u32 pending = 0;
+
+	f->s->lane = 0;
+	if (lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
+		lane_release(w, b, reusable);
+	f->s->last_ns = w->now_ns;
+	if (f->in.pos != f->in.end) {
+		pending = SL_S_PENDING;
+		f->pipelined = true;
+	} else {
+		buffer_drop(w, &f->in);
+		SL_WRITE(f->s->user_dirty, 0);
+	}
+	for (;;) {
+		__u64 old = SL_READ(f->s->word);
+		__u32 bits = SL_BITS(old) | pending;
+		__u32 user = bits & SL_S_PENDING ? SL_S_USER : 0;
+
+		if (SL_GEN(old) != f->gen)
+			return;
+		if (sl_cmpxchg(&f->s->word, old,
+			       SL_WORD(f->gen, (bits & ~SL_S_EXCHANGE_BITS) | user)) != old)
+			continue;
+		if (user)
+			f->io.readable = true;
+		return;
+	}
+}
+
+static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
+{
+	const struct exchange *x = &f->x;
+
+	*ret_req = x->req == SIDE_DONE &&
+		   (x->req_marked || x->write_failed || f->in.pos == f->in.framed);
+	*ret_resp = x->resp == SIDE_DONE &&
+		    (x->resp_marked || (f->out.pos == f->out.end && f->rin.pos == f->rin.framed));
+	return (*ret_req && !x->req_marked) || (*ret_resp && !x->resp_marked);
+}
+
+/* Marks what we have finished; true when the exchange is out of our hands. */
+bool handover_finish(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct back *b = f->back;
+	__u32 set = 0, old;
+	bool req, resp, reusable;
+
+	if (!side_done(f, &req, &resp))
+		return false;
+	if (resp && x->close) {
+		handover_seize(w, f);
+		front_linger(w, f);
+		return false;
+	}
+	if (req && !x->req_marked)
+		set |= SL_S_REQ_DONE;
+	if (resp && !x->resp_marked)
+		set |= SL_S_RESP_DONE;
+	/* An answer before the request was whole, or a lane that ends: nobody may reuse it. */
+	if (x->lane_close || x->write_failed || (resp && !req && x->resp_marked == false))
+		lane_mark_surplus(b);
+	if (f->in.pos != f->in.end && req)
+		set |= SL_S_PENDING;
+	/* One side is still ours: it goes on here. */
+	if ((x->req == SIDE_BODY && !req) || (x->resp != SIDE_KERNEL && !resp)) {
+		session_change(f, set, 0);
+		x->req_marked = req;
+		x->resp_marked = resp;
+		return true;
+	}
+	if (req && resp && !x->counted)
+		count_exchange(w, f, b->l->status);
+	reusable = !x->lane_close && !x->write_failed;
+	/* Unbound before the mark: BPF may end the exchange the moment it sees it. */
+	f->back = NULL;
+	b->front = NULL;
+	x->kernel = false;
+	exchange_reset(f);
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->out);
+	if (!req || !resp) {
+		if (f->in.pos == f->in.end) {
+			buffer_drop(w, &f->in);
+			SL_WRITE(f->s->user_dirty, 0);
+		}
+	}
+	old = session_change(f, set, 0) | set;
+	if ((old & SL_S_REQ_DONE) && (old & SL_S_RESP_DONE)) {
+		/* BPF had finished its side before the mark: the end is ours. */
+		if (!(req && resp)) {
+			x->route = f->s->route;
+			x->cluster = f->s->cluster;
+			x->start_ns = f->s->start_ns;
+			count_exchange(w, f, b->l->status);
+			exchange_reset(f);
+		}
+		complete(w, f, b, reusable);
+	}
+	return true;
+}
+
+/* Takes the whole exchange away from BPF: it passes everything from now on; the lane is closed. */
+void handover_seize(struct worker *w, struct front *f)
+{
+	struct back *b = f->back ? f->back : lane_of(w, f);
+
+	session_change(f, SL_S_USER | SL_S_ABORTED | SL_S_CLOSING, SL_S_EXCHANGE_BITS);
+	f->s->lane = 0;
+	SL_WRITE(f->s->user_dirty, 1);
+	f->owned = true;
+	if (b) {
+		if (b->front)
+			b->front->back = NULL;
+		b->front = NULL;
+		if (lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
+			lane_close(w, b);
+	}
+	f->back = NULL;
+	if (!f->x.kernel) {
+		exchange_reset(f);
+		f->x.route = f->s->route;
+		f->x.cluster = f->s->cluster;
+		f->x.start_ns = f->s->start_ns;
+		f->x.resp = SIDE_HEAD;
+	}
+	f->x.kernel = false;
+	f->x.req = SIDE_DONE;
+	f->x.close = true;
+	f->x.client_close = false;
+}
+
+/* The session ends in the middle of a kernel exchange. */
+void handover_abort(struct worker *w, struct front *f)
+{
+	handover_seize(w, f);
+	if (f->x.resp == SIDE_DONE || f->x.counted)
+		f->x.counted = true;
+}
+
+/* A request that BPF sent whole, and no answer: Envoy's route timeout, in steps of a sweep. */
+void handover_timeouts(struct worker *w)
+{
+	const __u32 waits = SL_S_EXCHANGE | SL_S_REQ_DONE;
+	struct list *l, *next;
+
+	for (l = w->fronts.next; l != &w->fronts; l = next) {
+		struct front *f = FRONT_OF(l, all);
+		__u32 bits = f->slot == NO_SLOT ? 0 : session_bits(f);
+		struct back *b;
+
+		next = l->next;
+		if ((bits & (waits | SL_S_RESP_DONE | SL_S_RESP_USER)) != waits) {
+			f->wait_ns = 0;
+			continue;
+		}
+		b = lane_of(w, f);
+		if (!b || b->l->phase != SL_RESP_HEAD || f->wait_start != f->s->start_ns) {
+			f->wait_start = f->s->start_ns;
+			f->wait_ns = w->now_ns;
+		} else if (f->wait_ns && w->now_ns - f->wait_ns >= ROUTE_TIMEOUT_NS) {
+			handover_seize(w, f);
+			reply(w, f, 504);
+			exchange_run(w, f);
+		}
+	}
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of the worker share: its view of a session (struct front) and of a lane
+ * (struct back), the exchange between them and the buffers. Everything here lives in one
+ * thread and dies with the process; what has to outlive it is in struct sl_session and
+ * struct sl_lane, in memory shared with BPF.
+ */
+#ifndef SL_DAEMON_INTERNAL_H
+#define SL_DAEMON_INTERNAL_H
+
+#include <sys/types.h>
+#include "worker.h"
+#include "sl_http.h"
+#include "sl_body.h"
+#include "sl_match.h"
+#include "sl_pick.h"
+#include "sl_decide.h"
+#include "sl_stack.h"
+
+#define NS_PER_MS 1000000ULL
+#define NS_PER_S 1000000000ULL
+
+#define TICK_NS (100 * NS_PER_MS)	   /* resolution of deadlines */
+#define SWEEP_NS NS_PER_S		   /* between two scans of the tables */
+#define HEAD_TIMEOUT_NS (60 * NS_PER_S)	   /* first byte of a request to the end of its head */
+#define ROUTE_TIMEOUT_NS (15 * NS_PER_S)   /* whole request sent to the answer's head; Envoy's */
+#define STREAM_TIMEOUT_NS (300 * NS_PER_S) /* no byte either way in an exchange; Envoy's */
+#define SESSION_IDLE_NS (3600 * NS_PER_S)  /* Envoy's */
+#define LANE_IDLE_NS (55 * NS_PER_S)	   /* below nginx's 75 s and most others' 60 s */
+#define LINGER_NS (2 * NS_PER_S)  /* for the client to read an answer that ends the session */
+#define CONNECT_TRIES 3		  /* endpoints tried for one request */
+#define DISCARD_MAX (1024 * 1024) /* request body bytes read for an answer of our own */
+
+#define NO_SLOT (~0U)
+#define NO_INDEX (~0U)
+
+/* One direction's bytes. [pos, framed): to be written; [framed, end): read, not yet looked at. */
+#define BUFFER_CAP (SL_HEAD_MAX + 4096) /* a head, and what rewriting adds to it */
+#define BUFFER_READ SL_HEAD_MAX		/* filled to here by reading */
+
+struct buffer {
+	__u8 *data; /* NULL: none taken from the pool */
+	__u32 pos;
+	__u32 framed;
+	__u32 end;
+};
+
+enum io_kind {
+	IO_LISTENER,
+	IO_FRONT,
+	IO_BACK,
+	IO_SIGNAL,
+	IO_EVENTS,
+};
+
+/* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
+struct io {
+	int fd; /* -1: closed */
+	__u8 kind;
+	bool readable;
+	bool writable;
+	bool rdhup;   /* FIN is here or behind the bytes that are */
+	bool failed;  /* EPOLLERR or EPOLLHUP */
+	bool eof;     /* read to the FIN */
+	bool steered; /* in a map with a verdict program: a short read does not mean empty */
+};
+
+enum side {
+	SIDE_NONE, /* response: nothing to do before the request is routed */
+	SIDE_HEAD,
+	SIDE_BODY,
+	SIDE_DONE,
+	SIDE_KERNEL, /* BPF does this side */
+};
+
+struct back;
+
+/* What an exchange waits for: one deadline each. */
+enum phase {
+	PHASE_NONE,
+	PHASE_IDLE,
+	PHASE_HEAD,
+	PHASE_CONNECT,
+	PHASE_ANSWER,
+	PHASE_REST, /* of the request, when the answer is complete */
+	PHASE_STREAM,
+};
+
+struct exchange {
+	__u8 req;	 /* enum side */
+	__u8 resp;	 /* enum side */
+	bool kernel;	 /* begun by BPF: at least one side was handed over */
+	bool connecting; /* waits for a new lane */
+	bool reused;	 /* lane has served before */
+	bool idempotent;
+	bool head_method;  /* HEAD */
+	bool client10;	   /* HTTP/1.0 */
+	bool close;	   /* session ends after the answer */
+	bool abort;	   /* ... and so that the client can tell that the answer is cut */
+	bool lane_close;   /* lane is not reusable */
+	bool dechunk;	   /* chunked answer for an HTTP/1.0 client */
+	bool discard;	   /* the rest of the request's body is read and dropped */
+	bool expects;	   /* the client may wait for 100 Continue */
+	bool answered;	   /* the final head is in `out` or beyond */
+	bool counted;	   /* in route_stats */
+	bool write_failed; /* back takes no more bytes */
+	bool req_marked;   /* kernel exchange: REQ_DONE / RESP_DONE are set */
+	bool resp_marked;
+	__u8 tries; /* lanes tried */
+	__u16 status;
+	__u32 route;	   /* NO_INDEX: none */
+	__u32 cluster;	   /* NO_INDEX: none */
+	__u32 endpoint;	   /* of the last lane tried */
+	__u8 phase;	   /* enum phase the deadline is for */
+	bool interim;	   /* a 1xx answer has come: no retry */
+	bool client_close; /* the client ends the session itself */
+	__u64 start_ns;
+	__u64 discarded;
+	__u64 body_sent; /* bytes of the request's body written to the lane */
+	struct sl_body req_body;
+	struct sl_body resp_body;
+};
+
+struct list {
+	struct list *prev, *next;
+};
+
+/* A downstream connection. io is first: the epoll data is its address. */
+struct front {
+	struct io io;
+	struct list all;   /* worker.fronts, or the graveyard */
+	struct list timed; /* worker.timed when deadline_ns is set */
+	__u64 deadline_ns; /* 0: none */
+
+	struct sl_session *s;  /* slot in the table, or &own */
+	struct sl_session own; /* a session that has no slot */
+	__u32 slot;	       /* NO_SLOT: unslotted */
+	__u32 gen;
+
+	bool owned;	/* USER is ours */
+	bool lingering; /* answered and shut down; reading until the client's FIN */
+	bool pipelined; /* this request was read together with an earlier one */
+	bool decided;	/* s->decision is about this request */
+	bool mid_body;	/* BPF had forwarded the answer's head when it handed the rest over */
+	__u64 wait_ns; /* kernel exchange `wait_start` seen complete and unanswered since; 0: not */
+	__u64 wait_start;
+
+	struct buffer in;  /* from the client */
+	struct buffer req; /* the request's head as sent; kept for a retry */
+	struct buffer rin; /* from the backend */
+	struct buffer out; /* heads and local answers to the client */
+	struct exchange x;
+	struct back *back;
+};
+
+/* An upstream connection. */
+struct back {
+	struct io io;
+	struct list all;
+	struct sl_lane *l;
+	struct sl_lane own;
+	__u32 slot;
+	__u32 gen;
+	__u32 endpoint;
+	bool connecting;
+	struct front *front; /* exchange that the daemon serves, at least one side of it */
+};
+
+struct worker {
+	const struct sl_worker_args *args;
+	struct sl_maps *maps;
+	const struct sl_table *table;
+	int epoll_fd;
+	struct sl_events *events;
+	struct io signal_io;
+	struct io events_io;
+	struct io *listeners;
+	__u32 n_listeners;
+	bool listening; /* listeners are in the epoll set */
+
+	__u64 now_ns; /* CLOCK_MONOTONIC at the last wake-up */
+	__u64 tick_ns;
+	__u64 sweep_ns;
+	__u64 start_ns;
+
+	struct list fronts;
+	struct list backs;
+	struct list timed;
+	struct list dead_fronts; /* freed when no event of this batch can name them */
+	struct list dead_backs;
+	__u32 n_fronts;
+	__u32 n_backs;
+	struct front **front_of; /* [n_sessions]: by slot */
+	struct back **back_of;	 /* [n_lanes] */
+	__u32 n_sessions;
+	__u32 n_lanes;
+	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
+	bool sweep_wanted;
+
+	bool draining;
+	__u64 drain_until_ns;
+	__u64 drained_ns; /* nothing of ours is left since */
+
+	__u8 *spare[256]; /* buffers at hand */
+	__u32 n_spare;
+
+	struct sl_head head; /* scratch of the parsers */
+	char date[40];	     /* Date header of local answers */
+	__u64 date_s;
+};
+
+/* buffer.c */
+void list_init(struct list *l);
+void list_add(struct list *head, struct list *node);
+void list_del(struct list *node);
+bool list_empty(const struct list *head);
+
+/* buffer.c: buffers come from a pool, so an idle session holds none. */
+bool buffer_take(struct worker *w, struct buffer *b);
+void buffer_drop(struct worker *w, struct buffer *b);
+void buffer_drop_if_empty(struct worker *w, struct buffer *b);
+bool buffer_add(struct buffer *b, const void *data, __u32 len);
+bool buffer_adds(struct buffer *b, const char *text);
+/* Room for reading, after moving what is left to the front if that is needed. Bytes. */
+__u32 buffer_room(struct buffer *b);
+void buffer_pool_free(struct worker *w);
+
+/* worker.c */
+__u64 clock_ns(void);
+int io_add(struct worker *w, struct io *io, __u32 events);
+void timer_set(struct worker *w, struct front *f, __u64 deadline_ns);
+void timer_clear(struct front *f);
+
+/* session.c: fronts and the session word. */
+void front_accept(struct worker *w, struct io *listener);
+struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
+void front_event(struct worker *w, struct front *f);
+void front_close(struct worker *w, struct front *f);
+void front_linger(struct worker *w, struct front *f);
+void front_timeout(struct worker *w, struct front *f);
+
+enum take {
+	TAKE_OWN,   /* the request stream is ours */
+	TAKE_WAIT,  /* a kernel exchange is under way; PENDING is set */
+	TAKE_RELAY, /* a kernel exchange whose request is ours to relay */
+	TAKE_GONE,  /* the slot is not this session any more */
+};
+enum take session_take(struct front *f);
+void session_release(struct front *f);
+/* Sets and clears bits of the word. Returns the bits before; 0 when the slot is another session's.
+ */
+__u32 session_change(struct front *f, __u32 set, __u32 clear);
+__u32 session_bits(const struct front *f);
+
+/* lane.c */
+int lane_get(struct worker *w, struct front *f, bool fresh);
+void lane_release(struct worker *w, struct back *b, bool reusable);
+void lane_close(struct worker *w, struct back *b);
+void lane_event(struct worker *w, struct back *b);
+struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 endpoint);
+__u32 lane_bits(const struct back *b);
+/* From state @from to @to, other bits kept. False: the state was another. */
+bool lane_move(struct back *b, __u32 from, __u32 to);
+/* Whatever becomes of the exchange, nobody uses the lane again. */
+void lane_mark_surplus(struct back *b);
+void lane_sweep(struct worker *w);
+void lane_timeouts(struct worker *w);
+
+/* exchange.c */
+void exchange_run(struct worker *w, struct front *f);
+void exchange_timeout(struct worker *w, struct front *f);
+void exchange_lane_failed(struct worker *w, struct front *f);
+void exchange_connected(struct worker *w, struct front *f);
+void exchange_reset(struct front *f);
+
+/* handover.c: exchanges that BPF began. */
+bool handover_request(struct worker *w, struct front *f);
+void handover_response(struct worker *w, struct back *b);
+bool handover_finish(struct worker *w, struct front *f);
+void handover_seize(struct worker *w, struct front *f);
+void handover_abort(struct worker *w, struct front *f);
+void handover_timeouts(struct worker *w);
+bool handover_counts(const struct front *f);
+
+/* request.c */
+bool request_read(struct worker *w, struct front *f);
+bool request_advance(struct worker *w, struct front *f);
+bool request_write(struct worker *w, struct front *f);
+
+/* response.c */
+bool response_read(struct worker *w, struct front *f);
+bool response_advance(struct worker *w, struct front *f);
+bool response_write(struct worker *w, struct front *f);
+
+/* route.c: where a request goes. 0, or the status to answer. */
+__u32 route_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+/* Another endpoint of the exchange's cluster; NO_INDEX: none usable. */
+__u32 route_endpoint(struct worker *w, __u32 cluster);
+
+/* rewrite.c: heads as they are sent on. False: does not fit. */
+bool rewrite_request(struct buffer *out, const struct sl_head *h, const __u8 *buf,
+		     const struct sl_endpoint *e);
+bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
+		      const struct exchange *x);
+bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *buf);
+
+/* reply.c: an answer of our own into `out`; ends the response side. */
+void reply(struct worker *w, struct front *f, __u32 status);
+void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d);
+
+/* counters.c */
+void count_reason(struct worker *w, struct front *f, const struct sl_head *h, enum sl_parse parse);
+void count_exchange(struct worker *w, struct front *f, __u32 status);
+
+/* adopt.c */
+int adopt_all(struct worker *w);
+void adopt_leaks(struct worker *w);
+
+/* drain.c */
+void drain_begin(struct worker *w);
+void drain_front(struct worker *w, struct front *f);
+bool drain_done(struct worker *w);
+void drain_hard(struct worker *w);
+
+#define FRONT_OF(node, member) ((struct front *)((char *)(node)-offsetof(struct front, member)))
+#define BACK_OF(node, member) ((struct back *)((char *)(node)-offsetof(struct back, member)))
+
+#endif /* SL_DAEMON_INTERNAL_H */

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Answers of our own: errors, and what routes answer directly. */
+#include <stdio.h>
+#include <time.h>
+#include "internal.h"
+
+static const struct {
+	__u16 status;
+	const char *phrase;
+	const char *text; /* body; as Envoy words them, where it does */
+} replies[] = {
+	{200, "OK", ""},
+	{201, "Created", ""},
+	{202, "Accepted", ""},
+	{204, "No Content", ""},
+	{301, "Moved Permanently", ""},
+	{302, "Found", ""},
+	{303, "See Other", ""},
+	{304, "Not Modified", ""},
+	{307, "Temporary Redirect", ""},
+	{308, "Permanent Redirect", ""},
+	{400, "Bad Request", "bad request\n"},
+	{401, "Unauthorized", ""},
+	{403, "Forbidden", ""},
+	{404, "Not Found", "no route\n"},
+	{405, "Method Not Allowed", ""},
+	{408, "Request Timeout", "request timeout\n"},
+	{410, "Gone", ""},
+	{413, "Content Too Large", "body too large\n"},
+	{414, "URI Too Long", ""},
+	{417, "Expectation Failed", "unknown expectation\n"},
+	{418, "I'm a teapot", ""},
+	{429, "Too Many Requests", ""},
+	{431, "Request Header Fields Too Large", "request head too large\n"},
+	{500, "Internal Server Error", ""},
+	{501, "Not Implemented", "not implemented\n"},
+	{502, "Bad Gateway", "upstream disconnect or not HTTP\n"},
+	{503, "Service Unavailable", "no healthy upstream\n"},
+	{504, "Gateway Timeout", "upstream request timeout\n"},
+	{505, "HTTP Version Not Supported", "HTTP version not supported\n"},
+};
+
+static const char *date(struct worker *w)
+{
+	time_t t = time(NULL);
+	struct tm tm;
+
+	if ((__u64)t != w->date_s) {
+		w->date_s = t;
+		gmtime_r(&t, &tm);
+		strftime(w->date, sizeof(w->date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	}
+	return w->date;
+}
+
+static bool has_no_body(__u32 status)
+{
+	return status < 200 || status == 204 || status == 304;
+}
+
+static bool reply_head(struct worker *w, struct front *f, __u32 status, const char *phrase,
+		       __u32 len)
+{
+	const struct exchange *x = &f->x;
+	char head[256];
+	int n;
+
+	n = snprintf(head, sizeof(head), "HTTP/1.1 %u %s\r\nserver: sluice\r\ndate: %s\r\n", status,
+		     phrase, date(w));
+	if (!has_no_body(status))
+		n += snprintf(head + n, sizeof(head) - n, "content-length: %u\r\n", len);
+	if (len)
+		n += snprintf(head + n, sizeof(head) - n, "content-type: text/plain\r\n");
+	if (x->close)
+		n += snprintf(head + n, sizeof(head) - n, "connection: close\r\n");
+	else if (x->client10)
+		n += snprintf(head + n, sizeof(head) - n, "connection: keep-alive\r\n");
+	n += snprintf(head + n, sizeof(head) - n, "\r\n");
+	return buffer_add(&f->out, head, n);
+}
+
+/* Ends the response side with @status and @body; a lane that was bound is given up. */
+static void reply_with(struct worker *w, struct front *f, __u32 status, const char *phrase,
+		       const char *body, __u32 len)
+{
+	struct exchange *x = &f->x;
+
+	if (f->back)
+		lane_close(w, f->back);
+	x->connecting = false;
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	if (x->req == SIDE_HEAD)
+		x->req = SIDE_DONE;
+	/* A client that waits for 100 Continue will not send the body now, or it may: no telling
+	 * where the next request would begin. */
+	if (x->expects && x->req == SIDE_BODY)
+		x->close = true;
+	x->discard = true;
+	x->resp = SIDE_DONE;
+	x->answered = true;
+	x->status = status;
+	if (!x->counted && x->route != NO_INDEX)
+		count_exchange(w, f, status);
+	if (has_no_body(status))
+		len = 0;
+	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, phrase, len) ||
+	    (!x->head_method && !buffer_add(&f->out, body, len)))
+		x->abort = true;
+}
+
+static void reply_text(__u32 status, const char **ret_phrase, const char **ret_text)
+{
+	*ret_phrase = *ret_text = "";
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		if (replies[i].status == status) {
+			*ret_phrase = replies[i].phrase;
+			*ret_text = replies[i].text;
+		}
+	}
+}
+
+void reply(struct worker *w, struct front *f, __u32 status)
+{
+	const char *phrase, *text;
+
+	if (f->x.answered) {
+		/* Too late to say so: end the session, so that the answer is seen to be cut. */
+		f->x.abort = true;
+		f->x.resp = SIDE_DONE;
+		return;
+	}
+	reply_text(status, &phrase, &text);
+	reply_with(w, f, status, phrase, text, strlen(text));
+}
+
+void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d)
+{
+	const char *phrase, *text;
+
+	reply_text(d->status, &phrase, &text);
+	reply_with(w, f, d->status, phrase, d->body ? d->body : "", d->body ? d->body_len : 0);
+}

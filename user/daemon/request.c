@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The request side of an exchange: read from the client, frame, write to the lane. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include "internal.h"
+
+bool request_read(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	ssize_t n;
+	__u32 room;
+
+	if (!f->io.readable || (x->req == SIDE_HEAD ? !f->owned : x->req != SIDE_BODY))
+		return false;
+	if (!buffer_take(w, &f->in)) {
+		front_close(w, f);
+		return false;
+	}
+	room = buffer_room(&f->in);
+	if (!room)
+		return false;
+	n = recv(f->io.fd, f->in.data + f->in.end, room, MSG_DONTWAIT);
+	if (n > 0) {
+		sl_add(&f->s->front_rx, (__u32)n);
+		f->in.end += n;
+		/* A stream: less than asked for is all there was, unless the FIN is there too. */
+		if (n < room && !f->io.rdhup && !f->io.steered)
+			f->io.readable = false;
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	f->io.readable = false;
+	if (n == 0) {
+		f->io.eof = true;
+		return true;
+	}
+	if (errno != EAGAIN)
+		front_close(w, f);
+	return false;
+}
+
+/* RFC 9112 section 2.2: empty lines before a request are skipped. */
+static void skip_empty_lines(struct buffer *in)
+{
+	while (in->end - in->pos >= 2 && in->data[in->pos] == '\r' && in->data[in->pos + 1] == '\n')
+		in->pos += 2;
+	in->framed = in->pos;
+}
+
+static bool is_idempotent(__u8 method)
+{
+	switch (method) {
+	case SL_METHOD_GET:
+	case SL_METHOD_HEAD:
+	case SL_METHOD_PUT:
+	case SL_METHOD_DELETE:
+	case SL_METHOD_OPTIONS:
+	case SL_METHOD_TRACE:
+		return true;
+	}
+	return false;
+}
+
+/* What the head says about the exchange. */
+static void exchange_describe(struct worker *w, struct exchange *x, const struct sl_head *h)
+{
+	x->start_ns = clock_ns();
+	x->head_method = h->method == SL_METHOD_HEAD;
+	x->idempotent = is_idempotent(h->method);
+	x->client10 = h->flags & SL_HEAD_HTTP10;
+	x->client_close =
+		(h->flags & SL_HEAD_CLOSE) || (x->client10 && !(h->flags & SL_HEAD_KEEP_ALIVE));
+	x->close = x->client_close || w->draining;
+	x->expects = (h->flags & SL_HEAD_EXPECT_CONTINUE) && !x->client10;
+	x->req_body = sl_request_body(h);
+	x->req = x->req_body.kind == SL_BODY_NONE ||
+				 (x->req_body.kind == SL_BODY_LENGTH && !x->req_body.left)
+			 ? SIDE_DONE
+			 : SIDE_BODY;
+	x->resp = SIDE_HEAD;
+}
+
+static __u32 request_send(struct worker *w, struct front *f, const struct sl_head *h,
+			  const __u8 *buf)
+{
+	const struct sl_direct *direct;
+	__u32 status;
+
+	if (h->method == SL_METHOD_CONNECT || (h->flags & SL_HEAD_AUTHORITY))
+		return 501;
+	/* RFC 9110 section 10.1.1 */
+	if ((h->flags & SL_HEAD_EXPECT) && !(h->flags & SL_HEAD_EXPECT_CONTINUE))
+		return 417;
+	status = route_request(w, f, h, buf);
+	if (status)
+		return status;
+	if (f->x.cluster == NO_INDEX) {
+		direct = &w->args->compiled->directs[f->x.route];
+		reply_direct(w, f, direct);
+		return 0;
+	}
+	if (!buffer_take(w, &f->req))
+		return 503;
+	if (!rewrite_request(&f->req, h, buf, &w->maps->endpoints[f->x.endpoint]))
+		return 431;
+	return lane_get(w, f, false);
+}
+
+static bool request_head(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct buffer *in = &f->in;
+	struct sl_head *h = &w->head;
+	enum sl_parse parse;
+	__u32 status, len;
+
+	skip_empty_lines(in);
+	if (in->pos == in->end) {
+		in->pos = in->framed = in->end = 0;
+		return false;
+	}
+	/* The parser wants SL_HEAD_MAX bytes of memory behind the first. */
+	if (in->pos) {
+		memmove(in->data, in->data + in->pos, in->end - in->pos);
+		in->end -= in->pos;
+		in->pos = in->framed = 0;
+	}
+	len = in->end < SL_HEAD_MAX ? in->end : SL_HEAD_MAX;
+	parse = sl_request_parse(h, in->data, len);
+	if (parse == SL_PARSE_MORE && len < SL_HEAD_MAX) {
+		if (f->io.eof)
+			front_close(w, f);
+		return false;
+	}
+	count_reason(w, f, h, parse);
+	if (parse != SL_PARSE_DONE) {
+		x->start_ns = clock_ns();
+		x->close = true;
+		reply(w, f, parse == SL_PARSE_MORE ? 431 : h->error ? h->error : 400);
+		return true;
+	}
+	exchange_describe(w, x, h);
+	in->pos = in->framed = h->len;
+	status = request_send(w, f, h, in->data);
+	if (status)
+		reply(w, f, status);
+	return true;
+}
+
+/* Follows the body's framing through what was read. */
+static bool request_body(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct buffer *in = &f->in;
+	__u32 before = in->framed, used;
+	enum sl_body_result rc;
+
+	if (in->framed < in->end) {
+		rc = sl_body_feed(&x->req_body, in->data + in->framed, in->end - in->framed, &used);
+		in->framed += used;
+		if (rc == SL_BODY_DONE) {
+			x->req = SIDE_DONE;
+		} else if (rc == SL_BODY_BAD) {
+			if (x->answered || x->kernel) {
+				front_close(w, f);
+				return false;
+			}
+			x->close = true;
+			x->req = SIDE_DONE;
+			reply(w, f, 400);
+			return true;
+		}
+	}
+	if (x->discard) {
+		x->discarded += in->framed - in->pos;
+		in->pos = in->framed;
+	}
+	if (x->req == SIDE_BODY && f->io.eof && in->framed == in->end) {
+		/* The client left in the middle of its request. */
+		front_close(w, f);
+		return false;
+	}
+	return in->framed != before;
+}
+
+bool request_advance(struct worker *w, struct front *f)
+{
+	if (f->x.req == SIDE_HEAD && f->owned && f->in.data)
+		return request_head(w, f);
+	if (f->x.req == SIDE_BODY && f->in.data)
+		return request_body(w, f);
+	return false;
+}
+
+/* Takes @n written bytes off the front of @a, then of @b. Returns those of @b. */
+static __u32 written(struct buffer *a, struct buffer *b, __u32 n)
+{
+	__u32 first = a->end - a->pos;
+
+	if (n <= first) {
+		a->pos += n;
+		return 0;
+	}
+	a->pos += first;
+	b->pos += n - first;
+	return n - first;
+}
+
+bool request_write(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct back *b = f->back;
+	struct iovec iov[2];
+	struct msghdr msg = {.msg_iov = iov};
+	__u32 total;
+	ssize_t n;
+
+	(void)w;
+	if (!b || x->connecting || x->write_failed || !b->io.writable || x->discard)
+		return false;
+	if (f->req.end > f->req.pos)
+		iov[msg.msg_iovlen++] =
+			(struct iovec){f->req.data + f->req.pos, f->req.end - f->req.pos};
+	if (f->in.framed > f->in.pos && (x->req == SIDE_BODY || x->req == SIDE_DONE))
+		iov[msg.msg_iovlen++] =
+			(struct iovec){f->in.data + f->in.pos, f->in.framed - f->in.pos};
+	if (!msg.msg_iovlen)
+		return false;
+	total = f->req.end - f->req.pos + f->in.framed - f->in.pos;
+	/* Before the write: BPF must see them coming before the server can answer them. */
+	sl_add(&b->l->back_tx, total);
+	n = sendmsg(b->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < (ssize_t)total)
+		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - total);
+	if (n > 0) {
+		x->body_sent += written(&f->req, &f->in, n);
+		if (n < (ssize_t)total)
+			b->io.writable = false;
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	b->io.writable = false;
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	/* It takes no more; but it may have answered before it closed. */
+	x->write_failed = true;
+	x->discard = true;
+	b->io.readable = true;
+	return true;
+}

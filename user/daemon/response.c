@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The response side of an exchange: read from the lane, frame, write to the client. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include "internal.h"
+
+bool response_read(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct back *b = f->back;
+	ssize_t n;
+	__u32 room;
+
+	if (!b || x->connecting || !b->io.readable ||
+	    (x->resp != SIDE_HEAD && x->resp != SIDE_BODY))
+		return false;
+	if (!buffer_take(w, &f->rin)) {
+		front_close(w, f);
+		return false;
+	}
+	room = buffer_room(&f->rin);
+	if (!room)
+		return false;
+	n = recv(b->io.fd, f->rin.data + f->rin.end, room, MSG_DONTWAIT);
+	if (n > 0) {
+		sl_add(&b->l->back_rx, (__u32)n);
+		f->rin.end += n;
+		if (n < room && !b->io.rdhup && !b->io.steered)
+			b->io.readable = false;
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	b->io.readable = false;
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	b->io.eof = true;
+	x->lane_close = true;
+	return true;
+}
+
+/* An answer that is not HTTP: 502 if the client has seen nothing of it. */
+static void response_bad(struct worker *w, struct front *f)
+{
+	if (f->x.kernel)
+		handover_seize(w, f);
+	f->x.lane_close = true;
+	reply(w, f, 502);
+}
+
+static void response_interim(struct worker *w, struct front *f, const struct sl_head *h)
+{
+	struct buffer *rin = &f->rin;
+
+	f->x.interim = true;
+	/* RFC 9110 section 15.2: not for an HTTP/1.0 client. */
+	if (!f->x.client10) {
+		if (!buffer_take(w, &f->out) || !rewrite_interim(&f->out, h, rin->data)) {
+			response_bad(w, f);
+			return;
+		}
+	}
+	rin->pos = rin->framed = h->len;
+}
+
+static void response_final(struct worker *w, struct front *f, const struct sl_head *h)
+{
+	struct exchange *x = &f->x;
+	struct buffer *rin = &f->rin;
+
+	x->status = h->status;
+	x->resp_body = sl_response_body(h, x->head_method);
+	if ((h->flags & SL_HEAD_CLOSE) ||
+	    ((h->flags & SL_HEAD_HTTP10) && !(h->flags & SL_HEAD_KEEP_ALIVE)) ||
+	    x->resp_body.kind == SL_BODY_CLOSE)
+		x->lane_close = true;
+	if (x->resp_body.kind == SL_BODY_CLOSE)
+		x->close = true;
+	/* RFC 9112 section 6.1: no chunked to HTTP/1.0 clients; the body ends with the session. */
+	if (x->client10 && x->resp_body.kind == SL_BODY_CHUNKED) {
+		x->dechunk = true;
+		x->close = true;
+	}
+	/* The lane will take no more of the request: nor shall we. */
+	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)
+		x->close = true;
+	if (!buffer_take(w, &f->out) || !rewrite_response(&f->out, h, rin->data, x)) {
+		response_bad(w, f);
+		return;
+	}
+	x->answered = true;
+	buffer_drop(w, &f->req);
+	rin->pos = rin->framed = h->len;
+	x->resp = SIDE_BODY;
+	if (x->kernel && f->back) {
+		f->back->l->status = h->status;
+		f->back->l->phase = SL_RESP_BODY;
+	}
+}
+
+static void response_complete(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct buffer *rin = &f->rin;
+
+	x->resp = SIDE_DONE;
+	/* Bytes that no request asked for: they go nowhere, and the lane with them. */
+	if (rin->framed < rin->end) {
+		rin->end = rin->framed;
+		x->lane_close = true;
+	}
+	if (!x->kernel || handover_counts(f))
+		count_exchange(w, f, x->status);
+}
+
+static bool response_head(struct worker *w, struct front *f)
+{
+	struct buffer *rin = &f->rin;
+	struct sl_head *h = &w->head;
+	__u32 len;
+
+	/* Earlier interim answers go first, so a stream of them is bounded. */
+	if (f->out.end > BUFFER_CAP / 2 && f->out.pos < f->out.end)
+		return false;
+	if (rin->pos) {
+		memmove(rin->data, rin->data + rin->pos, rin->end - rin->pos);
+		rin->end -= rin->pos;
+		rin->pos = rin->framed = 0;
+	}
+	len = rin->end < SL_HEAD_MAX ? rin->end : SL_HEAD_MAX;
+	switch (len ? sl_response_parse(h, rin->data, len) : SL_PARSE_MORE) {
+	case SL_PARSE_MORE:
+		if (len == SL_HEAD_MAX) {
+			response_bad(w, f);
+			return true;
+		}
+		if (!f->back->io.eof)
+			return false;
+		if (len)
+			response_bad(w, f);
+		else
+			exchange_lane_failed(w, f);
+		return true;
+	case SL_PARSE_DONE:
+		/* Upgrade is not passed on, so nobody may switch. */
+		if (h->status == 101)
+			response_bad(w, f);
+		else if (h->status < 200)
+			response_interim(w, f, h);
+		else
+			response_final(w, f, h);
+		return true;
+	default:
+		response_bad(w, f);
+		return true;
+	}
+}
+
+/* Drops the chunk framing in place: what is ready ends at rin->framed. */
+static enum sl_body_result response_dechunk(struct exchange *x, struct buffer *rin)
+{
+	__u32 scan = rin->framed, used;
+	enum sl_body_result rc = SL_BODY_MORE;
+
+	while (scan < rin->end && rc == SL_BODY_MORE) {
+		__u32 data = sl_body_skip(&x->resp_body, rin->end - scan);
+
+		memmove(rin->data + rin->framed, rin->data + scan, data);
+		rin->framed += data;
+		scan += data;
+		if (scan == rin->end)
+			break;
+		/* A byte at a time up to the next data: lines are short. */
+		rc = sl_body_feed(&x->resp_body, rin->data + scan, 1, &used);
+		scan += used;
+	}
+	if (scan < rin->end)
+		x->lane_close = true;
+	rin->end = rin->framed;
+	return rc;
+}
+
+static bool response_body(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct buffer *rin = &f->rin;
+	enum sl_body_result rc = SL_BODY_MORE;
+	__u32 before = rin->framed, used = 0;
+
+	if (x->dechunk) {
+		if (rin->framed < rin->end)
+			rc = response_dechunk(x, rin);
+	} else {
+		/* Also without a byte: a body may be empty. */
+		rc = sl_body_feed(&x->resp_body, rin->data + rin->framed, rin->end - rin->framed,
+				  &used);
+		rin->framed += used;
+	}
+	if (rc == SL_BODY_DONE || (x->resp_body.kind == SL_BODY_CLOSE && f->back->io.eof)) {
+		response_complete(w, f);
+		return true;
+	}
+	if (rc == SL_BODY_BAD || (f->back->io.eof && rin->framed == rin->end)) {
+		x->abort = true;
+		rin->end = rin->framed;
+		x->resp = SIDE_DONE;
+		return true;
+	}
+	return rin->framed != before;
+}
+
+bool response_advance(struct worker *w, struct front *f)
+{
+	if (!f->back)
+		return false;
+	if (f->x.resp == SIDE_HEAD && !f->x.connecting && (f->rin.data || f->back->io.eof))
+		return response_head(w, f);
+	if (f->x.resp == SIDE_BODY && f->rin.data)
+		return response_body(w, f);
+	return false;
+}
+
+bool response_write(struct worker *w, struct front *f)
+{
+	struct iovec iov[2];
+	struct msghdr msg = {.msg_iov = iov};
+	__u32 total, first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
+	ssize_t n;
+
+	if (!f->io.writable || (!first && !second))
+		return false;
+	if (first)
+		iov[msg.msg_iovlen++] = (struct iovec){f->out.data + f->out.pos, first};
+	if (second)
+		iov[msg.msg_iovlen++] = (struct iovec){f->rin.data + f->rin.pos, second};
+	total = first + second;
+	sl_add(&f->s->front_tx, total);
+	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < (ssize_t)total)
+		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
+	if (n > 0) {
+		if (n < (ssize_t)total)
+			f->io.writable = false;
+		if ((__u32)n < first) {
+			f->out.pos += n;
+		} else {
+			f->out.pos += first;
+			f->rin.pos += n - first;
+			f->out.pos = f->out.end = f->out.framed = 0;
+		}
+		return true;
+	}
+	if (n < 0 && errno == EINTR)
+		return true;
+	f->io.writable = false;
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	front_close(w, f);
+	return false;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Sessions: accept, the session word and its ownership, the end. A session that has no
+ * slot in the table (capture is off, or the table is full) lives in a struct of ours and
+ * takes the same way through the code.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define ACCEPT_BATCH 64
+#define DRAIN_CHUNK 65536
+
+__u32 session_bits(const struct front *f)
+{
+	__u64 word = SL_READ(f->s->word);
+
+	return SL_GEN(word) == f->gen ? SL_BITS(word) : 0;
+}
+
+__u32 session_change(struct front *f, __u32 set, __u32 clear)
+{
+	for (;;) {
+		__u64 old = SL_READ(f->s->word);
+
+		if (SL_GEN(old) != f->gen)
+			return 0;
+		if (sl_cmpxchg(&f->s->word, old, SL_WORD(f->gen, (SL_BITS(old) & ~clear) | set)) ==
+		    old)
+			return SL_BITS(old);
+	}
+}
+
+/*
+ * Something is readable at front. Takes an idle session; notes PENDING in one that is in
+ * a kernel exchange whose request the kernel still has.
+ */
+enum take session_take(struct front *f)
+{
+	for (;;) {
+		__u64 old = SL_READ(f->s->word);
+		__u32 bits = SL_BITS(old), set;
+		enum take take;
+
+		if (SL_GEN(old) != f->gen)
+			return TAKE_GONE;
+		if (bits & SL_S_USER)
+			return TAKE_OWN;
+		if (bits & SL_S_EXCHANGE) {
+			/* Bytes of a body are ours to relay, whether BPF could say so or not. */
+			take = bits & SL_S_REQ_DONE ? TAKE_WAIT : TAKE_RELAY;
+			set = take == TAKE_WAIT ? SL_S_PENDING : SL_S_REQ_USER;
+			if (bits & set)
+				return take;
+		} else {
+			set = SL_S_USER;
+			take = TAKE_OWN;
+		}
+		if (sl_cmpxchg(&f->s->word, old, SL_WORD(f->gen, bits | set)) == old)
+			return take;
+	}
+}
+
+/* All that was read is answered and flushed: the next request may take the kernel path. */
+void session_release(struct front *f)
+{
+	SL_WRITE(f->s->user_dirty, 0);
+	session_change(f, 0, SL_S_USER);
+	f->owned = false;
+}
+
+static __u64 socket_cookie(int fd)
+{
+	__u64 cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len))
+		return 0;
+	return cookie;
+}
+
+/* Makes the daemon's side of a session. @slot NO_SLOT: unslotted. NULL: out of memory. */
+struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
+{
+	struct front *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->io.fd = fd;
+	f->io.kind = IO_FRONT;
+	f->io.writable = true;
+	f->slot = slot;
+	f->gen = gen;
+	f->s = &f->own;
+	if (slot != NO_SLOT) {
+		f->s = &w->maps->sessions[slot];
+		w->front_of[slot] = f;
+	} else {
+		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
+		f->own.front_fd = fd;
+		f->own.last_ns = w->now_ns;
+	}
+	list_init(&f->timed);
+	exchange_reset(f);
+	list_add(&w->fronts, &f->all);
+	w->n_fronts++;
+	return f;
+}
+
+/* Puts the slot that BPF gave the accepted socket under our name. False: it is gone. */
+static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
+{
+	struct sl_session *s = &w->maps->sessions[me->slot];
+
+	for (;;) {
+		__u64 old = SL_READ(s->word);
+
+		if (SL_GEN(old) != me->gen || !(SL_BITS(old) & SL_S_FRONT))
+			return false;
+		s->front_fd = fd;
+		s->front_cookie = socket_cookie(fd);
+		s->user_dirty = 0;
+		if (sl_cmpxchg(&s->word, old, old | SL_S_ADOPTED) == old)
+			return true;
+	}
+}
+
+static void front_add(struct worker *w, int fd)
+{
+	struct sl_socket me;
+	struct front *f;
+	int one = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT &&
+	    me.slot < w->n_sessions) {
+		if (!session_adopt(w, fd, &me)) {
+			close(fd);
+			return;
+		}
+		f = front_new(w, fd, me.slot, me.gen);
+	} else {
+		f = front_new(w, fd, NO_SLOT, 1);
+	}
+	if (!f) {
+		/* The slot is found by the leak scan of the next worker. */
+		close(fd);
+		return;
+	}
+	if (io_add(w, &f->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+		front_close(w, f);
+		return;
+	}
+	/* BPF may have taken requests before we accepted; their lane may have asked for us. */
+	if (f->slot != NO_SLOT && (session_bits(f) & SL_S_EXCHANGE)) {
+		__u32 lane = SL_READ(f->s->lane);
+
+		if (lane && lane <= w->n_lanes && w->back_of[lane - 1])
+			lane_event(w, w->back_of[lane - 1]);
+	}
+}
+
+void front_accept(struct worker *w, struct io *listener)
+{
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0) {
+			/* ECONNABORTED and the like: the next. EMFILE: wait for a tick. */
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+			    errno == ENOMEM)
+				listener->failed = true;
+			if (errno == EAGAIN || listener->failed) {
+				listener->readable = false;
+				return;
+			}
+			continue;
+		}
+		front_add(w, fd);
+	}
+	/* More may wait: level-triggered, the next epoll_wait() says so. */
+	listener->readable = false;
+}
+
+static void slot_free(struct worker *w, struct front *f)
+{
+	__u32 old =
+		session_change(f, 0, SL_S_FRONT | SL_S_ADOPTED | SL_S_USER | SL_S_EXCHANGE_BITS);
+	struct sl_control *c = w->maps->control;
+
+	if ((old & SL_S_FRONT) && !(old & SL_S_CLIENT))
+		while (!sl_stack_push(&c->free_sessions, &f->s->next, f->slot))
+			;
+}
+
+/* Ends the session now. Consistent at each step: a crash in between leaves nothing in doubt. */
+void front_close(struct worker *w, struct front *f)
+{
+	if (f->io.fd < 0)
+		return;
+	session_change(f, SL_S_CLOSING, 0);
+	if (f->slot != NO_SLOT && (session_bits(f) & SL_S_EXCHANGE))
+		handover_abort(w, f);
+	else if (f->back)
+		lane_close(w, f->back);
+	if (!f->x.counted && f->x.route != NO_INDEX)
+		count_exchange(w, f, 0);
+	timer_clear(f);
+	close(f->io.fd);
+	f->io.fd = -1;
+	f->s->front_fd = -1;
+	if (f->slot != NO_SLOT) {
+		w->front_of[f->slot] = NULL;
+		slot_free(w, f);
+	}
+	buffer_drop(w, &f->in);
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->out);
+	list_del(&f->all);
+	list_add(&w->dead_fronts, &f->all);
+	w->n_fronts--;
+}
+
+/*
+ * The last answer is written and the session ends by our wish: closing now could reset the
+ * connection (unread bytes) before the client has read its answer. So: FIN, then read and drop
+ * until the client's, for a while.
+ */
+void front_linger(struct worker *w, struct front *f)
+{
+	session_change(f, SL_S_CLOSING, 0);
+	if (f->io.eof || f->io.failed) {
+		front_close(w, f);
+		return;
+	}
+	f->lingering = true;
+	SL_WRITE(f->s->user_dirty, 1);
+	buffer_drop(w, &f->in);
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->out);
+	(void)shutdown(f->io.fd, SHUT_WR);
+	timer_set(w, f, w->now_ns + LINGER_NS);
+	f->io.readable = true;
+	front_event(w, f);
+}
+
+static void linger_read(struct worker *w, struct front *f)
+{
+	static __u8 sink[DRAIN_CHUNK];
+
+	for (int i = 0; i < 16; i++) {
+		ssize_t n = recv(f->io.fd, sink, sizeof(sink), MSG_DONTWAIT);
+
+		if (n > 0) {
+			sl_add(&f->s->front_rx, (__u32)n);
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		front_close(w, f);
+		return;
+	}
+	/* It still sends after so much: it will not read the answer. */
+	front_close(w, f);
+}
+
+/* What epoll said is in f->io. */
+void front_event(struct worker *w, struct front *f)
+{
+	if (f->io.fd < 0)
+		return;
+	if (f->lingering) {
+		linger_read(w, f);
+		return;
+	}
+	if (f->io.failed) {
+		front_close(w, f);
+		return;
+	}
+	exchange_run(w, f);
+}
+
+void front_timeout(struct worker *w, struct front *f)
+{
+	timer_clear(f);
+	if (f->lingering)
+		front_close(w, f);
+	else
+		exchange_timeout(w, f);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The worker's loop: wait, dispatch, deadlines, and once a second a look at the tables. */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define EVENT_BATCH 256
+
+__u64 clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+/* Edge-triggered for sockets; listeners and the rest are told again while there is more. */
+int io_add(struct worker *w, struct io *io, __u32 events)
+{
+	struct epoll_event e = {.events = events, .data.ptr = io};
+
+	if (io->kind == IO_FRONT || io->kind == IO_BACK)
+		e.events |= EPOLLET;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, io->fd, &e) ? -errno : 0;
+}
+
+void timer_set(struct worker *w, struct front *f, __u64 deadline_ns)
+{
+	f->deadline_ns = deadline_ns;
+	if (list_empty(&f->timed))
+		list_add(&w->timed, &f->timed);
+}
+
+void timer_clear(struct front *f)
+{
+	f->deadline_ns = 0;
+	list_del(&f->timed);
+}
+
+static void signals_read(struct worker *w)
+{
+	struct signalfd_siginfo si;
+
+	while (read(w->args->signal_fd, &si, sizeof(si)) == sizeof(si))
+		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+			drain_begin(w);
+}
+
+/* BPF tells of a session or a lane that is ours now. A hint: the words are the truth. */
+static void on_event(void *ctx, const struct sl_event *e)
+{
+	struct worker *w = ctx;
+	struct front *f = e->slot < w->n_sessions ? w->front_of[e->slot] : NULL;
+	struct back *b = e->slot < w->n_lanes ? w->back_of[e->slot] : NULL;
+
+	switch (e->type) {
+	case SL_EVENT_USER:
+		if (f && f->gen == e->gen && (session_bits(f) & SL_S_USER)) {
+			f->io.readable = true;
+			front_event(w, f);
+		}
+		break;
+	case SL_EVENT_LANE:
+		if (b && b->gen == e->gen && !b->front && !b->connecting &&
+		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
+			lane_close(w, b);
+		break;
+	}
+}
+
+static void dispatch(struct worker *w, struct io *io, __u32 events)
+{
+	if (io->fd < 0)
+		return;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))
+		io->readable = true;
+	if (events & EPOLLOUT)
+		io->writable = true;
+	if (events & EPOLLRDHUP)
+		io->rdhup = true;
+	switch (io->kind) {
+	case IO_LISTENER:
+		front_accept(w, io);
+		break;
+	case IO_FRONT:
+		io->failed |= !!(events & (EPOLLERR | EPOLLHUP));
+		front_event(w, (struct front *)io);
+		break;
+	case IO_BACK:
+		/* What it said before it failed is still there to read. */
+		io->failed |= !!(events & (EPOLLERR | EPOLLHUP));
+		lane_event(w, (struct back *)io);
+		break;
+	case IO_SIGNAL:
+		signals_read(w);
+		break;
+	case IO_EVENTS:
+		sl_events_consume(w->events);
+		break;
+	}
+}
+
+static void deadlines_check(struct worker *w)
+{
+	struct list *l, *next;
+
+	for (l = w->timed.next; l != &w->timed; l = next) {
+		struct front *f = FRONT_OF(l, timed);
+
+		next = l->next;
+		if (f->deadline_ns <= w->now_ns)
+			front_timeout(w, f);
+	}
+}
+
+/* Listeners that were left alone for want of descriptors are tried again. */
+static void listeners_resume(struct worker *w)
+{
+	for (__u32 i = 0; i < w->n_listeners && w->listening; i++) {
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &w->listeners[i]};
+
+		if (!w->listeners[i].failed)
+			continue;
+		w->listeners[i].failed = false;
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, w->listeners[i].fd, &e);
+	}
+}
+
+/* What events may have been lost for, and what has grown too old. */
+static void sessions_sweep(struct worker *w)
+{
+	struct list *l, *next;
+
+	for (l = w->fronts.next; l != &w->fronts; l = next) {
+		struct front *f = FRONT_OF(l, all);
+		__u32 bits = session_bits(f);
+
+		next = l->next;
+		if (f->lingering || f->owned || f->x.kernel)
+			continue;
+		if (bits & SL_S_USER) {
+			f->io.readable = true;
+			front_event(w, f);
+		} else if (w->draining) {
+			drain_front(w, f);
+		} else if (!(bits & SL_S_EXCHANGE) &&
+			   (__s64)(w->now_ns - f->s->last_ns) > (__s64)SESSION_IDLE_NS) {
+			front_close(w, f);
+		}
+	}
+}
+
+static void graveyard_empty(struct worker *w)
+{
+	while (!list_empty(&w->dead_fronts)) {
+		struct front *f = FRONT_OF(w->dead_fronts.next, all);
+
+		list_del(&f->all);
+		free(f);
+	}
+	while (!list_empty(&w->dead_backs)) {
+		struct back *b = BACK_OF(w->dead_backs.next, all);
+
+		list_del(&b->all);
+		free(b);
+	}
+}
+
+static void tick(struct worker *w)
+{
+	if (w->now_ns - w->tick_ns >= TICK_NS) {
+		w->tick_ns = w->now_ns;
+		deadlines_check(w);
+		listeners_resume(w);
+	}
+	if (w->now_ns - w->sweep_ns >= SWEEP_NS) {
+		w->sweep_ns = w->now_ns;
+		sessions_sweep(w);
+		handover_timeouts(w);
+		lane_timeouts(w);
+		adopt_leaks(w);
+	}
+	lane_sweep(w);
+}
+
+static int timeout_ms(const struct worker *w)
+{
+	if (w->draining)
+		return 20;
+	return list_empty(&w->timed) ? SWEEP_NS / NS_PER_MS : TICK_NS / NS_PER_MS;
+}
+
+static int loop(struct worker *w)
+{
+	struct epoll_event events[EVENT_BATCH];
+
+	for (;;) {
+		int n = epoll_wait(w->epoll_fd, events, EVENT_BATCH, timeout_ms(w));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		w->now_ns = clock_ns();
+		for (int i = 0; i < n; i++)
+			dispatch(w, events[i].data.ptr, events[i].events);
+		tick(w);
+		graveyard_empty(w);
+		if (!w->draining)
+			continue;
+		if (drain_done(w))
+			return 0;
+		if (w->now_ns >= w->drain_until_ns) {
+			bool left = w->n_fronts;
+
+			drain_hard(w);
+			graveyard_empty(w);
+			return left ? -ETIMEDOUT : 0;
+		}
+	}
+}
+
+static int sources_add(struct worker *w)
+{
+	int rc = 0;
+
+	w->listening = true;
+	for (__u32 i = 0; i < w->n_listeners && !rc; i++) {
+		w->listeners[i].fd = w->args->listen_fds[i];
+		w->listeners[i].kind = IO_LISTENER;
+		rc = io_add(w, &w->listeners[i], EPOLLIN);
+	}
+	if (!rc && w->args->signal_fd >= 0) {
+		w->signal_io.fd = w->args->signal_fd;
+		w->signal_io.kind = IO_SIGNAL;
+		rc = io_add(w, &w->signal_io, EPOLLIN);
+	}
+	w->events = sl_events_open(w->maps, on_event, w);
+	if (!rc && w->events) {
+		w->events_io.fd = sl_events_poll_fd(w->events);
+		w->events_io.kind = IO_EVENTS;
+		rc = io_add(w, &w->events_io, EPOLLIN);
+	}
+	return rc;
+}
+
+static int worker_init(struct worker *w, const struct sl_worker_args *args)
+{
+	memset(w, 0, sizeof(*w));
+	w->args = args;
+	w->maps = args->maps;
+	w->table = args->maps->table ? args->maps->table : args->compiled->table;
+	w->n_sessions = w->maps->control->n_sessions;
+	w->n_lanes = w->maps->control->n_lanes;
+	w->n_listeners = args->compiled->n_listeners;
+	list_init(&w->fronts);
+	list_init(&w->backs);
+	list_init(&w->timed);
+	list_init(&w->dead_fronts);
+	list_init(&w->dead_backs);
+	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();
+	w->front_of = calloc(w->n_sessions + 1, sizeof(*w->front_of));
+	w->back_of = calloc(w->n_lanes + 1, sizeof(*w->back_of));
+	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));
+	w->dirty_endpoints = calloc(SL_MAX_ENDPOINTS, 1);
+	if (!w->front_of || !w->back_of || !w->listeners || !w->dirty_endpoints)
+		return -ENOMEM;
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return w->epoll_fd < 0 ? -errno : 0;
+}
+
+static void worker_free(struct worker *w)
+{
+	graveyard_empty(w);
+	sl_events_close(w->events);
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
+	buffer_pool_free(w);
+	free(w->front_of);
+	free(w->back_of);
+	free(w->listeners);
+	free(w->dirty_endpoints);
+}
+
+int sl_worker_run(const struct sl_worker_args *args)
+{
+	struct worker *w = malloc(sizeof(*w));
+	int rc;
+
+	if (!w)
+		return -ENOMEM;
+	signal(SIGPIPE, SIG_IGN);
+	rc = worker_init(w, args);
+	if (!rc)
+		rc = sources_add(w);
+	if (!rc)
+		rc = adopt_all(w);
+	if (!rc)
+		rc = loop(w);
+	worker_free(w);
+	free(w);
+	return rc;
+}

@@ -23,6 +23,7 @@
 #include "daemon/listen.h"
 #include "daemon/worker.h"
 #include "kernel/mounts.h"
+#include "kernel/selftest.h"
 
 #define LOCK_DIR "/run/sluice"
 #define DRAIN_MS 10000
@@ -84,6 +85,45 @@ static int open_listeners(struct supervisor *s)
 	return 0;
 }
 
+/* Switches @doors off, if they are on, and says why. */
+static void doors_off(struct supervisor *s, __u32 doors, const char *why, const char *effect)
+{
+	if (!(__sync_fetch_and_and(&s->maps.control->flags, ~doors) & doors))
+		return;
+	fprintf(stderr, "sluice run: warning: kernel self-test: %s; %s\n", why, effect);
+}
+
+#define COLOCATED (SL_C_COLOCATED_CLIENTS | SL_C_COLOCATED_SERVERS)
+#define AS_REMOTE "clients and servers on this host are treated as remote ones"
+
+/* What this kernel does not do as the data path needs it is switched off before capture begins. */
+static void test_kernel(struct supervisor *s)
+{
+	struct sl_selftest t;
+	int rc;
+
+	if (s->maps.control->flags & SL_C_BYPASS)
+		return;
+	rc = sl_selftest_run(&t);
+	if (rc)
+		return doors_off(s, COLOCATED | SL_C_DOOR_SKB, strerror(-rc),
+				 "it could not run: every request takes the user path");
+	if (!t.colocated)
+		doors_off(s, COLOCATED, t.why_colocated, AS_REMOTE);
+	if (!t.skb)
+		doors_off(s, SL_C_DOOR_SKB, t.why_skb,
+			  "requests of remote clients take the user path");
+}
+
+/* The same for the pairing of far ends, which needs capture. */
+static void test_pairing(struct supervisor *s)
+{
+	char why[SL_WHY_MAX];
+
+	if (sl_selftest_pairing(&s->maps, why))
+		doors_off(s, COLOCATED, why, AS_REMOTE);
+}
+
 static int load(struct supervisor *s)
 {
 	int rc, cgroup;
@@ -108,11 +148,14 @@ static int load(struct supervisor *s)
 	rc = sl_listen_publish(&s->maps, s->compiled);
 	if (rc)
 		return failed(s, rc, "cannot publish the listeners' addresses: %s", strerror(-rc));
+	test_kernel(s);
 	cgroup = sl_cgroup2_open();
 	if (cgroup < 0)
 		return failed(s, cgroup, "no cgroup2, and cannot mount it: %s", strerror(-cgroup));
 	rc = sl_loader_attach(s->loader, cgroup, s->err);
 	close(cgroup);
+	if (!rc)
+		test_pairing(s);
 	return rc;
 }
 

@@ -190,6 +190,21 @@ int sl_maps_local_addr_add(const struct sl_maps *m, const struct sl_addr *addr, 
 	return bpf_map_update_elem(m->local_addrs_fd, addr, &listener, BPF_ANY) ? -errno : 0;
 }
 
+int sl_maps_local_addr_del(const struct sl_maps *m, const struct sl_addr *addr)
+{
+	return bpf_map_delete_elem(m->local_addrs_fd, addr) ? -errno : 0;
+}
+
+int sl_maps_pair_get(const struct sl_maps *m, __u64 key, struct sl_pair *ret)
+{
+	return bpf_map_lookup_elem(m->pairing_fd, &key, ret) ? -errno : 0;
+}
+
+int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret)
+{
+	return bpf_map_get_next_key(m->pairing_fd, key, ret) ? -errno : 0;
+}
+
 int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags)
 {
 	struct sl_control control = {

@@ -54,6 +54,13 @@ int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie);
 
 /* Adds a destination of local clients (map `local_addrs`). 0 or -errno. */
 int sl_maps_local_addr_add(const struct sl_maps *m, const struct sl_addr *addr, __u32 listener);
+/* Takes it back. 0 or -errno (-ENOENT: was not there). */
+int sl_maps_local_addr_del(const struct sl_maps *m, const struct sl_addr *addr);
+
+/* What waits under @key (see sl_pair) for its far end. 0 or -errno (-ENOENT: nothing). */
+int sl_maps_pair_get(const struct sl_maps *m, __u64 key, struct sl_pair *ret);
+/* The key after @key (NULL: the first). 0 or -errno (-ENOENT: no more). */
+int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret);
 
 /*
  * Puts every session and lane slot on its free list and stamps the ABI: once, after loading, before

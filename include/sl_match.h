@@ -79,13 +79,25 @@ SL_SLOW bool sl_same_fold(const struct sl_table *t, __u32 pool_at, const __u8 *b
 	return c.same;
 }
 
+/* One request, and where the search stands. */
+struct sl_match_scan {
+	const struct sl_table *t;
+	const struct sl_head *h;
+	const __u8 *buf;
+	__u64 word; /* first bytes of the target, then zeros */
+	__u32 at;   /* index of the next route or domain */
+	__u32 end;
+	__u32 found; /* route or virtual host */
+	__u32 rule;  /* index of the next header rule of the route */
+	__u32 rule_end;
+	__u32 zero;
+};
+
 #define SL_RULE_FAILED 0xffffffffU
 
 /* One header rule and what was found for it so far. */
 struct sl_rule_scan {
-	const struct sl_table *t;
-	const struct sl_head *h;
-	const __u8 *buf;
+	const struct sl_match_scan *m;
 	__u64 word; /* first bytes of the name */
 	struct sl_str name;
 	struct sl_str value;
@@ -106,9 +118,9 @@ SL_FN void sl_rule_value(struct sl_rule_scan *s, __u32 off, __u32 len)
 	s->next = SL_RULE_FAILED;
 	if (!s->exact || at > s->value.len || len > s->value.len - at)
 		return;
-	if (at && (sl_load_pool(s->t->strings, s->value.off + at - 1) & 0xff) != ',')
+	if (at && (sl_load_pool(s->m->t->strings, s->value.off + at - 1) & 0xff) != ',')
 		return;
-	if (sl_same(s->t, s->value.off + at, s->buf, off, off + len))
+	if (sl_same(s->m->t, s->value.off + at, s->m->buf, off, off + len))
 		s->next = at + len + 1;
 }
 
@@ -116,14 +128,14 @@ SL_FN void sl_rule_value(struct sl_rule_scan *s, __u32 off, __u32 len)
 SL_FN bool sl_rule_likely(const struct sl_rule_scan *s, const struct sl_header *field)
 {
 	return field->name.len == s->name.len &&
-	       ((sl_lower(sl_load(s->buf, field->name.off)) ^ s->word) & sl_first(s->name.len)) ==
-		       0;
+	       ((sl_lower(sl_load(s->m->buf, field->name.off)) ^ s->word) &
+		sl_first(s->name.len)) == 0;
 }
 
 static long sl_rule_step(SL_UNUSED __u32 i, void *data)
 {
 	struct sl_rule_scan *s = data;
-	const struct sl_head *h = s->h;
+	const struct sl_head *h = s->m->h;
 	const struct sl_header *field = &h->headers[0];
 	__u32 k = s->field, j;
 
@@ -138,8 +150,9 @@ static long sl_rule_step(SL_UNUSED __u32 i, void *data)
 	s->field = k;
 	if (j == SL_MATCH_FIELDS)
 		return 0;
-	if (s->name.len > 8 && !sl_same_fold(s->t, s->name.off + 8, s->buf, field->name.off + 8,
-					     field->name.off + field->name.len))
+	if (s->name.len > 8 &&
+	    !sl_same_fold(s->m->t, s->name.off + 8, s->m->buf, field->name.off + 8,
+			  field->name.off + field->name.len))
 		return 0;
 	sl_rule_value(s, field->value.off, field->value.len);
 	return s->next == SL_RULE_FAILED;
@@ -165,7 +178,7 @@ SL_FN enum sl_part sl_rule_part(const struct sl_rule_scan *s)
 										: SL_PART_NONE;
 	case 10:
 		if (s->word == SL_PACK(':', 'a', 'u', 't', 'h', 'o', 'r', 'i') &&
-		    (sl_load_pool(s->t->strings, s->name.off + 8) & 0xffff) == ('t' | 'y' << 8))
+		    (sl_load_pool(s->m->t->strings, s->name.off + 8) & 0xffff) == ('t' | 'y' << 8))
 			return SL_PART_HOST;
 		break;
 	}
@@ -174,7 +187,7 @@ SL_FN enum sl_part sl_rule_part(const struct sl_rule_scan *s)
 
 SL_FN void sl_rule_part_value(struct sl_rule_scan *s, enum sl_part part)
 {
-	const struct sl_head *h = s->h;
+	const struct sl_head *h = s->m->h;
 	__u32 off = h->host.off, len = h->host.len;
 
 	if (part == SL_PART_METHOD) {
@@ -189,12 +202,12 @@ SL_FN void sl_rule_part_value(struct sl_rule_scan *s, enum sl_part part)
 	sl_rule_value(s, off, len);
 }
 
-/* One HeaderMatcher; see struct sl_header_rule. */
-SL_FN bool sl_rule_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
-			   __u32 index)
+/* Does header rule @index match? */
+SL_FN bool sl_rule_check(const struct sl_match_scan *m, __u32 index)
 {
+	const struct sl_table *t = m->t;
 	const struct sl_header_rule *r = &t->header_rules[index & (SL_MAX_HEADER_RULES - 1)];
-	struct sl_rule_scan s = {.t = t, .h = h, .buf = buf};
+	struct sl_rule_scan s = {.m = m};
 	enum sl_part part;
 	bool yes;
 
@@ -213,48 +226,38 @@ SL_FN bool sl_rule_matches(const struct sl_table *t, const struct sl_head *h, co
 	return yes != !!r->invert;
 }
 
-struct sl_match_scan {
-	const struct sl_table *t;
-	const struct sl_head *h;
-	const __u8 *buf;
-	__u64 word; /* first bytes of the target, then zeros */
-	__u32 at;   /* index of the next route, domain or rule */
-	__u32 end;
-	__u32 found; /* route or virtual host */
-};
+/* One HeaderMatcher; see struct sl_header_rule. */
+SL_FN bool sl_rule_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
+			   __u32 index)
+{
+	struct sl_match_scan m = {.t = t, .h = h, .buf = buf};
+
+	return sl_rule_check(&m, index);
+}
 
 static long sl_rules_step(SL_UNUSED __u32 i, void *data)
 {
 	struct sl_match_scan *s = data;
 
-	if (s->at >= s->end)
+	if (s->rule >= s->rule_end || !sl_rule_check(s, s->rule))
 		return 1;
-	if (!sl_rule_matches(s->t, s->h, s->buf, s->at)) {
-		s->found = SL_NO_ROUTE;
-		return 1;
-	}
-	s->at++;
+	s->rule++;
 	return 0;
 }
 
-/* The rest of route @index, the first bytes of whose path match: its path and its headers. */
-SL_FN bool sl_route_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
-			    __u32 index)
+/* The rest of a route the first bytes of whose path match: its path and its headers. */
+SL_FN bool sl_route_matches(struct sl_match_scan *s, const struct sl_route *r)
 {
-	const struct sl_route *r = &t->routes[index & (SL_MAX_ROUTES - 1)];
-	__u32 len = r->path.len;
+	__u32 len = r->path.len, target = s->h->target.off;
 
-	if (len > 8 && !sl_same(t, r->path.off + 8, buf, h->target.off + 8, h->target.off + len))
+	if (len > 8 && !sl_same(s->t, r->path.off + 8, s->buf, target + 8, target + len))
 		return false;
-	if (r->n_headers) {
-		struct sl_match_scan s = {.t = t, .h = h, .buf = buf};
-
-		s.at = r->first_header;
-		s.end = s.at + r->n_headers;
-		sl_loop(SL_MAX_HEADER_RULES, sl_rules_step, &s);
-		return s.found != SL_NO_ROUTE;
-	}
-	return true;
+	if (r->n_headers == 0)
+		return true;
+	s->rule = r->first_header;
+	s->rule_end = s->rule + r->n_headers;
+	sl_loop(SL_MAX_HEADER_RULES, sl_rules_step, s);
+	return s->rule >= s->rule_end;
 }
 
 /* Could the route's path match? By its length and first eight bytes. */
@@ -282,7 +285,7 @@ static long sl_routes_step(SL_UNUSED __u32 i, void *data)
 	s->at = at;
 	if (j == SL_MATCH_ROUTES)
 		return 0;
-	if (sl_route_matches(s->t, s->h, s->buf, at)) {
+	if (sl_route_matches(s, &s->t->routes[at & (SL_MAX_ROUTES - 1)])) {
 		s->found = at;
 		return 1;
 	}

@@ -105,9 +105,11 @@ static void test_kernel(struct supervisor *s)
 	if (s->maps.control->flags & SL_C_BYPASS)
 		return;
 	rc = sl_selftest_run(&t);
-	if (rc)
-		return doors_off(s, COLOCATED | SL_C_DOOR_SKB, strerror(-rc),
-				 "it could not run: every request takes the user path");
+	if (rc) {
+		snprintf(t.why_skb, sizeof(t.why_skb), "could not run: %s", strerror(-rc));
+		return doors_off(s, COLOCATED | SL_C_DOOR_SKB, t.why_skb,
+				 "every request takes the user path");
+	}
 	if (!t.colocated)
 		doors_off(s, COLOCATED, t.why_colocated, AS_REMOTE);
 	if (!t.skb)

@@ -70,8 +70,13 @@ SL_ARRAY(reasons, __u64, SL_N_REASONS);
  * one at a time; and one tenant's bytes are never in another's buffer.
  */
 struct sl_head_slot {
-	__u8 bytes[SL_KERNEL_HEAD_MAX];
+	__u8 bytes[SL_HEAD_BUF]; /* SL_KERNEL_HEAD_MAX of them are the stream's */
 	struct sl_head head;
+	/* Where a walk through a chunked body stands; here, because the verifier forgets what is
+	 * in a map, and states that look alike are verified once. */
+	struct sl_body walk;
+	__u32 walk_off;
+	__u32 walk_size;
 };
 
 SL_ARRAY(request_heads, struct sl_head_slot, SL_MAX_SESSIONS);

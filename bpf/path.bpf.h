@@ -50,65 +50,80 @@ SL_FN void lane_surrender(struct sl_lane *l, __u32 slot, __u32 gen)
 	event_send(SL_EVENT_LANE, slot, gen);
 }
 
-/* Back on its endpoint's idle stack, or to the daemon if it must not be used again. */
-SL_FN void lane_return(struct sl_lane *l, __u32 slot, __u32 gen)
+/*
+ * Lane @slot, ours, goes back on its endpoint's idle stack, or to the daemon if it must not be
+ * used again. Always 0.
+ */
+__noinline int lane_return(__u32 slot, __u32 gen)
 {
-	__u32 endpoint = l->endpoint;
-	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
+	struct sl_lane *l = lane_at(slot);
 	struct sl_control *c = control_get();
-	__u64 old;
+	struct sl_endpoint *e;
+	__u32 endpoint;
 
+	if (!l || !c)
+		return 0;
+	endpoint = l->endpoint;
+	e = bpf_map_lookup_elem(&endpoints, &endpoint);
 	l->session = 0;
-	if (!e || !c || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
+	if (!e || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
 		lane_surrender(l, slot, gen);
-		return;
+		return 0;
 	}
 	l->idle_ns = bpf_ktime_get_ns();
-	old = word_change(&l->word, gen, SL_LANE_IDLE, SL_L_STATE);
-	if (!old)
-		return;
-	if (!sl_stack_push(&e->idle, &l->next, slot))
+	if (word_change(&l->word, gen, SL_LANE_IDLE, SL_L_STATE) &&
+	    !sl_stack_push(&e->idle, &l->next, slot))
 		lane_surrender(l, slot, gen);
+	return 0;
 }
 
 /*
- * Both directions of the exchange are done; called by the second to finish, before its last
- * bytes are delivered, so that the counters are right when the client has its answer.
+ * Both directions of the exchange of session @slot are done; called by the second to finish,
+ * before its last bytes are delivered, so that the counters are right when the client has its
+ * answer. Always 0.
  */
-SL_FN void exchange_finish(struct sl_session *s, __u32 slot, __u32 gen, struct sl_lane *l)
+__noinline int exchange_finish(__u32 slot, __u32 gen)
 {
-	__u32 lane_slot = s->lane - 1, lane_gen = s->lane_gen;
+	struct sl_session *s = session_at(slot);
+	struct sl_lane *l;
+	__u32 lane_slot;
 
+	if (!s)
+		return 0;
+	lane_slot = s->lane - 1;
+	l = lane_at(lane_slot);
+	if (!l)
+		return 0;
 	stats_count(s, l->status);
 	s->lane = 0;
-	lane_return(l, lane_slot, lane_gen);
+	lane_return(lane_slot, s->lane_gen);
 	for (int i = 0; i < SL_CAS_TRIES; i++) {
 		__u64 old = SL_READ(s->word);
 		__u32 bits = SL_BITS(old) & ~SL_S_EXCHANGE_BITS;
 
 		if (SL_GEN(old) != gen)
-			return;
+			return 0;
 		if (SL_BITS(old) & SL_S_PENDING)
 			bits |= SL_S_USER;
 		if (sl_cmpxchg(&s->word, old, SL_WORD(gen, bits)) == old) {
 			if (bits & SL_S_USER)
 				event_send(SL_EVENT_USER, slot, gen);
-			return;
+			return 0;
 		}
 	}
+	return 0;
 }
 
 /*
  * One direction is done. Sets @mine (REQ_DONE or RESP_DONE); finishes the exchange if @other
  * is set already. An exchange that was given up is the daemon's to clean.
  */
-SL_FN void direction_done(struct sl_session *s, __u32 slot, __u32 gen, struct sl_lane *l,
-			  __u32 mine, __u32 other)
+SL_FN void direction_done(struct sl_session *s, __u32 slot, __u32 gen, __u32 mine, __u32 other)
 {
 	__u64 old = word_change(&s->word, gen, mine, 0);
 
 	if ((SL_BITS(old) & other) && !(SL_BITS(old) & SL_S_ABORTED))
-		exchange_finish(s, slot, gen, l);
+		exchange_finish(slot, gen);
 }
 
 /* Copies the first bytes of a message (at most SL_KERNEL_HEAD_MAX) into @h; their number. */
@@ -132,88 +147,88 @@ SL_FN __u32 msg_head_copy(struct sk_msg_md *msg, struct sl_head_slot *h)
 
 struct chunk_walk {
 	struct sk_msg_md *msg;
-	struct sl_body body;
-	__u32 off;  /* next byte of the message to look at */
-	__u32 size; /* of the message */
-	int result; /* enum sl_body_result */
+	struct sl_head_slot *h;
+	__u32 result; /* enum sl_body_result */
+	__u32 n;      /* bytes in the window */
+	__u8 window[SL_CHUNK_WINDOW];
 };
 
-/* One chunk: skips its data, then feeds the line behind it. */
+/* One byte of a chunk line; stops where data begins. */
+static long chunk_line_step(__u32 i, void *arg)
+{
+	struct chunk_walk *w = arg;
+	struct sl_head_slot *h = w->h;
+
+	if (i >= w->n || h->walk.state == SL_CHUNK_DATA)
+		return 1;
+	w->result = sl_chunk_byte(&h->walk, w->window[i & (SL_CHUNK_WINDOW - 1)]);
+	if (w->result != SL_BODY_BAD)
+		h->walk_off++;
+	return w->result != SL_BODY_MORE;
+}
+
+/* One chunk: skips its data, then takes the lines behind it. */
 static long chunk_walk_step(__u32 i, void *arg)
 {
 	struct chunk_walk *w = arg;
-	__u8 window[SL_CHUNK_WINDOW] = {};
-	__u32 n;
+	struct sl_head_slot *h = w->h;
+	__u32 off, n;
 
-	w->off += sl_body_skip(&w->body, w->size - w->off);
-	if (w->off >= w->size)
+	h->walk_off += sl_body_skip(&h->walk, h->walk_size - h->walk_off);
+	off = h->walk_off;
+	n = h->walk_size - off;
+	if (off >= h->walk_size)
 		return 1;
-	n = w->size - w->off;
 	if (n > SL_CHUNK_WINDOW)
 		n = SL_CHUNK_WINDOW;
-	if (bpf_msg_pull_data(w->msg, w->off, w->off + n, 0) ||
+	if (bpf_msg_pull_data(w->msg, off, off + n, 0) ||
 	    (long)w->msg->data_end - (long)w->msg->data < n ||
-	    bpf_probe_read_kernel(window, n, w->msg->data)) {
+	    bpf_probe_read_kernel(w->window, n, w->msg->data)) {
 		w->result = SL_BODY_BAD;
 		return 1;
 	}
-	for (__u32 k = 0; k < SL_CHUNK_WINDOW; k++) {
-		if (k >= n || w->body.left)
-			break;
-		w->result = sl_chunk_byte(&w->body, window[k]);
-		w->off++;
-		if (w->result != SL_BODY_MORE)
-			return 1;
-	}
-	return 0;
+	w->n = n;
+	bpf_loop(SL_CHUNK_WINDOW, chunk_line_step, w, 0);
+	return w->result != SL_BODY_MORE;
 }
 
-/* In and out of msg_chunks_walk(). */
-struct body_walk {
-	struct sl_body body;
-	__u32 off;
-	__u32 zero;
-};
-
-/* A function that is verified alone: its states do not multiply with its caller's. */
-__noinline int msg_chunks_walk(struct sk_msg_md *msg, struct body_walk *walk)
+/* Follows the chunked body h->walk of session @slot's (@lane: lane's) message from h->walk_off. */
+__noinline int msg_chunks_walk(struct sk_msg_md *msg, __u32 slot, bool lane)
 {
 	struct chunk_walk w = {.msg = msg, .result = SL_BODY_MORE};
 
-	if (!walk)
+	w.h = lane ? bpf_map_lookup_elem(&response_heads, &slot)
+		   : bpf_map_lookup_elem(&request_heads, &slot);
+	if (!w.h)
 		return SL_BODY_BAD;
-	w.off = walk->off;
-	w.size = msg_size(msg);
-	w.body = walk->body;
+	w.h->walk_size = msg_size(msg);
 	bpf_loop(SL_CHUNKS_A_RUN, chunk_walk_step, &w, 0);
-	walk->body = w.body;
-	walk->off = w.off;
-	if (w.result == SL_BODY_MORE && w.off < w.size)
+	if (w.result == SL_BODY_MORE && w.h->walk_off < w.h->walk_size)
 		return SL_BODY_BAD;
 	return w.result;
 }
 
 /*
- * Follows a body through the bytes of @msg from @off. Returns SL_BODY_DONE (the body ends at
- * *ret_end), SL_BODY_MORE (it goes on behind this message) or SL_BODY_BAD: not a strict body, or
- * more chunks than one run follows.
+ * Follows a body through the bytes of @msg from @off; @h is the message's head slot, of session
+ * @slot or (@lane) lane @slot. Returns SL_BODY_DONE (the body ends at *ret_end), SL_BODY_MORE (it
+ * goes on behind this message) or SL_BODY_BAD: not a strict body, or more chunks than one run
+ * follows.
  */
-SL_FN int msg_body_walk(struct sk_msg_md *msg, struct sl_body *body, __u32 off, __u32 *ret_end)
+SL_FN int msg_body_walk(struct sk_msg_md *msg, struct sl_head_slot *h, __u32 slot, bool lane,
+			struct sl_body *body, __u32 off, __u32 *ret_end)
 {
-	struct chunk_walk w = {
-		.msg = msg, .off = off, .size = msg_size(msg), .result = SL_BODY_MORE};
+	int rc;
 
 	if (body->kind != SL_BODY_CHUNKED) {
 		*ret_end = off + sl_body_skip(body, msg_size(msg) - off);
 		return sl_body_done(body) ? SL_BODY_DONE : SL_BODY_MORE;
 	}
-	w.body = *body;
-	bpf_loop(SL_CHUNKS_A_RUN, chunk_walk_step, &w, 0);
-	*body = w.body;
-	*ret_end = w.off;
-	if (w.result == SL_BODY_MORE && w.off < w.size)
-		return SL_BODY_BAD;
-	return w.result;
+	h->walk = *body;
+	h->walk_off = off;
+	rc = msg_chunks_walk(msg, slot, lane);
+	*body = h->walk;
+	*ret_end = h->walk_off;
+	return rc;
 }
 
 #endif /* SL_PATH_BPF_H */

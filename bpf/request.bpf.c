@@ -39,14 +39,14 @@ SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot
 }
 
 /* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
-SL_FN __u32 request_frame(struct sk_msg_md *msg, struct sl_request *r, struct sl_head *head)
+SL_FN __u32 request_frame(struct sk_msg_md *msg, struct sl_request *r, struct sl_head_slot *h)
 {
 	__u32 end;
 
-	r->body = sl_request_body(head);
-	if (msg_size(msg) == head->len)
+	r->body = sl_request_body(&h->head);
+	if (msg_size(msg) == h->head.len)
 		return SL_REASON_NONE;
-	if (msg_body_walk(msg, &r->body, head->len, &end) == SL_BODY_BAD)
+	if (msg_body_walk(msg, h, r->slot, false, &r->body, h->head.len, &end) == SL_BODY_BAD)
 		return SL_REASON_NOT_CANONICAL;
 	return end == msg_size(msg) ? SL_REASON_NONE : SL_REASON_PIPELINED;
 }
@@ -60,7 +60,7 @@ SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct s
 	reason = request_parse(r->slot, n);
 	if (reason)
 		return reason;
-	reason = request_frame(msg, r, &h->head);
+	reason = request_frame(msg, r, h);
 	if (reason)
 		return reason;
 	return request_route(r);
@@ -87,11 +87,11 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	reason = request_decide(msg, r, h);
 	if (reason)
 		return request_to_user(r, reason);
-	l = lane_claim(r);
+	l = request_lane(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
 	if (!lane_accepts(l, msg_size(msg))) {
-		lane_return(l, r->lane_slot, r->lane_gen);
+		lane_return(r->lane_slot, r->lane_gen);
 		return request_to_user(r, SL_REASON_READER_SLOW);
 	}
 	if (!exchange_begin(r, l, &h->head))
@@ -106,15 +106,16 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
  */
 SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
 {
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
 	__u32 lane_slot = s->lane - 1;
 	struct sl_lane *l = lane_at(lane_slot);
 	struct sl_body body = s->req;
 	__u32 end;
 	int rc;
 
-	if (!l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
+	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
 		return;
-	rc = msg_body_walk(msg, &body, 0, &end);
+	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
 	if (rc == SL_BODY_BAD || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
@@ -124,7 +125,7 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 		bpf_msg_apply_bytes(msg, end);
 	s->req = body;
 	if (rc == SL_BODY_DONE)
-		direction_done(s, slot, gen, l, SL_S_REQ_DONE, SL_S_RESP_DONE);
+		direction_done(s, slot, gen, SL_S_REQ_DONE, SL_S_RESP_DONE);
 }
 
 /* Bytes behind a complete request: they wait for the end of the exchange, with the daemon. */
@@ -218,7 +219,7 @@ SL_FN bool segment_begin(struct __sk_buff *skb, struct sl_request *r)
 		request_to_user(r, reason);
 		return false;
 	}
-	l = lane_claim(r);
+	l = request_lane(r);
 	if (!l) {
 		request_to_user(r, SL_REASON_NO_IDLE_LANE);
 		return false;

@@ -136,44 +136,49 @@ SL_FN __u32 request_route(struct sl_request *r)
 	return SL_REASON_NONE;
 }
 
-/* Takes an idle lane of the decided endpoint: KERNEL state, ours alone. */
-SL_FN struct sl_lane *lane_claim(struct sl_request *r)
+/*
+ * Takes an idle lane of @endpoint: KERNEL state, the caller's alone. Slot + 1 and, in the upper
+ * half, its generation; 0: there is none.
+ */
+__noinline __u64 lane_claim(__u32 endpoint)
 {
-	__u32 endpoint = r->s->decision.endpoint;
 	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
 
 	if (!e || (e->flags & SL_ENDPOINT_DRAINING))
-		return NULL;
+		return 0;
 	for (int i = 0; i < SL_LANE_TRIES; i++) {
 		__u32 slot1 = sl_stack_pop(&e->idle, lane_next);
-		struct sl_lane *l;
-		__u64 old, new;
+		struct sl_lane *l = slot1 ? lane_at(slot1 - 1) : NULL;
+		__u32 bits, gen;
 
-		if (!slot1)
-			return NULL;
-		l = lane_at(slot1 - 1);
 		if (!l)
-			return NULL;
-		old = SL_READ(l->word);
-		new = (old & ~(__u64)SL_L_STATE) |
-		      ((SL_BITS(old) & SL_L_STATE) == SL_LANE_IDLE ? SL_LANE_KERNEL
-								   : SL_LANE_REAPED);
-		if (sl_cmpxchg(&l->word, old, new) != old)
-			/* The daemon just marked it dead; it is off the stack now. */
-			new = word_change(&l->word, SL_GEN(old), SL_LANE_REAPED, SL_L_STATE) &
-			      ~(__u64)SL_L_STATE;
-		if ((SL_BITS(new) & SL_L_STATE) != SL_LANE_KERNEL)
-			continue;
-		if ((SL_BITS(new) & SL_L_SURPLUS) ||
-		    (SL_BITS(new) & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
-			lane_surrender(l, slot1 - 1, SL_GEN(new));
+			return 0;
+		gen = SL_GEN(SL_READ(l->word));
+		bits = SL_BITS(word_change(&l->word, gen, SL_LANE_KERNEL, SL_L_STATE));
+		if ((bits & SL_L_STATE) != SL_LANE_IDLE) {
+			/* The daemon marked it dead; it is off the stack now. */
+			word_change(&l->word, gen, SL_LANE_REAPED, SL_L_STATE);
 			continue;
 		}
-		r->lane_slot = slot1 - 1;
-		r->lane_gen = SL_GEN(new);
-		return l;
+		if ((bits & SL_L_SURPLUS) || (bits & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
+			lane_surrender(l, slot1 - 1, gen);
+			continue;
+		}
+		return (__u64)gen << 32 | slot1;
 	}
-	return NULL;
+	return 0;
+}
+
+/* The lane that r's request goes to, claimed, or NULL. */
+SL_FN struct sl_lane *request_lane(struct sl_request *r)
+{
+	__u64 got = lane_claim(r->s->decision.endpoint);
+
+	if (!got)
+		return NULL;
+	r->lane_slot = (__u32)got - 1;
+	r->lane_gen = got >> 32;
+	return lane_at(r->lane_slot);
 }
 
 /*
@@ -200,7 +205,7 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	if (sl_cmpxchg(&s->word, r->word, SL_WORD(r->gen, SL_BITS(r->word) | bits)) == r->word)
 		return true;
 	s->lane = 0;
-	lane_return(l, r->lane_slot, r->lane_gen);
+	lane_return(r->lane_slot, r->lane_gen);
 	return false;
 }
 

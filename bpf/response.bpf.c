@@ -89,20 +89,21 @@ SL_FN bool response_head(struct sl_response *r, struct sl_head_slot *h, __u32 n)
 /* What of this send is the response's: r->end, r->body, r->done. False: the daemon's. */
 SL_FN bool response_frame(struct sk_msg_md *msg, struct sl_response *r)
 {
-	struct sl_head_slot *h;
+	struct sl_head_slot *h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
 	__u32 off = 0;
 	int rc;
 
+	if (!h)
+		return false;
 	if (r->l->phase == SL_RESP_HEAD) {
-		h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
-		if (!h || !response_head(r, h, msg_head_copy(msg, h)))
+		if (!response_head(r, h, msg_head_copy(msg, h)))
 			return false;
 		off = h->head.len;
 	} else {
 		r->body = r->l->resp;
 		r->status = r->l->status;
 	}
-	rc = msg_body_walk(msg, &r->body, off, &r->end);
+	rc = msg_body_walk(msg, h, r->lane_slot, true, &r->body, off, &r->end);
 	r->done = rc == SL_BODY_DONE;
 	/* Bytes behind the answer in the same send: the daemon cuts and closes. */
 	return rc != SL_BODY_BAD && r->end == msg_size(msg);
@@ -144,7 +145,7 @@ SL_FN void response_advance(struct sl_response *r)
 	}
 	l->resp = r->body;
 	if (r->done)
-		direction_done(r->s, r->slot, r->gen, l, SL_S_RESP_DONE, SL_S_REQ_DONE);
+		direction_done(r->s, r->slot, r->gen, SL_S_RESP_DONE, SL_S_REQ_DONE);
 }
 
 SEC("sk_msg")

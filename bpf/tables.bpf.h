@@ -64,10 +64,13 @@ SL_FN void event_send(__u32 type, __u32 slot, __u32 gen)
 /*
  * Sets @set and clears @clear in a session's or lane's word of generation @gen, by
  * compare-and-swap. Returns the word before, or 0 if the generation is another (generations
- * start at 1) or the race was lost too often.
+ * start at 1) or the race was lost too often. Verified alone, as every function here that is not
+ * inlined: its states do not multiply with its callers'.
  */
-SL_FN __u64 word_change(__u64 *word, __u32 gen, __u32 set, __u32 clear)
+__noinline __u64 word_change(__u64 *word, __u32 gen, __u32 set, __u32 clear)
 {
+	if (!word)
+		return 0;
 	for (int i = 0; i < SL_CAS_TRIES; i++) {
 		__u64 old = SL_READ(*word);
 

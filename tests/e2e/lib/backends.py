@@ -70,8 +70,8 @@ http://:{port} {{
     bind {bind}
     root * {www}
     header X-Backend {name}
-    uri strip_prefix /service/1
-    uri strip_prefix /service/2
+    @service path_regexp service ^/service/[^/]+(/.+)$
+    rewrite @service {{re.service.1}}
     handle /bytes/* {{
         file_server
     }}

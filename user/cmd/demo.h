@@ -22,7 +22,7 @@ struct sl_demo {
 };
 
 /*
- * Starts everything and waits until the front listens. Prints what goes wrong. True: it runs;
+ * Starts everything and waits until sluice serves. Prints what goes wrong. True: it runs;
  * false: end with *@ret_status. sl_demo_stop() cleans up in both cases.
  */
 bool sl_demo_start(struct sl_demo *d, const char *instance, int *ret_status);

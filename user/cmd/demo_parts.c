@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cmd/demo.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -132,22 +131,17 @@ static int start_sluice(struct sl_demo *d)
 	return SL_EXIT_DONE;
 }
 
-/* Whether something accepts connections on the front's port. */
-static bool front_listens(void)
+/* Whether our own `sluice run` has started its worker: then all is loaded and attached. */
+static bool serves(const struct sl_demo *d)
 {
-	const struct sockaddr_in addr = {
-		.sin_family = AF_INET,
-		.sin_port = htons(SL_DEMO_FRONT_PORT),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool listens;
+	struct sl_maps maps;
+	bool ready;
 
-	if (fd < 0)
+	if (sl_maps_open(&maps, d->instance))
 		return false;
-	listens = !connect(fd, (const struct sockaddr *)&addr, sizeof(addr));
-	close(fd);
-	return listens;
+	ready = maps.control->supervisor == d->sluice && maps.control->worker > 0;
+	sl_maps_close(&maps);
+	return ready;
 }
 
 /*
@@ -182,7 +176,7 @@ static bool part_ended(struct sl_demo *d, int *ret_status)
 }
 
 /*
- * Waits for a signal that ends the demo, or until the front listens (@until_ready).
+ * Waits for a signal that ends the demo, or until sluice serves (@until_ready).
  * True: go on; false: end with *@ret_status.
  */
 static bool wait_for(struct sl_demo *d, bool until_ready, int *ret_status)
@@ -198,7 +192,7 @@ static bool wait_for(struct sl_demo *d, bool until_ready, int *ret_status)
 			*ret_status = SL_EXIT_DONE;
 			return false;
 		}
-		if (until_ready && front_listens())
+		if (until_ready && serves(d))
 			return true;
 	}
 }

@@ -19,7 +19,7 @@ static void help(void)
 	     "  -c, --config FILE  the config\n"
 	     "  -h, --help         this text\n"
 	     "\n"
-	     "Exit status: 0 right (there can be warnings), 1 wrong, 2 usage, 3 cannot be read.");
+	     "Exit status: 0 right (there can be warnings), 1 wrong or not readable, 2 usage.");
 }
 
 static const char *plural(__u32 n)
@@ -49,7 +49,7 @@ static int check(const char *path)
 		fprintf(stderr, "%s: %u error%s\n", path, diags.n_errors, plural(diags.n_errors));
 	sl_diag_free(&diags);
 	sl_compiled_free(compiled);
-	return !err ? SL_EXIT_DONE : err == -EINVAL ? SL_EXIT_REFUSED : SL_EXIT_SYSTEM;
+	return !err ? SL_EXIT_DONE : err == -ENOMEM ? SL_EXIT_SYSTEM : SL_EXIT_REFUSED;
 }
 
 int sl_cmd_check(int argc, char **argv)

@@ -13,7 +13,9 @@
 #include "cmd/explain.h"
 #include "config/config.h"
 
-#define MAX_LINES SL_MAX_HEADERS + 8 /* the parser refuses more; it shall be the one to say so */
+#define MAX_LINES                                                                      \
+	(SL_MAX_HEADERS + 8) /* the parser refuses more; it shall be the one to say so \
+			      */
 
 struct request {
 	const char *config;
@@ -39,8 +41,8 @@ static void help(void)
 	     "      --json                  for programs\n"
 	     "  -h, --help                  this text\n"
 	     "\n"
-	     "URL is http://HOST[:PORT]/PATH, or /PATH at the first listener's address.\n"
-	     "Exit status: 0 done, 1 the config is wrong, 2 usage, 3 the system said no.");
+	     "URL is [http://]HOST[:PORT]/PATH, or /PATH at the first listener's address.\n"
+	     "Exit status: 0 done, 1 the config is wrong or not readable, 2 usage.");
 }
 
 static int usage(const char *message, const char *word)
@@ -70,14 +72,15 @@ static void host_of_listener(char *dst, size_t size, const struct sl_compiled *c
 /* Splits an absolute URL or a path. @host has room for the whole URL. False: it is neither. */
 static bool split_url(const char *url, char *host, const char **ret_target)
 {
-	const char *start = url + 7;
+	const char *start = strncasecmp(url, "http://", 7) ? url : url + 7;
 	size_t len;
 
 	if (url[0] == '/' || !strcmp(url, "*")) {
 		*ret_target = url;
 		return true;
 	}
-	if (strncasecmp(url, "http://", 7))
+	/* As curl reads it: no scheme, but a host. */
+	if (start == url && strstr(url, "://"))
 		return false;
 	len = strcspn(start, "/?#");
 	if (!len || memchr(start, '@', len))
@@ -171,7 +174,7 @@ static int load_and_explain(const struct request *r)
 		sl_diag_print(stderr, &diags);
 	sl_diag_free(&diags);
 	if (err)
-		return err == -EINVAL ? SL_EXIT_REFUSED : SL_EXIT_SYSTEM;
+		return err == -ENOMEM ? SL_EXIT_SYSTEM : SL_EXIT_REFUSED;
 	status = explain(r, compiled);
 	sl_compiled_free(compiled);
 	return status;
@@ -189,9 +192,9 @@ static int check_words(const struct request *r)
 	good = split_url(r->url, host, &target);
 	free(host);
 	if (!good)
-		return usage("URL must be http://HOST[:PORT]/PATH or /PATH, not '%s'", r->url);
-	if (!*r->method || r->method[strcspn(r->method, " \t\r\n")])
-		return usage("METHOD must be one word, not '%s'", r->method);
+		return usage("URL must be [http://]HOST[:PORT]/PATH or /PATH, not '%s'", r->url);
+	if (!*r->method || strpbrk(r->method, "/: \t\r\n"))
+		return usage("METHOD must be a word such as GET, not '%s'", r->method);
 	if (r->url[strcspn(r->url, " \t\r\n")])
 		return usage("write white space in a URL as %%20: '%s'", r->url);
 	for (__u32 i = 0; i < r->n_headers; i++)

@@ -256,20 +256,17 @@ void handover_seize(struct worker *w, struct front *f)
 		f->x.route = f->s->route;
 		f->x.cluster = f->s->cluster;
 		f->x.start_ns = f->s->start_ns;
+	}
+	if (f->x.resp == SIDE_KERNEL || !f->x.kernel) {
+		/* The answer was BPF's until now. */
+		f->x.counted = false;
+		f->x.answered = b && b->l->phase == SL_RESP_BODY;
 		f->x.resp = SIDE_HEAD;
 	}
 	f->x.kernel = false;
 	f->x.req = SIDE_DONE;
 	f->x.close = true;
 	f->x.client_close = false;
-}
-
-/* The session ends in the middle of a kernel exchange. */
-void handover_abort(struct worker *w, struct front *f)
-{
-	handover_seize(w, f);
-	if (f->x.resp == SIDE_DONE || f->x.counted)
-		f->x.counted = true;
 }
 
 /* A request that BPF sent whole, and no answer: Envoy's route timeout, in steps of a sweep. */

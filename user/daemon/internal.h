@@ -196,6 +196,7 @@ struct worker {
 	__u32 n_lanes;
 	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
 	bool sweep_wanted;
+	struct leaks *leaks;
 
 	bool draining;
 	__u64 drain_until_ns;
@@ -236,6 +237,10 @@ void front_accept(struct worker *w, struct io *listener);
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
 void front_event(struct worker *w, struct front *f);
 void front_close(struct worker *w, struct front *f);
+/* Serves an accepted socket; closes it if it cannot. */
+void front_add(struct worker *w, int fd);
+/* Closes a session that cannot be adopted; its fd may be gone already. */
+void front_drop(struct worker *w, struct front *f);
 void front_linger(struct worker *w, struct front *f);
 void front_timeout(struct worker *w, struct front *f);
 
@@ -264,6 +269,8 @@ bool lane_move(struct back *b, __u32 from, __u32 to);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
 void lane_mark_surplus(struct back *b);
 void lane_sweep(struct worker *w);
+/* Marks the slots that are in some endpoint's pool. */
+void lane_walk_pools(struct worker *w, __u8 *listed);
 void lane_timeouts(struct worker *w);
 
 /* exchange.c */
@@ -278,7 +285,6 @@ bool handover_request(struct worker *w, struct front *f);
 void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
 void handover_seize(struct worker *w, struct front *f);
-void handover_abort(struct worker *w, struct front *f);
 void handover_timeouts(struct worker *w);
 bool handover_counts(const struct front *f);
 
@@ -314,7 +320,10 @@ void count_exchange(struct worker *w, struct front *f, __u32 status);
 
 /* adopt.c */
 int adopt_all(struct worker *w);
-void adopt_leaks(struct worker *w);
+
+/* leaks.c */
+void leaks_scan(struct worker *w);
+void leaks_free(struct worker *w);
 
 /* drain.c */
 void drain_begin(struct worker *w);

@@ -378,8 +378,8 @@ void lane_event(struct worker *w, struct back *b)
 	}
 }
 
-/* Takes the dead lanes off one endpoint's stack; the others keep their order. */
-static void sweep_endpoint(struct worker *w, __u32 endpoint)
+/* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */
+static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 {
 	struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	struct sl_lane *lanes = w->maps->lanes;
@@ -398,6 +398,8 @@ static void sweep_endpoint(struct worker *w, __u32 endpoint)
 		if (b && (lane_bits(b) & SL_L_STATE) == SL_LANE_DEAD) {
 			lane_close(w, b);
 		} else {
+			if (listed)
+				listed[slot] = 1;
 			lanes[slot].next = keep;
 			keep = slot1;
 		}
@@ -421,8 +423,14 @@ void lane_sweep(struct worker *w)
 		if (!w->dirty_endpoints[i])
 			continue;
 		w->dirty_endpoints[i] = 0;
-		sweep_endpoint(w, i);
+		sweep_endpoint(w, i, NULL);
 	}
+}
+
+void lane_walk_pools(struct worker *w, __u8 *listed)
+{
+	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++)
+		sweep_endpoint(w, i, listed);
 }
 
 /* Once a second: idle lanes that are too old, reaped ones, dead ones that BPF took off. */

@@ -131,7 +131,7 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 	}
 }
 
-static void front_add(struct worker *w, int fd)
+void front_add(struct worker *w, int fd)
 {
 	struct sl_socket me;
 	struct front *f;
@@ -199,20 +199,18 @@ static void slot_free(struct worker *w, struct front *f)
 			;
 }
 
-/* Ends the session now. Consistent at each step: a crash in between leaves nothing in doubt. */
-void front_close(struct worker *w, struct front *f)
+static void front_end(struct worker *w, struct front *f)
 {
-	if (f->io.fd < 0)
-		return;
 	session_change(f, SL_S_CLOSING, 0);
 	if (f->slot != NO_SLOT && (session_bits(f) & SL_S_EXCHANGE))
-		handover_abort(w, f);
+		handover_seize(w, f);
 	else if (f->back)
 		lane_close(w, f->back);
 	if (!f->x.counted && f->x.route != NO_INDEX)
 		count_exchange(w, f, 0);
 	timer_clear(f);
-	close(f->io.fd);
+	if (f->io.fd >= 0)
+		close(f->io.fd);
 	f->io.fd = -1;
 	f->s->front_fd = -1;
 	if (f->slot != NO_SLOT) {
@@ -226,6 +224,18 @@ void front_close(struct worker *w, struct front *f)
 	list_del(&f->all);
 	list_add(&w->dead_fronts, &f->all);
 	w->n_fronts--;
+}
+
+/* Ends the session now. Consistent at each step: a crash in between leaves nothing in doubt. */
+void front_close(struct worker *w, struct front *f)
+{
+	if (f->io.fd >= 0)
+		front_end(w, f);
+}
+
+void front_drop(struct worker *w, struct front *f)
+{
+	front_end(w, f);
 }
 
 /*

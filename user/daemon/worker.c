@@ -186,7 +186,7 @@ static void tick(struct worker *w)
 		sessions_sweep(w);
 		handover_timeouts(w);
 		lane_timeouts(w);
-		adopt_leaks(w);
+		leaks_scan(w);
 	}
 	lane_sweep(w);
 }
@@ -281,6 +281,7 @@ static void worker_free(struct worker *w)
 	sl_events_close(w->events);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
+	leaks_free(w);
 	buffer_pool_free(w);
 	free(w->front_of);
 	free(w->back_of);

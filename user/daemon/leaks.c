@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Slots that a killed worker took off one list and did not put on another. BPF moves slots
+ * all the time, so a slot is only believed to be lost when two looks, a second apart, find it
+ * in the same state of the same generation on no list.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+#define SCANS_AT_START 5 /* looks after a start: what the last worker lost */
+#define SCAN_EVERY 60	 /* later: what lost races cost */
+
+/* What the last look found, by slot: the word, or 0: nothing wrong. */
+struct leaks {
+	__u64 *sessions;
+	__u64 *lanes;
+	__u8 *listed;
+	__u32 scans;
+};
+
+/* Marks the slots of a free list, by walking it; false: it changed meanwhile. */
+static bool walk_sessions(struct worker *w, __u8 *listed)
+{
+	__u64 head = SL_READ(w->maps->control->free_sessions);
+	__u32 slot1 = SL_STACK_SLOT(head);
+
+	for (__u32 n = 0; slot1 && slot1 <= w->n_sessions && n < w->n_sessions; n++) {
+		listed[slot1 - 1] = 1;
+		slot1 = SL_READ(w->maps->sessions[slot1 - 1].next);
+	}
+	return SL_READ(w->maps->control->free_sessions) == head;
+}
+
+static bool walk_lanes(struct worker *w, __u8 *listed)
+{
+	__u64 head = SL_READ(w->maps->control->free_lanes);
+	__u32 slot1 = SL_STACK_SLOT(head);
+
+	for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
+		listed[slot1 - 1] = 1;
+		slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
+	}
+	return SL_READ(w->maps->control->free_lanes) == head;
+}
+
+static void scan_sessions(struct worker *w, struct leaks *k)
+{
+	memset(k->listed, 0, w->n_sessions);
+	if (!walk_sessions(w, k->listed))
+		return;
+	for (__u32 i = 0; i < w->n_sessions; i++) {
+		struct sl_session *s = &w->maps->sessions[i];
+		/* A slot never used has word 0: tell it from "nothing wrong". */
+		__u64 word = SL_READ(s->word) | 1ULL << 31;
+
+		if (k->listed[i] || (SL_BITS(word) & SL_S_HELD)) {
+			k->sessions[i] = 0;
+		} else if (k->sessions[i] != word) {
+			k->sessions[i] = word;
+		} else {
+			k->sessions[i] = 0;
+			while (!sl_stack_push(&w->maps->control->free_sessions, &s->next, i))
+				;
+		}
+	}
+}
+
+/* A lane that is lost: free and on no list, idle and in no pool, in an exchange with nobody. */
+static bool lane_lost(struct worker *w, __u32 slot, __u64 word, bool listed)
+{
+	const struct sl_lane *l = &w->maps->lanes[slot];
+	const struct sl_session *s;
+	__u32 slot1;
+
+	switch (SL_BITS(word) & SL_L_STATE) {
+	case SL_LANE_FREE:
+		return !listed && !(SL_BITS(word) & SL_L_HELD);
+	case SL_LANE_IDLE:
+	case SL_LANE_DEAD:
+		return !listed;
+	case SL_LANE_KERNEL:
+		slot1 = SL_READ(l->session);
+		if (!slot1 || slot1 > w->n_sessions)
+			return true;
+		s = &w->maps->sessions[slot1 - 1];
+		return SL_GEN(SL_READ(s->word)) != l->session_gen ||
+		       !(SL_BITS(SL_READ(s->word)) & SL_S_EXCHANGE) || s->lane != slot + 1;
+	}
+	return false;
+}
+
+static void lane_recover(struct worker *w, __u32 slot, __u64 word)
+{
+	__u32 state = SL_BITS(word) & SL_L_STATE;
+	struct sl_lane *l = &w->maps->lanes[slot];
+	struct back *b = w->back_of[slot];
+
+	if (state == SL_LANE_FREE) {
+		while (!sl_stack_push(&w->maps->control->free_lanes, &l->next, slot))
+			;
+		return;
+	}
+	if (b && !b->front && lane_move(b, state, SL_LANE_USER))
+		lane_close(w, b);
+}
+
+static void scan_lanes(struct worker *w, struct leaks *k)
+{
+	memset(k->listed, 0, w->n_lanes);
+	if (!walk_lanes(w, k->listed))
+		return;
+	lane_walk_pools(w, k->listed);
+	for (__u32 i = 0; i < w->n_lanes; i++) {
+		/* Bit 31 as above; when it became idle tells one idle time from the next. */
+		__u64 word = SL_READ(w->maps->lanes[i].word);
+		__u64 seen = (word | 1ULL << 31) ^ w->maps->lanes[i].idle_ns << 8;
+
+		if (!lane_lost(w, i, word, k->listed[i])) {
+			k->lanes[i] = 0;
+		} else if (k->lanes[i] != seen) {
+			k->lanes[i] = seen;
+		} else {
+			k->lanes[i] = 0;
+			lane_recover(w, i, word);
+		}
+	}
+}
+
+/* Once a second. */
+void leaks_scan(struct worker *w)
+{
+	struct leaks *k = w->leaks;
+
+	if (!k) {
+		k = w->leaks = calloc(1, sizeof(*k));
+		if (!k)
+			return;
+		k->sessions = calloc(w->n_sessions + 1, sizeof(*k->sessions));
+		k->lanes = calloc(w->n_lanes + 1, sizeof(*k->lanes));
+		k->listed = calloc(w->n_sessions + w->n_lanes + 1, 1);
+	}
+	k->scans++;
+	if (!k->sessions || !k->lanes || !k->listed ||
+	    (k->scans > SCANS_AT_START && k->scans % SCAN_EVERY > 2))
+		return;
+	scan_sessions(w, k);
+	scan_lanes(w, k);
+}
+
+void leaks_free(struct worker *w)
+{
+	if (!w->leaks)
+		return;
+	free(w->leaks->sessions);
+	free(w->leaks->lanes);
+	free(w->leaks->listed);
+	free(w->leaks);
+}

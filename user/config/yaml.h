@@ -17,7 +17,7 @@
 #define SL_YAML_MAX_DEPTH 64	     /* Envoy's deepest message that we read is about 20 */
 #define SL_YAML_MAX_KEYS 256	     /* of one mapping: more than any message has */
 #define SL_YAML_MAX_ANCHORS 256
-#define SL_YAML_MAX_NODES 1000000 /* with every alias written out */
+#define SL_YAML_MAX_NODES 200000 /* with every alias written out */
 
 enum sl_node_kind {
 	SL_NODE_SCALAR,

@@ -52,6 +52,16 @@ SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
 	a->port = bpf_ntohl(ctx->remote_port);
 }
 
+/* 127.0.0.1 (addr_of_remote() folds 127.0.0.0/8 to it) or ::1. */
+SL_FN bool addr_is_loopback(const struct sl_addr *a)
+{
+	const __u32 *w = (const __u32 *)a->addr;
+
+	if (w[0] || w[1])
+		return false;
+	return w[2] ? w[3] == bpf_htonl(0x7f000001) : w[3] == bpf_htonl(1);
+}
+
 /* A new session slot with @bits set; slot + 1, or 0 when all are taken. */
 SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
 {
@@ -150,6 +160,9 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 		return;
 	addr_of_remote(ctx, &addr);
 	if (!bpf_map_lookup_elem(&local_addrs, &addr))
+		return;
+	/* Another namespace's loopback is another host's: maybe another instance's. */
+	if (addr_is_loopback(&addr) && bpf_get_netns_cookie(ctx) != c->netns)
 		return;
 	slot1 = session_alloc(c, SL_S_CLIENT, &gen);
 	if (!slot1)

@@ -234,7 +234,8 @@ struct sl_control {
 	__u64 no_session;  /* connections that found no free session slot; BPF */
 	__s32 supervisor;  /* pid of the supervisor and of the worker */
 	__s32 worker;
-	__u64 zero[8];
+	__u64 netns;	     /* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
+	__u64 zero[7];
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

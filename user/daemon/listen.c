@@ -2,6 +2,7 @@
 #include "daemon/listen.h"
 
 #include <arpa/inet.h>
+#include <asm/socket.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -104,9 +105,24 @@ static int publish_wildcard(const struct sl_maps *m, const struct sl_listener *l
 	return rc;
 }
 
+/* Loopback addresses are those of this network namespace alone: the capture program needs its
+ * cookie. */
+static int publish_netns(const struct sl_maps *m)
+{
+	socklen_t len = sizeof(m->control->netns);
+	int rc = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &m->control->netns, &len))
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 int sl_listen_publish(const struct sl_maps *m, const struct sl_compiled *c)
 {
-	int rc = 0;
+	int rc = publish_netns(m);
 
 	for (__u32 i = 0; i < c->n_listeners && !rc; i++) {
 		const struct sl_listener *l = &c->listeners[i];

@@ -1,31 +1,57 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Tests that need the kernel (root): every tests/kernel/test_NAME.c is a program that ends with
-# `N passed, N failed`. They link with user/kernel/ alone; KERNEL_ARGS_test_NAME are its arguments.
-.PHONY: kernel-tests
+# Tests in the kernel, as root: every tests/kernel/test_NAME.c is a program that is linked with all of
+# sluice but its main() and ends with `N passed, N failed`; and the differential test of the core.
+.PHONY: kernel-tests differential core-time
 
-KERNEL_SRC := $(sort $(wildcard tests/kernel/test_*.c))
-KERNEL_BIN := $(KERNEL_SRC:%.c=$(O)/%)
-KERNEL_LIB_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard user/kernel/*.c))
-KERNEL_SKELS := $(patsubst tests/kernel/%.bpf.c,$(O)/gen/%.skel.h,$(wildcard tests/kernel/*.bpf.c))
-KERNEL_ARGS_test_load := tests/kernel/budget.txt
+KT_SRC := $(sort $(wildcard tests/kernel/test_*.c))
+KT_BIN := $(KT_SRC:%.c=$(O)/%)
+KT_ARGS_test_load := tests/kernel/budget.txt
+KT_OBJ = $(filter-out $(O)/user/main.o,$(USER_OBJ))
+DIFF := $(O)/tests/kernel/differential
+DIFF_SRC := tests/kernel/differential.c tests/kernel/mutate.c tests/kernel/mutate_table.c
+DIFF_MESSAGES ?= 1000000
+DIFF_SEED ?=
+# Heads of the kernel's size on both sides: they have to be the same to the byte.
+DIFF_CFLAGS = $(ALL_CFLAGS) -DSL_HEAD_MAX=4096 -Itests/kernel
 
-kernel-tests: $(KERNEL_BIN) ## tests in the running kernel (root)
-	@status=0; $(foreach t,$(KERNEL_BIN),echo "-- $(notdir $(t))"; \
-	$(t) $(KERNEL_ARGS_$(notdir $(t))) || status=1;) exit $$status
+kernel-tests: $(KT_BIN) $(DIFF) $(DIFF)-planted ## tests in the kernel (root)
+	@status=0; \
+	$(foreach b,$(KT_BIN),echo "-- $(notdir $(b))"; $(b) $(KT_ARGS_$(notdir $(b))) || status=1;) \
+	echo "-- differential"; $(DIFF) tests/corpus/heads $(DIFF_MESSAGES) $(DIFF_SEED) || status=1; \
+	echo "-- differential, planted fault"; $(DIFF)-planted tests/corpus/heads 100000 >$(DIFF).out; \
+	[ $$? = 0 ] || status=1; tail -2 $(DIFF).out; exit $$status
 
-$(O)/tests/kernel/%.bpf.o: tests/kernel/%.bpf.c
+differential: $(DIFF) ## the core in BPF against user space; DIFF_MESSAGES=N DIFF_SEED=N
+	$(DIFF) tests/corpus/heads $(DIFF_MESSAGES) $(DIFF_SEED)
+
+core-time: $(O)/tests/kernel/core_time ## nanoseconds of parse, match and pick in the kernel (root)
+	$<
+
+$(KT_BIN): $(O)/tests/kernel/%: tests/kernel/%.c $(KT_OBJ) | $(SKELS)
+	$(call msg,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(KT_OBJ) $(LIBS)
+
+$(O)/tests/kernel/core_test.bpf.o: tests/kernel/core_test.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -Itests/kernel -MMD -MP -MT $@ -MF $@.d -c -o $@ $<
 
-$(KERNEL_SKELS): $(O)/gen/%.skel.h: $(O)/tests/kernel/%.bpf.o
+$(O)/gen/core_test.skel.h: $(O)/tests/kernel/core_test.bpf.o
 	$(call msg,SKEL,$@)
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name core_test_bpf > $@
 
-$(O)/tests/kernel/%: tests/kernel/%.c $(KERNEL_LIB_OBJ) | $(SKELS) $(KERNEL_SKELS)
+$(DIFF): $(DIFF_SRC) tests/kernel/mutate.h $(O)/gen/core_test.skel.h
 	$(call msg,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests/kernel -MMD -MP -MF $@.d -o $@ $< $(KERNEL_LIB_OBJ) $(LIBS)
+	$(Q)$(CC) $(DIFF_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LIBS)
 
--include $(KERNEL_BIN:%=%.d) $(KERNEL_SKELS:$(O)/gen/%.skel.h=$(O)/tests/kernel/%.bpf.o.d)
+$(DIFF)-planted: $(DIFF_SRC) tests/kernel/mutate.h $(O)/gen/core_test.skel.h
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(DIFF_CFLAGS) -DSL_PLANTED -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LIBS)
+
+$(O)/tests/kernel/core_time: tests/kernel/core_time.c $(O)/gen/core_test.skel.h
+	$(call msg,LINK,$@)
+	$(Q)$(CC) $(DIFF_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBS)
+
+-include $(KT_BIN:%=%.d) $(O)/tests/kernel/core_test.bpf.o.d $(DIFF).d $(DIFF)-planted.d

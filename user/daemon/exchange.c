@@ -175,6 +175,9 @@ static void exchange_deadline(struct worker *w, struct front *f)
 		ns = ROUTE_TIMEOUT_NS;
 		break;
 	case PHASE_STREAM:
+		/* It takes no more and has said goodbye: not worth a long wait. */
+		if (f->io.rdhup && !f->io.writable)
+			ns = ROUTE_TIMEOUT_NS;
 		break;
 	}
 	timer_set(w, f, w->now_ns + ns);
@@ -229,7 +232,7 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	__u32 endpoint;
 
 	if (x->kernel) {
-		handover_seize(w, f);
+		handover_seize(w, f, true);
 		reply(w, f, 502);
 		exchange_run(w, f);
 		return;
@@ -266,7 +269,7 @@ void exchange_timeout(struct worker *w, struct front *f)
 		return;
 	case PHASE_ANSWER:
 		if (x->kernel)
-			handover_seize(w, f);
+			handover_seize(w, f, false);
 		reply(w, f, 504);
 		break;
 	case PHASE_REST:

@@ -182,7 +182,7 @@ bool handover_finish(struct worker *w, struct front *f)
 	if (!side_done(f, &req, &resp))
 		return false;
 	if (resp && x->close) {
-		handover_seize(w, f);
+		handover_seize(w, f, false);
 		front_linger(w, f);
 		return false;
 	}
@@ -234,12 +234,19 @@ bool handover_finish(struct worker *w, struct front *f)
 	return true;
 }
 
-/* Takes the whole exchange away from BPF: it passes everything from now on; the lane is closed. */
-void handover_seize(struct worker *w, struct front *f)
+/*
+ * Takes the whole exchange away from BPF: it passes everything from now on; the lane is closed.
+ * @keep: the session may go on after the answer, if the request was whole.
+ */
+void handover_seize(struct worker *w, struct front *f, bool keep)
 {
 	struct back *b = f->back ? f->back : lane_of(w, f);
+	__u32 bits = session_change(f, SL_S_USER | SL_S_ABORTED, SL_S_EXCHANGE_BITS);
 
-	session_change(f, SL_S_USER | SL_S_ABORTED | SL_S_CLOSING, SL_S_EXCHANGE_BITS);
+	if (!(bits & SL_S_REQ_DONE) || f->x.answered)
+		keep = false;
+	if (!keep)
+		session_change(f, SL_S_CLOSING, 0);
 	f->s->lane = 0;
 	SL_WRITE(f->s->user_dirty, 1);
 	f->owned = true;
@@ -265,8 +272,9 @@ void handover_seize(struct worker *w, struct front *f)
 	}
 	f->x.kernel = false;
 	f->x.req = SIDE_DONE;
-	f->x.close = true;
+	f->x.close = !keep;
 	f->x.client_close = false;
+	f->io.readable = true; /* what came meanwhile is ours now */
 }
 
 /* A request that BPF sent whole, and no answer: Envoy's route timeout, in steps of a sweep. */
@@ -290,7 +298,7 @@ void handover_timeouts(struct worker *w)
 			f->wait_start = f->s->start_ns;
 			f->wait_ns = w->now_ns;
 		} else if (f->wait_ns && w->now_ns - f->wait_ns >= ROUTE_TIMEOUT_NS) {
-			handover_seize(w, f);
+			handover_seize(w, f, false);
 			reply(w, f, 504);
 			exchange_run(w, f);
 		}

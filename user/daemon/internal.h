@@ -284,7 +284,7 @@ void exchange_reset(struct front *f);
 bool handover_request(struct worker *w, struct front *f);
 void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
-void handover_seize(struct worker *w, struct front *f);
+void handover_seize(struct worker *w, struct front *f, bool keep);
 void handover_timeouts(struct worker *w);
 bool handover_counts(const struct front *f);
 

@@ -44,7 +44,7 @@ bool response_read(struct worker *w, struct front *f)
 static void response_bad(struct worker *w, struct front *f)
 {
 	if (f->x.kernel)
-		handover_seize(w, f);
+		handover_seize(w, f, true);
 	f->x.lane_close = true;
 	reply(w, f, 502);
 }

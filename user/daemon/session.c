@@ -71,7 +71,7 @@ enum take session_take(struct front *f)
 void session_release(struct front *f)
 {
 	SL_WRITE(f->s->user_dirty, 0);
-	session_change(f, 0, SL_S_USER);
+	session_change(f, 0, SL_S_USER | SL_S_ABORTED | SL_S_EXCHANGE_BITS);
 	f->owned = false;
 }
 
@@ -203,7 +203,7 @@ static void front_end(struct worker *w, struct front *f)
 {
 	session_change(f, SL_S_CLOSING, 0);
 	if (f->slot != NO_SLOT && (session_bits(f) & SL_S_EXCHANGE))
-		handover_seize(w, f);
+		handover_seize(w, f, false);
 	else if (f->back)
 		lane_close(w, f->back);
 	if (!f->x.counted && f->x.route != NO_INDEX)

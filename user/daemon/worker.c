@@ -134,6 +134,15 @@ static void listeners_resume(struct worker *w)
 	}
 }
 
+/*
+ * The client was on this host and its socket is gone. TCP alone would only tell by a FIN, as of
+ * a client that still reads: what it left unread was in a queue that close() sends no RST for.
+ */
+static bool client_is_gone(const struct front *f, __u32 bits)
+{
+	return f->slot != NO_SLOT && f->s->client_sk && !(bits & SL_S_CLIENT) && f->io.rdhup;
+}
+
 /* What events may have been lost for, and what has grown too old. */
 static void sessions_sweep(struct worker *w)
 {
@@ -144,6 +153,10 @@ static void sessions_sweep(struct worker *w)
 		__u32 bits = session_bits(f);
 
 		next = l->next;
+		if (client_is_gone(f, bits)) {
+			front_close(w, f);
+			continue;
+		}
 		if (f->lingering || f->owned || f->x.kernel)
 			continue;
 		if (bits & SL_S_USER) {

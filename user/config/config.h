@@ -18,8 +18,8 @@ struct sl_config_flags {
 /*
  * Reads the file @path. @flags NULL: defaults.
  * 0: *ret is the caller's (sl_compiled_free()); @ret_diags can hold warnings.
- * -EINVAL: the config is wrong; @ret_diags says why. Other -errno: the file cannot be read
- * or no memory; @ret_diags says so.
+ * -EINVAL: the config is wrong; @ret_diags says why. Other -errno: the file cannot be read,
+ * no memory, or (-EPROTO) the compiler's own check failed, a bug; @ret_diags says so.
  * In every case @ret_diags (need not be initialised) is the caller's: sl_diag_free().
  * A name that does not resolve is a warning, and its cluster has that many endpoints less.
  */

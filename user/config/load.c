@@ -36,7 +36,7 @@ static int parse(struct sl_walk *w, const char *text, size_t len,
 		    why);
 	sl_compiled_free(*ret);
 	*ret = NULL;
-	return -EINVAL;
+	return -EPROTO;
 }
 
 int sl_config_parse(const char *name, const char *text, size_t len,

@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.." || exit 1
 
 passed=0
 failed=0
+tmp=$(mktemp)
+trap 'rm -f "$tmp"' EXIT
 
 # check NAME COMMAND...: passes when the command succeeds; its output is shown when not.
 check()
@@ -66,6 +68,23 @@ readme()
 	scripts/readme_tables.sh --check
 }
 
+# What the README explains is what the program says.
+messages()
+{
+	sed -n '/^## Troubleshooting/,/^## L/s/^| `\([^`]*\)` .*/\1/p' README.md >"$tmp"
+	[ -s "$tmp" ] || { echo 'no messages found' && return 1; }
+	wrong=0
+	# A message can be broken over source lines: join its strings.
+	text=$(cat $(files 'user/*.c') | tr -d '\n\t' | sed 's/" *"//g')
+	while IFS= read -r message; do
+		case $text in
+		*"$message"*) ;;
+		*) echo "no message has '$message'" && wrong=1 ;;
+		esac
+	done <"$tmp"
+	return $wrong
+}
+
 check 'clang-format' format
 check 'direction of includes' scripts/check_includes.sh
 check 'SPDX line' spdx
@@ -74,5 +93,6 @@ check 'shell syntax' shells
 check 'python syntax' python3 -c 'import ast, sys
 for f in sys.argv[1:]: ast.parse(open(f).read(), f)' $(files '*.py' tests/e2e/run)
 check 'tables of the README' readme
+check 'messages of the README' messages
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

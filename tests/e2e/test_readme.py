@@ -78,4 +78,5 @@ def commands(t):
         t.note(f"README.md:{index + 1}: $ {command}\n" + "\n".join(got))
     assert UPDATE or not wrong, "\n".join(
         f"README.md:{index + 1}: $ {command}: " + " | ".join(got) for index, command, _, got in wrong)
+    subprocess.run(["rm", "-f", "/tmp/bad.yaml"], check=True)
     assert demo.stop(20) == 0, demo.log()

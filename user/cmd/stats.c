@@ -44,8 +44,9 @@ static int check(const struct sl_maps *m)
 		return SL_EXIT_SYSTEM;
 	}
 	sl_snapshot_take(m, &s);
-	printf("%u sessions open (%u in a kernel exchange, %u the daemon's), %u lanes "
-	       "(%u idle, %u in a kernel exchange, %u the daemon's): %d out of place\n",
+	printf("sessions %u open: %u in a kernel exchange, %u the daemon's\n"
+	       "lanes    %u open: %u idle, %u in a kernel exchange, %u the daemon's\n"
+	       "%d out of place\n",
 	       s.census.sessions, s.census.in_exchange, s.census.in_user, s.census.lanes,
 	       s.census.lane_states[SL_LANE_IDLE], s.census.lane_states[SL_LANE_KERNEL],
 	       s.census.lane_states[SL_LANE_USER], wrong);

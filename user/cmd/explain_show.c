@@ -127,7 +127,10 @@ static int show_tried(const struct sl_explain *e)
 		sl_columns_add(&t, "%s", why ? why : "?");
 		free(why);
 	}
-	err = e->n_tried ? sl_columns_print(&t, stdout) : 0;
+	if (e->n_tried)
+		err = sl_columns_print(&t, stdout);
+	else
+		err = puts("  (no routes)") < 0 ? -EIO : 0;
 	sl_columns_free(&t);
 	return err;
 }

@@ -187,11 +187,14 @@ static bool request_body(struct worker *w, struct front *f)
 
 bool request_advance(struct worker *w, struct front *f)
 {
+	bool more = false;
+
 	if (f->x.req == SIDE_HEAD && f->owned && f->in.data)
-		return request_head(w, f);
-	if (f->x.req == SIDE_BODY && f->in.data)
-		return request_body(w, f);
-	return false;
+		more = request_head(w, f);
+	/* What came with the head goes out with the head. */
+	if (f->io.fd >= 0 && f->x.req == SIDE_BODY && f->in.data)
+		more |= request_body(w, f);
+	return more;
 }
 
 /* Takes @n written bytes off the front of @a, then of @b. Returns those of @b. */

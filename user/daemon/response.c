@@ -212,13 +212,17 @@ static bool response_body(struct worker *w, struct front *f)
 
 bool response_advance(struct worker *w, struct front *f)
 {
+	bool more = false;
+
 	if (!f->back)
 		return false;
-	if (f->x.resp == SIDE_HEAD && !f->x.connecting && (f->rin.data || f->back->io.eof))
-		return response_head(w, f);
-	if (f->x.resp == SIDE_BODY && f->rin.data)
-		return response_body(w, f);
-	return false;
+	/* Interim heads, the final one and what of its body came with it, in one write. */
+	while (f->x.resp == SIDE_HEAD && f->back && !f->x.connecting &&
+	       (f->rin.data || f->back->io.eof) && response_head(w, f))
+		more = true;
+	if (f->x.resp == SIDE_BODY && f->back && f->rin.data)
+		more |= response_body(w, f);
+	return more;
 }
 
 bool response_write(struct worker *w, struct front *f)

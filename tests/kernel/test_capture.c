@@ -5,6 +5,7 @@
  * two; which do not; and that every slot comes back. Needs root and ip(8).
  */
 #include <arpa/inet.h>
+#include <asm/socket.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
@@ -24,7 +25,7 @@
 #include "kernel/selftest_net.h"
 #include "sl_stack.h"
 
-#define WAIT_MS 2000
+#define WAIT_MS 10000 /* several SYN in it, if a neighbour is slow to answer */
 
 /* Addresses of the namespaces, see make_namespaces(). */
 #define DAEMON4 "10.77.0.1"
@@ -98,6 +99,42 @@ static int new_namespace(void)
 	return fd;
 }
 
+static socklen_t to_addr(union addr *a, const char *text, __u16 port)
+{
+	memset(a, 0, sizeof(*a));
+	if (inet_pton(AF_INET, text, &a->in.sin_addr) == 1) {
+		a->in.sin_family = AF_INET;
+		a->in.sin_port = htons(port);
+		return sizeof(a->in);
+	}
+	if (inet_pton(AF_INET6, text, &a->in6.sin6_addr) != 1)
+		die(text);
+	a->in6.sin6_family = AF_INET6;
+	a->in6.sin6_port = htons(port);
+	return sizeof(a->in6);
+}
+
+/* A new link's IPv6 addresses and routes are not there at once: until one can be used. */
+static void await_route(int which, const char *own, const char *peer)
+{
+	__u64 deadline = st_now_ns() + WAIT_MS * 1000000ull;
+	union addr a, b;
+	socklen_t alen = to_addr(&a, own, 0), blen = to_addr(&b, peer, 9);
+	bool ready = false;
+
+	enter(which);
+	while (!ready) {
+		int fd = socket(a.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+		ready = !bind(fd, &a.sa, alen) && !connect(fd, &b.sa, blen);
+		if (!ready && st_now_ns() > deadline)
+			die(peer);
+		close(fd);
+		sched_yield();
+	}
+	enter(NS_DAEMON);
+}
+
 /* The daemon's and another, joined by veth; and one that claims the daemon's address for itself. */
 static void make_namespaces(void)
 {
@@ -120,21 +157,10 @@ static void make_namespaces(void)
 	ip("addr add " DAEMON4 "/24 dev v0");
 	ip("addr add " DAEMON6 "/64 dev v0 nodad");
 	ip("link set v0 up");
-}
-
-static socklen_t to_addr(union addr *a, const char *text, __u16 port)
-{
-	memset(a, 0, sizeof(*a));
-	if (inet_pton(AF_INET, text, &a->in.sin_addr) == 1) {
-		a->in.sin_family = AF_INET;
-		a->in.sin_port = htons(port);
-		return sizeof(a->in);
-	}
-	if (inet_pton(AF_INET6, text, &a->in6.sin6_addr) != 1)
-		die(text);
-	a->in6.sin6_family = AF_INET6;
-	a->in6.sin6_port = htons(port);
-	return sizeof(a->in6);
+	await_route(NS_DAEMON, DAEMON4, OTHER4);
+	await_route(NS_DAEMON, DAEMON6, OTHER6);
+	await_route(NS_OTHER, OTHER4, DAEMON4);
+	await_route(NS_OTHER, OTHER6, DAEMON6);
 }
 
 /* A listening socket in namespace @where, on a port of the kernel's choice or @port. */
@@ -414,6 +440,32 @@ static void test_hostile(void)
 	check_conserved("a client that was never paired is forgotten");
 }
 
+/* Another namespace's loopback is not ours, though the address is. */
+static void test_other_loopback(const char *name, const char *to)
+{
+	__u16 port = 0;
+	int listener = listen_on(NS_DAEMON, to, true, &port);
+	int theirs = listen_on(NS_OTHER, to, false, &port);
+	int client = open_socket(NS_OTHER, family_of(to)), server;
+	struct sl_addr addr;
+	struct sl_socket c;
+
+	sl_addr_of(&addr, to, port);
+	if (sl_maps_local_addr_add(&maps, &addr, 3))
+		die("local_addr_add");
+	dial(client, to, port);
+	server = take(theirs);
+	check(sl_maps_socket_get(&maps, client, &c) == -ENOENT &&
+		      free_sessions() == SL_MAX_SESSIONS,
+	      name, "");
+	if (sl_maps_local_addr_del(&maps, &addr))
+		die("local_addr_del");
+	close(client);
+	close(server);
+	close(theirs);
+	close(listener);
+}
+
 static void test_stranger(void)
 {
 	__u16 port = 0;
@@ -439,6 +491,7 @@ static void test_not_accepted(void)
 	int listener = listen_on(NS_DAEMON, "127.0.0.1", true, &port);
 	int client = open_socket(NS_DAEMON, AF_INET);
 	struct sl_addr addr;
+	__u32 slot = SL_STACK_SLOT(SL_READ(maps.control->free_sessions)) - 1;
 
 	sl_addr_of(&addr, "127.0.0.1", port);
 	if (sl_maps_local_addr_add(&maps, &addr, 3))
@@ -446,8 +499,9 @@ static void test_not_accepted(void)
 	dial(client, "127.0.0.1", port);
 	if (!await(listener, POLLIN))
 		die("accept: nobody came");
-	check(free_sessions() == SL_MAX_SESSIONS - 1, "one session for a connection not accepted",
-	      "");
+	check(free_sessions() == SL_MAX_SESSIONS - 1 &&
+		      (SL_BITS(SL_READ(maps.sessions[slot].word)) & SL_S_HELD) == SL_S_HELD,
+	      "one session for a connection not accepted", "");
 	close(client);
 	close(listener);
 	if (sl_maps_local_addr_del(&maps, &addr))
@@ -575,6 +629,17 @@ static void test_pairing(bool attached)
 	check_conserved("a failed self-test of pairing leaves nothing");
 }
 
+/* As sl_listen_publish() does: which namespace's loopback is ours. */
+static void note_netns(void)
+{
+	socklen_t len = sizeof(maps.control->netns);
+	int fd = open_socket(NS_DAEMON, AF_INET);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &maps.control->netns, &len))
+		die("SO_NETNS_COOKIE");
+	close(fd);
+}
+
 static void load(const char *instance)
 {
 	static struct sl_table table;
@@ -591,6 +656,7 @@ static void load(const char *instance)
 		fprintf(stderr, "%s\n", err.text);
 		die("load");
 	}
+	note_netns();
 }
 
 int main(void)
@@ -603,14 +669,16 @@ int main(void)
 	if (cgroup < 0)
 		die("cgroup2");
 	atexit(clean_up);
-	load(instance);
 	make_namespaces();
+	load(instance);
 	test_pairing(false);
 	if (check(!sl_loader_attach(loader, cgroup, &err), "capture attaches", err.text)) {
 		test_pairing(true);
 		test_sessions();
 		test_sessions_off();
 		test_hostile();
+		test_other_loopback("client of another namespace's 127.0.0.1", "127.0.0.1");
+		test_other_loopback("client of another namespace's ::1", "::1");
 		test_stranger();
 		test_not_accepted();
 		test_lanes();

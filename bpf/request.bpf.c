@@ -230,6 +230,8 @@ SL_FN bool segment_begin(struct __sk_buff *skb, struct sl_request *r)
 		exchange_cancel(r, l);
 		return false;
 	}
+	/* In this order: who sees the bytes counted knows that they may still be queued. */
+	l->back_skb |= SL_SKB_QUEUED;
 	sl_add(&l->back_tx, skb->len);
 	return true;
 }

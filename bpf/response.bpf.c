@@ -242,6 +242,7 @@ int back_skb(struct __sk_buff *skb)
 		return SK_PASS;
 	}
 	sl_add(&r.l->back_rx, skb->len);
+	r.s->front_skb |= SL_SKB_QUEUED;
 	sl_add(&r.s->front_tx, skb->len);
 	response_advance(&r);
 	return SK_PASS;

@@ -131,9 +131,13 @@ struct sl_session {
 	__u64 front_cookie; /* SO_COOKIE of front */
 	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
 	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
-	__u32 front_skb;    /* 1: front is in `fronts_skb`; set by the daemon */
+	__u32 front_skb; /* SL_SKB_* */
 	__u64 zero1;
 };
+
+/* sl_session.front_skb, sl_lane.back_skb */
+#define SL_SKB_DOOR 0x1	  /* the socket has a verdict program; set by the daemon */
+#define SL_SKB_QUEUED 0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF */
 
 enum sl_resp_phase {
 	SL_RESP_HEAD, /* nothing of the answer seen */
@@ -165,7 +169,7 @@ struct sl_lane {
 
 	/* The daemon's. */
 	__s32 back_fd;	/* -1: none */
-	__u32 back_skb; /* 1: back is in `backs_skb`; set by the daemon */
+	__u32 back_skb; /* SL_SKB_* */
 	__u64 back_cookie;
 	__u64 idle_ns; /* CLOCK_MONOTONIC when it last became idle */
 	__u32 back_in; /* bytes that back_skb saw (passed and steered), modulo 2^32 */

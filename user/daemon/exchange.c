@@ -189,8 +189,10 @@ void exchange_run(struct worker *w, struct front *f)
 		exchange_acquire, request_read,	    request_advance, request_write,
 		response_read,	  response_advance, response_write,  exchange_finish,
 	};
-	bool more = true;
+	bool more = door_drained(w, f);
 
+	if (!more)
+		return;
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -223,7 +225,8 @@ static void exchange_again(struct worker *w, struct front *f)
 /*
  * The lane could not be established, or ended before any byte of an answer. Connecting may be
  * tried again at another endpoint. A reused lane may have been closed by its backend just as we
- * wrote: RFC 9110 section 9.2.2 lets a proxy repeat an idempotent request then.
+ * wrote: RFC 9110 section 9.2.2 lets a proxy repeat an idempotent request then. The caller runs the
+ * exchange on.
  */
 void exchange_lane_failed(struct worker *w, struct front *f)
 {
@@ -234,7 +237,6 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	if (x->kernel) {
 		handover_seize(w, f, true);
 		reply(w, f, 502);
-		exchange_run(w, f);
 		return;
 	}
 	lane_close(w, f->back);
@@ -252,7 +254,6 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	} else {
 		reply(w, f, 502);
 	}
-	exchange_run(w, f);
 }
 
 void exchange_timeout(struct worker *w, struct front *f)
@@ -266,7 +267,7 @@ void exchange_timeout(struct worker *w, struct front *f)
 		break;
 	case PHASE_CONNECT:
 		exchange_lane_failed(w, f);
-		return;
+		break;
 	case PHASE_ANSWER:
 		if (x->kernel)
 			handover_seize(w, f, false);

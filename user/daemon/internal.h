@@ -128,9 +128,10 @@ struct list {
 /* A downstream connection. io is first: the epoll data is its address. */
 struct front {
 	struct io io;
-	struct list all;   /* worker.fronts, or the graveyard */
-	struct list timed; /* worker.timed when deadline_ns is set */
-	__u64 deadline_ns; /* 0: none */
+	struct list all;       /* worker.fronts, or the graveyard */
+	struct list timed;     /* worker.timed when deadline_ns is set */
+	struct list undrained; /* worker.undrained while verdicts' bytes are queued */
+	__u64 deadline_ns;     /* 0: none */
 
 	struct sl_session *s;  /* slot in the table, or &own */
 	struct sl_session own; /* a session that has no slot */
@@ -186,6 +187,7 @@ struct worker {
 	struct list fronts;
 	struct list backs;
 	struct list timed;
+	struct list undrained;
 	struct list dead_fronts; /* freed when no event of this batch can name them */
 	struct list dead_backs;
 	__u32 n_fronts;
@@ -272,6 +274,17 @@ void lane_sweep(struct worker *w);
 /* Marks the slots that are in some endpoint's pool. */
 void lane_walk_pools(struct worker *w, __u8 *listed);
 void lane_timeouts(struct worker *w);
+
+/* door.c: sk_skb verdicts on fronts and backs whose far end is remote. */
+void door_front(struct worker *w, struct front *f);
+void door_back(struct worker *w, struct back *b);
+void door_close(struct worker *w, __u32 skb, __u64 cookie);
+/*
+ * Whether all that verdicts redirected out through front and its lane has been sent, so that
+ * neither a write nor a FIN overtakes it. False: @f is looked at again a millisecond later.
+ */
+bool door_drained(struct worker *w, struct front *f);
+void door_retry(struct worker *w);
 
 /* exchange.c */
 void exchange_run(struct worker *w, struct front *f);

@@ -64,6 +64,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	if (slot != NO_SLOT) {
 		b->l = &w->maps->lanes[slot];
 		w->back_of[slot] = b;
+		b->io.steered = b->l->back_skb & SL_SKB_DOOR;
 	}
 	list_add(&w->backs, &b->all);
 	w->n_backs++;
@@ -97,6 +98,7 @@ static void back_shut(struct worker *w, struct back *b)
 {
 	if (b->io.fd < 0)
 		return;
+	door_close(w, b->l->back_skb, b->l->back_cookie);
 	close(b->io.fd);
 	b->io.fd = -1;
 	b->l->back_fd = -1;
@@ -319,15 +321,18 @@ static void lane_established(struct worker *w, struct back *b)
 	int err = 0;
 
 	if (getsockopt(b->io.fd, SOL_SOCKET, SO_ERROR, &err, &len) || err || b->io.failed) {
-		if (f)
-			exchange_lane_failed(w, f);
-		else
+		if (!f) {
 			lane_close(w, b);
+			return;
+		}
+		exchange_lane_failed(w, f);
+		exchange_run(w, f);
 		return;
 	}
 	if (!b->io.writable)
 		return;
 	b->connecting = false;
+	door_back(w, b);
 	lane_move(b, SL_LANE_CONNECTING, SL_LANE_USER);
 	if (f)
 		exchange_connected(w, f);

@@ -100,6 +100,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	f->s = &f->own;
 	if (slot != NO_SLOT) {
 		f->s = &w->maps->sessions[slot];
+		f->io.steered = f->s->front_skb & SL_SKB_DOOR;
 		w->front_of[slot] = f;
 	} else {
 		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
@@ -107,6 +108,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 		f->own.last_ns = w->now_ns;
 	}
 	list_init(&f->timed);
+	list_init(&f->undrained);
 	exchange_reset(f);
 	list_add(&w->fronts, &f->all);
 	w->n_fronts++;
@@ -145,6 +147,8 @@ void front_add(struct worker *w, int fd)
 			return;
 		}
 		f = front_new(w, fd, me.slot, me.gen);
+		if (f)
+			door_front(w, f);
 	} else {
 		f = front_new(w, fd, NO_SLOT, 1);
 	}
@@ -209,6 +213,8 @@ static void front_end(struct worker *w, struct front *f)
 	if (!f->x.counted && f->x.route != NO_INDEX)
 		count_exchange(w, f, 0);
 	timer_clear(f);
+	list_del(&f->undrained);
+	door_close(w, f->s->front_skb, f->s->front_cookie);
 	if (f->io.fd >= 0)
 		close(f->io.fd);
 	f->io.fd = -1;

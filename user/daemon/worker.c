@@ -206,6 +206,8 @@ static void tick(struct worker *w)
 
 static int timeout_ms(const struct worker *w)
 {
+	if (!list_empty(&w->undrained))
+		return 1;
 	if (w->draining)
 		return 20;
 	return list_empty(&w->timed) ? SWEEP_NS / NS_PER_MS : TICK_NS / NS_PER_MS;
@@ -223,6 +225,7 @@ static int loop(struct worker *w)
 		w->now_ns = clock_ns();
 		for (int i = 0; i < n; i++)
 			dispatch(w, events[i].data.ptr, events[i].events);
+		door_retry(w);
 		tick(w);
 		graveyard_empty(w);
 		if (!w->draining)
@@ -275,6 +278,7 @@ static int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->fronts);
 	list_init(&w->backs);
 	list_init(&w->timed);
+	list_init(&w->undrained);
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The sk_skb doors of the daemon's own sockets: a front whose client is remote and a back whose
+ * server is remote get a verdict program, by which BPF steers what the daemon need not see.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/tcp.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+/*
+ * A redirect is queued for a kworker, which waits a jiffy when the send buffer is half full: make
+ * it large. Best effort: net.core.wmem_max cuts it without CAP_NET_ADMIN.
+ */
+#define DOOR_SNDBUF (1024 * 1024)
+
+static void large_sndbuf(int fd)
+{
+	int size = DOOR_SNDBUF;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/* Into the map by cookie first: from the insertion on the program looks itself up there. */
+static bool insert(struct worker *w, struct io *io, int map_fd, const struct sl_socket *me,
+		   __u64 cookie)
+{
+	int one = 1;
+
+	if (sl_maps_cookie_set(w->maps, cookie, me))
+		return false;
+	if (sl_maps_sockmap_set(map_fd, me->slot, io->fd)) {
+		(void)sl_maps_cookie_del(w->maps, cookie);
+		return false;
+	}
+	io->steered = true;
+	/* tcp_set_rcvlowat() -> tcp_data_ready(): what came before the insertion is shown to the
+	 * program now instead of with the next segment. */
+	(void)setsockopt(io->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	return true;
+}
+
+static bool doors_open(const struct worker *w)
+{
+	return (SL_READ(w->maps->control->flags) & (SL_C_DOOR_SKB | SL_C_BYPASS)) == SL_C_DOOR_SKB;
+}
+
+void door_front(struct worker *w, struct front *f)
+{
+	struct sl_socket me = {.role = SL_ROLE_FRONT, .slot = f->slot, .gen = f->gen};
+
+	if (f->slot == NO_SLOT || (session_bits(f) & SL_S_CLIENT))
+		return;
+	large_sndbuf(f->io.fd);
+	if (doors_open(w) && insert(w, &f->io, w->maps->fronts_skb_fd, &me, f->s->front_cookie))
+		f->s->front_skb |= SL_SKB_DOOR;
+}
+
+void door_back(struct worker *w, struct back *b)
+{
+	struct sl_socket me = {.role = SL_ROLE_BACK, .slot = b->slot, .gen = b->gen};
+
+	if (b->slot == NO_SLOT || (lane_bits(b) & SL_L_PAIRED))
+		return;
+	large_sndbuf(b->io.fd);
+	if (doors_open(w) && insert(w, &b->io, w->maps->backs_skb_fd, &me, b->l->back_cookie))
+		b->l->back_skb |= SL_SKB_DOOR;
+}
+
+void door_close(struct worker *w, __u32 skb, __u64 cookie)
+{
+	if (skb & SL_SKB_DOOR)
+		(void)sl_maps_cookie_del(w->maps, cookie);
+}
+
+/*
+ * Whether all that verdicts redirected out through @fd has been sent: @tx is front_tx or back_tx.
+ */
+static bool drained(int fd, __u32 *skb, __u32 tx)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (!(SL_READ(*skb) & SL_SKB_QUEUED))
+		return true;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return true; /* the write will tell */
+	if ((__u32)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes) != tx)
+		return false;
+	__sync_fetch_and_and(skb, ~SL_SKB_QUEUED);
+	return true;
+}
+
+bool door_drained(struct worker *w, struct front *f)
+{
+	struct back *b = f->back;
+
+	if (drained(f->io.fd, &f->s->front_skb, SL_READ(f->s->front_tx)) &&
+	    (!b || drained(b->io.fd, &b->l->back_skb, SL_READ(b->l->back_tx))))
+		return true;
+	if (list_empty(&f->undrained))
+		list_add(&w->undrained, &f->undrained);
+	return false;
+}
+
+void door_retry(struct worker *w)
+{
+	struct list waiting = {&waiting, &waiting};
+
+	while (!list_empty(&w->undrained)) {
+		struct list *node = w->undrained.next;
+
+		list_del(node);
+		list_add(&waiting, node);
+	}
+	while (!list_empty(&waiting)) {
+		struct front *f = FRONT_OF(waiting.next, undrained);
+
+		list_del(&f->undrained);
+		front_event(w, f);
+	}
+}

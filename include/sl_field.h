@@ -361,4 +361,16 @@ SL_FN __u32 sl_field_line(struct sl_head *h, const __u8 *buf, __u32 line, __u32 
 	return sl_known_field(h, buf, line, colon - line, off, len);
 }
 
+/* Can @line..@end, the end of what there is and without its CR LF yet, begin a line of the header?
+ */
+SL_FN bool sl_begins_field(const __u8 *buf, __u32 line, __u32 end)
+{
+	__u32 colon = sl_token_end(buf, line, end);
+
+	if (colon >= end)
+		return true;
+	/* CR as the only byte: of the empty line. */
+	return sl_byte(buf, colon) == (colon == line ? '\r' : ':');
+}
+
 #endif /* SL_FIELD_H */

@@ -112,6 +112,19 @@ static long sl_scan_step(SL_UNUSED __u32 i, void *data)
 	return 0;
 }
 
+/*
+ * Can the line that is not whole yet begin a strict one? What it is answered here, every longer
+ * input is too: the checks of whole lines come in the same order.
+ */
+SL_SLOW bool sl_scan_begins(const struct sl_head *h, const __u8 *buf, __u32 len, bool response)
+{
+	if (h->scan_line == 0)
+		return response ? sl_begins_status(buf, len) : sl_begins_request(buf, len);
+	if (h->n_headers >= SL_MAX_HEADERS)
+		return true; /* LONG or BAD: the end of the line will tell */
+	return sl_begins_field(buf, h->scan_line, len);
+}
+
 SL_FN enum sl_parse sl_head_parse(struct sl_head *h, const __u8 *buf, __u32 len, bool response)
 {
 	struct sl_scan c = {.h = h, .buf = buf, .len = len, .response = response};
@@ -122,8 +135,12 @@ SL_FN enum sl_parse sl_head_parse(struct sl_head *h, const __u8 *buf, __u32 len,
 	h->result = SL_PARSE_MORE;
 	/* Each step ends a block of 64 bytes or takes SL_SCAN_LINES bytes out of it. */
 	sl_loop(SL_HEAD_MAX / 64 + SL_HEAD_MAX / SL_SCAN_LINES, sl_scan_step, &c);
-	if (h->result == SL_PARSE_MORE && c.len == SL_HEAD_MAX)
-		sl_scan_stop(h, 431);
+	if (h->result == SL_PARSE_MORE) {
+		if (!sl_scan_begins(h, buf, c.len, response))
+			sl_scan_stop(h, 400);
+		else if (c.len == SL_HEAD_MAX)
+			sl_scan_stop(h, 431);
+	}
 	return h->result;
 }
 

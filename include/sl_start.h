@@ -55,36 +55,53 @@ SL_FN __u8 sl_method_of(__u64 w)
 struct sl_target_scan {
 	const __u8 *buf;
 	__u32 at;
-	__u32 end;
 	__u32 query; /* offset of the first '?', 0: none yet */
-	__u32 bad;
+	__u32 stop;  /* offset of the first byte that cannot be in a target, 0: none yet */
+	__u32 zero;
 };
 
-/* Eight words of the target. */
+/* Eight bytes of the target. Returns 1 when it ends in them. */
+SL_FN long sl_target_word(struct sl_target_scan *s, __u32 at)
+{
+	__u64 w = sl_load(s->buf, at), query = sl_eq(w, '?');
+	__u64 stop = (~sl_between(w, '!', '~') | sl_eq(w, '#')) & SL_HIGH;
+
+	/* Of bytes that come before the stop alone: the lowest bit tells. */
+	if (stop)
+		query &= (stop & -stop) - 1;
+	if (query && !s->query)
+		s->query = at + sl_index(query);
+	if (stop)
+		s->stop = at + sl_index(stop);
+	return stop != 0;
+}
+
 static long sl_target_step(__u32 i, void *data)
 {
 	struct sl_target_scan *s = data;
-	__u32 at = s->at + i * 64, end = s->end, j;
+	__u32 at = s->at + i * 64, j;
 
 	SL_UNROLL
 	for (j = 0; j < 8; j++) {
-		__u64 w, in, query;
-
-		if (at >= end)
+		if (sl_target_word(s, at))
 			return 1;
-		w = sl_load(s->buf, at);
-		in = sl_first(end - at) & SL_HIGH;
-		/* Controls are out already, all but HTAB. */
-		if ((~sl_between(w, '!', '~') | sl_eq(w, '#')) & in) {
-			s->bad = 1;
-			return 1;
-		}
-		query = sl_eq(w, '?') & in;
-		if (query && !s->query)
-			s->query = at + sl_index(query);
 		at += 8;
 	}
 	return 0;
+}
+
+/* Finds the end of the target that begins at @s->at: s->stop, and s->query. */
+SL_FN void sl_target_end(struct sl_target_scan *s)
+{
+	__u32 i;
+
+	SL_UNROLL
+	for (i = 0; i < 3; i++) {
+		if (sl_target_word(s, s->at + i * 8))
+			return;
+	}
+	s->at += 24;
+	sl_loop(SL_HEAD_MAX / 64 + 1, sl_target_step, s);
 }
 
 static long sl_authority_step(__u32 i, void *data)
@@ -168,27 +185,35 @@ SL_FN __u32 sl_request_line(struct sl_head *h, const __u8 *buf, __u32 end)
 
 	if (sl_byte(buf, n) != ' ')
 		n = sl_token_end(buf, 0, end);
-	if (n == 0 || n + 11 > end || sl_byte(buf, n) != ' ' || sl_byte(buf, end - 9) != ' ')
+	if (n == 0 || sl_byte(buf, n) != ' ')
 		return 400;
-	error = sl_version(h, sl_load(buf, end - 8));
+	s.at = n + 1;
+	sl_target_end(&s);
+	if (s.stop == n + 1 || s.stop + 9 != end || sl_byte(buf, s.stop) != ' ')
+		return 400;
+	error = sl_version(h, sl_load(buf, s.stop + 1));
 	if (error)
 		return error;
 	h->method_name.len = n;
 	if (n < 8)
 		h->method = sl_method_of(w & sl_first(n));
-
-	s.at = n + 1;
-	s.end = end - 9;
-	sl_loop(SL_HEAD_MAX / 64 + 1, sl_target_step, &s);
-	if (s.bad)
-		return 400;
 	h->target.off = n + 1;
-	h->target.len = end - 9 - (n + 1);
+	h->target.len = s.stop - (n + 1);
 	h->path.off = n + 1;
-	h->path.len = (s.query ? s.query : end - 9) - (n + 1);
+	h->path.len = (s.query ? s.query : s.stop) - (n + 1);
 	if (sl_byte(buf, n + 1) != '/')
 		return sl_other_form(h, buf);
 	return h->method == SL_METHOD_CONNECT ? 400 : 0;
+}
+
+/* Are the first @n bytes of @w (8 at most) those of an HTTP-version? */
+SL_FN bool sl_begins_version(__u64 w, __u32 n)
+{
+	const __u64 digits = SL_PACK(0, 0, 0, 0, 0, 0x80, 0, 0x80);
+	const __u64 fixed = SL_PACK(0xff, 0xff, 0xff, 0xff, 0xff, 0, 0xff, 0);
+
+	return (((w ^ SL_PACK('H', 'T', 'T', 'P', '/', 0, '.', 0)) & fixed & sl_first(n)) |
+		(~sl_between(w, '0', '9') & digits & sl_first(n))) == 0;
 }
 
 /* HTTP-version SP 3DIGIT [ SP [ reason-phrase ] ]. 0, or the status to answer. */
@@ -198,16 +223,48 @@ SL_FN __u32 sl_status_line(struct sl_head *h, const __u8 *buf, __u32 end)
 	__u32 error;
 
 	/* Some servers leave out the space before an empty reason: no danger in it. */
-	if (end < 12 || (end > 12 && sl_byte(buf, 12) != ' '))
+	if (end < 12 || (end > 12 && sl_byte(buf, 12) != ' ') || (w & 0xff) != ' ' ||
+	    (~sl_between(w, '0', '9') & SL_PACK(0, 0x80, 0x80, 0x80, 0, 0, 0, 0)))
 		return 400;
 	error = sl_version(h, sl_load(buf, 0));
 	if (error)
 		return error;
-	if ((w & 0xff) != ' ' ||
-	    (~sl_between(w, '0', '9') & SL_PACK(0, 0x80, 0x80, 0x80, 0, 0, 0, 0)))
-		return 400;
 	h->status = ((w >> 8) & 15) * 100 + ((w >> 16) & 15) * 10 + ((w >> 24) & 15);
 	return h->status < 100 || h->status > 599 ? 400 : 0;
+}
+
+/* Can @buf[0..@len), which does not hold the line's CR LF yet, begin a request line? */
+SL_FN bool sl_begins_request(const __u8 *buf, __u32 len)
+{
+	struct sl_target_scan s = {.buf = buf};
+	__u32 n = sl_token_end(buf, 0, len), left;
+
+	if (n >= len)
+		return true;
+	if (n == 0 || sl_byte(buf, n) != ' ')
+		return false;
+	s.at = n + 1;
+	sl_target_end(&s);
+	if (s.stop >= len || !s.stop)
+		return true;
+	if (s.stop == n + 1 || sl_byte(buf, s.stop) != ' ')
+		return false;
+	left = len - (s.stop + 1);
+	return sl_begins_version(sl_load(buf, s.stop + 1), left) &&
+	       (left <= 8 || sl_byte(buf, s.stop + 9) == '\r');
+}
+
+/* The same for a status line. */
+SL_FN bool sl_begins_status(const __u8 *buf, __u32 len)
+{
+	__u64 w = sl_load(buf, 8);
+	__u32 left = len > 8 ? len - 8 : 0;
+
+	return sl_begins_version(sl_load(buf, 0), len) &&
+	       ((w ^ ' ') & 0xff & sl_first(left)) == 0 &&
+	       (~sl_between(w, '0', '9') & SL_PACK(0, 0x80, 0x80, 0x80, 0, 0, 0, 0) &
+		sl_first(left)) == 0 &&
+	       (len <= 12 || sl_byte(buf, 12) == ' ' || sl_byte(buf, 12) == '\r');
 }
 
 #endif /* SL_START_H */

@@ -20,8 +20,10 @@ def no_processes(t):
             except (ChildProcessError, FileNotFoundError):
                 pass
         return found
-    t.wait(lambda: not left(), "every process has ended")
-    assert not left(), left()
+    try:
+        t.wait(lambda: not left(), "every process has ended")
+    except AssertionError:
+        raise AssertionError(f"still running: {left()}") from None
 
 
 @test()

@@ -38,6 +38,12 @@ class Handler(BaseHTTPRequestHandler):
     def address_string(self):
         return "-"
 
+    def handle_expect_100(self):
+        self.send_response_only(100)
+        self.end_headers()
+        self.wfile.flush()
+        return True
+
     def answer(self, status, body=None, headers=()):
         self.send_response(status)
         self.send_header("X-Backend", NAME)

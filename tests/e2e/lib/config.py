@@ -86,7 +86,7 @@ def listener(name, where, routes, domains=("*",)):
             "typed_config": {
                 "@type": HTTP,
                 "stat_prefix": name,
-                "route_config": {"name": name, "virtual_hosts": [
+                "route_config": {"name": "routes", "virtual_hosts": [
                     {"name": "all", "domains": list(domains), "routes": routes}]},
                 "http_filters": [{"name": "envoy.filters.http.router",
                                   "typed_config": {"@type": ROUTER}}],

@@ -22,6 +22,7 @@
 
 #include "daemon/listen.h"
 #include "daemon/worker.h"
+#include "kernel/caps.h"
 #include "kernel/mounts.h"
 #include "kernel/selftest.h"
 
@@ -51,6 +52,16 @@ static int failed(struct supervisor *s, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(s->err->text, sizeof(s->err->text), fmt, ap);
 	va_end(ap);
+	return rc;
+}
+
+static int check_privileges(struct supervisor *s)
+{
+	char missing[128];
+	int rc = sl_caps_check(missing, sizeof(missing));
+
+	if (rc == -EPERM)
+		return failed(s, rc, "needs root, or at least the missing %s", missing);
 	return rc;
 }
 
@@ -285,7 +296,9 @@ int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*
 	int rc;
 
 	raise_fd_limit();
-	rc = take_lock(&s);
+	rc = check_privileges(&s);
+	if (!rc)
+		rc = take_lock(&s);
 	if (!rc)
 		rc = block_signals(&s);
 	if (!rc)

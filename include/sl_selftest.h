@@ -52,8 +52,6 @@ struct sl_st_state {
 	__u64 msg_passed;
 	__u64 skb_redirected;
 	__u64 skb_passed;
-	__u64 fins;    /* empty segments */
-	__u64 refused; /* redirects that the helper refused */
 
 	/* What the last run of the sk_msg program read, before its bytes went anywhere. */
 	__u32 client_write_seq;

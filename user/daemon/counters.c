@@ -28,9 +28,17 @@ void count_reason(struct worker *w, struct front *f, const struct sl_head *h, en
 	f->decided = f->slot != NO_SLOT && f->s->decision.at == at && f->s->decision.reason;
 	reason = reason_of(w, f, h, parse);
 	sl_add(&w->maps->reasons[reason < SL_N_REASONS ? reason : SL_REASON_INTERNAL], 1);
+	f->x.reasoned = true;
 	/* A decision is for one request. */
 	if (f->decided)
 		f->s->decision.reason = SL_REASON_NONE;
+}
+
+static __u32 handed_over(const struct front *f)
+{
+	if (f->x.mid_body)
+		return SL_REASON_READER_SLOW;
+	return f->x.seized ? SL_REASON_LANE_LOST : SL_REASON_DOOR_OFF;
 }
 
 /*
@@ -48,7 +56,7 @@ void count_exchange(struct worker *w, struct front *f, __u32 status)
 	if (x->cluster < SL_MAX_CLUSTERS)
 		sl_stats_count(&w->maps->cluster_stats[x->cluster * SL_STAT_SHARDS], status, ns);
 	/* A request that the kernel took and we ended has not been given its reason yet. */
-	if (x->kernel)
-		sl_add(&w->maps->reasons[f->mid_body ? SL_REASON_READER_SLOW : SL_REASON_DOOR_OFF],
-		       1);
+	if (!x->reasoned)
+		sl_add(&w->maps->reasons[handed_over(f)], 1);
+	x->reasoned = true;
 }

@@ -236,7 +236,8 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 
 	if (x->kernel) {
 		handover_seize(w, f, true);
-		reply(w, f, 502);
+		if (!handover_retry(w, f))
+			reply(w, f, 502);
 		return;
 	}
 	lane_close(w, f->back);

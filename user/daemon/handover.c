@@ -43,7 +43,6 @@ static struct back *take_up(struct worker *w, struct front *f)
 		x->start_ns = f->s->start_ns;
 		x->head_method = f->s->head_method;
 		x->counted = true; /* by BPF, unless the answer becomes ours */
-		f->mid_body = false;
 	}
 	SL_WRITE(f->s->user_dirty, 1);
 	f->back = b;
@@ -67,7 +66,7 @@ static struct back *take_up(struct worker *w, struct front *f)
 			x->resp = b->l->phase == SL_RESP_BODY ? SIDE_BODY : SIDE_HEAD;
 			x->resp_body = b->l->resp;
 			x->status = b->l->status;
-			x->answered = f->mid_body = x->resp == SIDE_BODY;
+			x->answered = x->mid_body = x->resp == SIDE_BODY;
 			b->io.readable = true;
 		}
 	}
@@ -262,6 +261,7 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 		exchange_reset(f);
 		f->x.route = f->s->route;
 		f->x.cluster = f->s->cluster;
+		f->x.endpoint = b ? b->endpoint : NO_INDEX;
 		f->x.start_ns = f->s->start_ns;
 	}
 	if (f->x.resp == SIDE_KERNEL || !f->x.kernel) {
@@ -274,7 +274,39 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	f->x.req = SIDE_DONE;
 	f->x.close = !keep;
 	f->x.client_close = false;
+	f->x.seized = true;
 	f->io.readable = true; /* what came meanwhile is ours now */
+}
+
+/*
+ * The lane of a seized exchange died without a byte of an answer. BPF kept the head: a request
+ * that may be repeated (RFC 9110 section 9.2.2) and has no body goes to another lane.
+ * False: it cannot.
+ */
+bool handover_retry(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct sl_head *h = &w->head;
+	__u32 status;
+	bool ok;
+
+	if (x->close || x->answered || x->interim || f->slot == NO_SLOT ||
+	    x->cluster >= SL_MAX_CLUSTERS || x->endpoint >= SL_MAX_ENDPOINTS ||
+	    !buffer_take(w, &f->rin) || !buffer_take(w, &f->req))
+		return false;
+	ok = !sl_maps_request_head(w->maps, f->slot, f->rin.data) &&
+	     sl_request_parse(h, f->rin.data, SL_KERNEL_HEAD_MAX) == SL_PARSE_DONE &&
+	     request_is_idempotent(h->method) && h->length == 0 && !(h->flags & SL_HEAD_CHUNKED) &&
+	     rewrite_request(&f->req, h, f->rin.data, &w->maps->endpoints[x->endpoint]);
+	buffer_drop(w, &f->rin);
+	if (!ok)
+		return false;
+	x->idempotent = true;
+	x->resp = SIDE_HEAD;
+	status = lane_get(w, f, true);
+	if (status)
+		reply(w, f, status);
+	return true;
 }
 
 /* A request that BPF sent whole, and no answer: Envoy's route timeout, in steps of a sweep. */

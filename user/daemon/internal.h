@@ -112,6 +112,9 @@ struct exchange {
 	__u32 cluster;	   /* NO_INDEX: none */
 	__u32 endpoint;	   /* of the last lane tried */
 	__u8 phase;	   /* enum phase the deadline is for */
+	bool reasoned;	   /* counted in `reasons` */
+	bool seized;	   /* begun by BPF, taken away from it */
+	bool mid_body;	   /* BPF had forwarded the answer's head when it handed the rest over */
 	bool interim;	   /* a 1xx answer has come: no retry */
 	bool client_close; /* the client ends the session itself */
 	__u64 start_ns;
@@ -142,7 +145,6 @@ struct front {
 	bool lingering; /* answered and shut down; reading until the client's FIN */
 	bool pipelined; /* this request was read together with an earlier one */
 	bool decided;	/* s->decision is about this request */
-	bool mid_body;	/* BPF had forwarded the answer's head when it handed the rest over */
 	__u64 wait_ns; /* kernel exchange `wait_start` seen complete and unanswered since; 0: not */
 	__u64 wait_start;
 
@@ -299,11 +301,13 @@ void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
 void handover_seize(struct worker *w, struct front *f, bool keep);
 void handover_timeouts(struct worker *w);
+bool handover_retry(struct worker *w, struct front *f);
 bool handover_counts(const struct front *f);
 
 /* request.c */
 bool request_read(struct worker *w, struct front *f);
 bool request_advance(struct worker *w, struct front *f);
+bool request_is_idempotent(__u8 method);
 bool request_write(struct worker *w, struct front *f);
 
 /* response.c */

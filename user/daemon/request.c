@@ -49,7 +49,7 @@ static void skip_empty_lines(struct buffer *in)
 	in->framed = in->pos;
 }
 
-static bool is_idempotent(__u8 method)
+bool request_is_idempotent(__u8 method)
 {
 	switch (method) {
 	case SL_METHOD_GET:
@@ -68,7 +68,7 @@ static void exchange_describe(struct worker *w, struct exchange *x, const struct
 {
 	x->start_ns = clock_ns();
 	x->head_method = h->method == SL_METHOD_HEAD;
-	x->idempotent = is_idempotent(h->method);
+	x->idempotent = request_is_idempotent(h->method);
 	x->client10 = h->flags & SL_HEAD_HTTP10;
 	x->client_close =
 		(h->flags & SL_HEAD_CLOSE) || (x->client10 && !(h->flags & SL_HEAD_KEEP_ALIVE));

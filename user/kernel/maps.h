@@ -46,6 +46,12 @@ int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info
 int sl_maps_socket_get(const struct sl_maps *m, int fd, struct sl_socket *ret);
 int sl_maps_socket_set(const struct sl_maps *m, int fd, const struct sl_socket *socket);
 
+/*
+ * The head that session @slot's client sent last by the kernel path, and what lies behind it:
+ * SL_KERNEL_HEAD_MAX bytes into @ret. 0 or -errno.
+ */
+int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret);
+
 /* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or
  * -errno. */
 int sl_maps_sockmap_set(int map_fd, __u32 index, int fd);

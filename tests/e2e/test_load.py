@@ -43,7 +43,12 @@ def wrk_doors(t, door):
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
     result = Wrk(t, "http://127.0.0.1:8000/who", 64, seconds=3).result()
     result.check()
-    t.note(f"{result.rate:.0f} requests/s, {s.stats()}")
+    stats = s.stats()
+    t.note(f"{result.rate:.0f} requests/s, {stats}")
+    if door == "user":
+        assert stats.kernel == 0, stats
+    else:
+        assert stats.kernel >= 0.99 * stats.total, f"{stats.kernel} of {stats.total}: {stats}"
     gone(t, s)
 
 

@@ -103,8 +103,10 @@ class Proc:
         return self._p.wait()
 
     def close(self):
+        """Ends it and all that it started."""
         if self.running():
-            self.kill()
+            kill_tree(self.pid)
+            self._p.wait()
 
 
 def descendants(pid):

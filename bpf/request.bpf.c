@@ -118,6 +118,7 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
 	if (rc == SL_BODY_BAD || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
+		s->handover = rc == SL_BODY_BAD ? SL_REASON_NOT_CANONICAL : SL_REASON_READER_SLOW;
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
 		return;
 	}
@@ -128,12 +129,18 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 		direction_done(s, slot, gen, SL_S_REQ_DONE, SL_S_RESP_DONE);
 }
 
+/* These bytes go by TCP for @reason, whoever owns the session. */
+SL_FN void request_note(struct sl_session *s, __u32 reason)
+{
+	s->decision.at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
+	s->decision.reason = reason;
+	s->decision.routed = 0;
+}
+
 /* Bytes behind a complete request: they wait for the end of the exchange, with the daemon. */
 SL_FN bool request_pipelined(struct sl_session *s, __u64 word)
 {
-	s->decision.reason = SL_REASON_PIPELINED;
-	s->decision.routed = 0;
-	s->decision.at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
+	request_note(s, SL_REASON_PIPELINED);
 	return sl_cmpxchg(&s->word, word, word | SL_S_PENDING) == word;
 }
 
@@ -157,8 +164,14 @@ int client_msg(struct sk_msg_md *msg)
 	/* Twice: an exchange can end while we look. */
 	for (int i = 0; i < 2; i++) {
 		r.word = SL_READ(r.s->word);
-		if (SL_GEN(r.word) != r.gen || !(SL_BITS(r.word) & SL_S_FRONT) ||
-		    (SL_BITS(r.word) &
+		if (SL_GEN(r.word) != r.gen)
+			return SK_PASS;
+		if (!(SL_BITS(r.word) & SL_S_FRONT)) {
+			/* Established here, and there the last ACK is still on its way. */
+			request_note(r.s, SL_REASON_REMOTE_CLIENT);
+			return SK_PASS;
+		}
+		if ((SL_BITS(r.word) &
 		     (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER | SL_S_PENDING)))
 			return SK_PASS;
 		if (!(SL_BITS(r.word) & SL_S_EXCHANGE)) {

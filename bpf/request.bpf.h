@@ -199,6 +199,7 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	s->route = s->decision.route;
 	s->cluster = s->decision.cluster;
 	s->head_method = head->method == SL_METHOD_HEAD;
+	s->handover = SL_REASON_NONE;
 	s->req = r->body;
 	if (sl_body_done(&r->body))
 		bits |= SL_S_REQ_DONE;

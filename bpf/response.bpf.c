@@ -23,8 +23,9 @@ struct sl_response {
 };
 
 /* From here on the daemon relays the response: it continues at lane.phase and lane.resp. */
-SL_FN void response_to_user(struct sl_response *r)
+SL_FN void response_to_user(struct sl_response *r, __u32 reason)
 {
+	r->s->handover = reason;
 	word_change(&r->s->word, r->gen, SL_S_RESP_USER, 0);
 }
 
@@ -148,10 +149,28 @@ SL_FN void response_advance(struct sl_response *r)
 		direction_done(r->s, r->slot, r->gen, SL_S_RESP_DONE, SL_S_REQ_DONE);
 }
 
+/* Steers this send, or says why the daemon must relay the response from here on. */
+SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
+{
+	/* Bytes went by TCP behind our back: after a send that failed half way the kernel repeats
+	 * the last verdict without asking. */
+	if (!all_read(r->l->server_sk, r->l->back_sk))
+		return SL_REASON_DRAINING_BYTES;
+	/* An answer that others, or the client's FIN, must follow in order. */
+	if ((SL_BITS(r->word) & SL_S_PENDING) && r->l->phase == SL_RESP_HEAD)
+		return SL_REASON_PIPELINED;
+	if (!session_accepts(r, msg_size(msg)))
+		return SL_REASON_READER_SLOW;
+	if (!response_frame(msg, r))
+		return SL_REASON_ANSWER_NEEDS_USER;
+	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
+}
+
 SEC("sk_msg")
 int server_msg(struct sk_msg_md *msg)
 {
 	struct sl_response r = {};
+	__u32 reason;
 	struct bpf_sock *sk = msg->sk;
 	struct sl_socket *me;
 
@@ -165,16 +184,9 @@ int server_msg(struct sk_msg_md *msg)
 	r.l = lane_at(r.lane_slot);
 	if (!r.l || !response_find(&r))
 		return SK_PASS;
-	/*
-	 * The daemon's: bytes that went by TCP behind our back (after a send that failed half way
-	 * the kernel repeats the last verdict without asking); an answer that others, or the
-	 * client's FIN, must follow in order; a reader that does not keep up.
-	 */
-	if (!all_read(r.l->server_sk, r.l->back_sk) ||
-	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
-	    !session_accepts(&r, msg_size(msg)) || !response_frame(msg, &r) ||
-	    !redirect_to_session(msg, &r)) {
-		response_to_user(&r);
+	reason = response_decide(msg, &r);
+	if (reason) {
+		response_to_user(&r, reason);
 		return SK_PASS;
 	}
 	response_advance(&r);
@@ -237,6 +249,7 @@ int back_skb(struct __sk_buff *skb)
 	    !segment_frame(skb, &r) || bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
 		/* In the middle of a body the steered part may still be queued on front, and
 		 * the daemon must not overtake it: it ends the session instead. */
+		r.s->handover = SL_REASON_ANSWER_NEEDS_USER;
 		word_change(&r.s->word, r.gen,
 			    SL_S_RESP_USER | (r.l->phase == SL_RESP_BODY ? SL_S_ABORTED : 0), 0);
 		return SK_PASS;

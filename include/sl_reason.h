@@ -28,7 +28,9 @@
 	X(DRAINING_BYTES, draining_bytes, "bytes of an earlier exchange still under way by TCP")  \
 	X(LANE_LOST, lane_lost, "upstream connection went away as it was chosen")                 \
 	X(DOOR_OFF, door_off, "door switched off by the self-test or the config")                 \
-	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")
+	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")            \
+	X(ANSWER_NEEDS_USER, answer_needs_user,                                                   \
+	  "answer is interim, ends with the connection, or is not strict")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

@@ -121,7 +121,8 @@ struct sl_session {
 	__u32 cluster;
 	struct sl_body req; /* where the request's body stands; valid when REQ_USER is set */
 	__u8 head_method;   /* 1: HEAD: the response has no body */
-	__u8 zero0[7];
+	__u8 handover;	    /* enum sl_reason: why BPF handed a direction of this exchange over */
+	__u8 zero0[6];
 
 	struct sl_decision decision;
 
@@ -131,13 +132,14 @@ struct sl_session {
 	__u64 front_cookie; /* SO_COOKIE of front */
 	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
 	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
-	__u32 front_skb; /* SL_SKB_* */
+	__u32 front_skb;    /* SL_SKB_* */
 	__u64 zero1;
 };
 
 /* sl_session.front_skb, sl_lane.back_skb */
 #define SL_SKB_DOOR 0x1	  /* the socket has a verdict program; set by the daemon */
-#define SL_SKB_QUEUED 0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF */
+#define SL_SKB_QUEUED 0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF \
+			   */
 
 enum sl_resp_phase {
 	SL_RESP_HEAD, /* nothing of the answer seen */
@@ -238,7 +240,7 @@ struct sl_control {
 	__u64 no_session;  /* connections that found no free session slot; BPF */
 	__s32 supervisor;  /* pid of the supervisor and of the worker */
 	__s32 worker;
-	__u64 netns;	     /* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
+	__u64 netns; /* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
 	__u64 zero[7];
 };
 

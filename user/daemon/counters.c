@@ -36,6 +36,10 @@ void count_reason(struct worker *w, struct front *f, const struct sl_head *h, en
 
 static __u32 handed_over(const struct front *f)
 {
+	__u32 reason = f->s->handover;
+
+	if (f->x.kernel && reason && reason < SL_N_REASONS)
+		return reason;
 	if (f->x.mid_body)
 		return SL_REASON_READER_SLOW;
 	return f->x.seized ? SL_REASON_LANE_LOST : SL_REASON_DOOR_OFF;

@@ -11,6 +11,8 @@
 #define SCANS_AT_START 5 /* looks after a start: what the last worker lost */
 #define SCAN_EVERY 60	 /* later: what lost races cost */
 
+#define LOST_AT_ONCE 256
+
 /* What the last look found, by slot: the word, or 0: nothing wrong. */
 struct leaks {
 	__u64 *sessions;
@@ -42,6 +44,19 @@ static bool walk_lanes(struct worker *w, __u8 *listed)
 		slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
 	}
 	return SL_READ(w->maps->control->free_lanes) == head;
+}
+
+/* The same for the pools. They change while we look, so a lane may be missed. */
+static void walk_pools(struct worker *w, __u8 *listed)
+{
+	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++) {
+		__u32 slot1 = SL_STACK_SLOT(SL_READ(w->maps->endpoints[i].idle));
+
+		for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
+			listed[slot1 - 1] = 1;
+			slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
+		}
+	}
 }
 
 static void scan_sessions(struct worker *w, struct leaks *k)
@@ -107,10 +122,12 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 
 static void scan_lanes(struct worker *w, struct leaks *k)
 {
+	__u32 lost[LOST_AT_ONCE], n = 0;
+
 	memset(k->listed, 0, w->n_lanes);
 	if (!walk_lanes(w, k->listed))
 		return;
-	lane_walk_pools(w, k->listed);
+	walk_pools(w, k->listed);
 	for (__u32 i = 0; i < w->n_lanes; i++) {
 		/* Bit 31 as above; when it became idle tells one idle time from the next. */
 		__u64 word = SL_READ(w->maps->lanes[i].word);
@@ -122,8 +139,23 @@ static void scan_lanes(struct worker *w, struct leaks *k)
 			k->lanes[i] = seen;
 		} else {
 			k->lanes[i] = 0;
-			lane_recover(w, i, word);
+			lost[n++] = i;
+			if (n == LOST_AT_ONCE)
+				break;
 		}
+	}
+	if (!n)
+		return;
+	/* To be sure: pools are taken off and put back whole, which makes requests miss. */
+	memset(k->listed, 0, w->n_lanes);
+	lane_walk_pools(w, k->listed);
+	while (n--) {
+		__u64 word = SL_READ(w->maps->lanes[lost[n]].word);
+
+		bool free = (SL_BITS(word) & SL_L_STATE) == SL_LANE_FREE;
+
+		if (lane_lost(w, lost[n], word, !free && k->listed[lost[n]]))
+			lane_recover(w, lost[n], word);
 	}
 }
 

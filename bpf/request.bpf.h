@@ -32,7 +32,7 @@ SL_FN void request_to_user(struct sl_request *r, __u32 reason)
 
 	s->decision.at = r->at;
 	s->decision.reason = reason;
-	sl_cmpxchg(&s->word, r->word, SL_WORD(r->gen, SL_BITS(r->word) | SL_S_USER));
+	word_own(&s->word, r->gen, SL_S_USER);
 }
 
 SL_FN const struct sl_table *table_get(void)
@@ -203,10 +203,11 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	s->req = r->body;
 	if (sl_body_done(&r->body))
 		bits |= SL_S_REQ_DONE;
-	if (sl_cmpxchg(&s->word, r->word, SL_WORD(r->gen, SL_BITS(r->word) | bits)) == r->word)
+	if (word_own(&s->word, r->gen, bits))
 		return true;
 	s->lane = 0;
 	lane_return(r->lane_slot, r->lane_gen);
+	request_to_user(r, SL_REASON_DRAINING_BYTES);
 	return false;
 }
 

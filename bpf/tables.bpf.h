@@ -82,6 +82,26 @@ __noinline __u64 word_change(__u64 *word, __u32 gen, __u32 set, __u32 clear)
 	return 0;
 }
 
+/*
+ * The same for a session that is idle: sets @set unless an owner is there already or the session
+ * ends. Other bits may change meanwhile (the daemon accepts). False: it is not idle any more.
+ */
+__noinline int word_own(__u64 *word, __u32 gen, __u32 set)
+{
+	if (!word)
+		return 0;
+	for (int i = 0; i < SL_CAS_TRIES; i++) {
+		__u64 old = SL_READ(*word);
+
+		if (SL_GEN(old) != gen ||
+		    (SL_BITS(old) & (SL_S_BUSY | SL_S_CLOSING | SL_S_ABORTED)))
+			return 0;
+		if (sl_cmpxchg(word, old, old | set) == old)
+			return 1;
+	}
+	return 0;
+}
+
 /* Shard of the counters for this CPU; shard 0 is the daemon's. */
 SL_FN __u32 stat_shard(void)
 {

@@ -137,9 +137,10 @@ struct sl_session {
 };
 
 /* sl_session.front_skb, sl_lane.back_skb */
-#define SL_SKB_DOOR 0x1	  /* the socket has a verdict program; set by the daemon */
-#define SL_SKB_QUEUED 0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF \
-			   */
+#define SL_SKB_DOOR 0x1 /* the socket has a verdict program; set by the daemon */
+#define SL_SKB_QUEUED                                                               \
+	0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF \
+	     */
 
 enum sl_resp_phase {
 	SL_RESP_HEAD, /* nothing of the answer seen */

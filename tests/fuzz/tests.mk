@@ -7,9 +7,11 @@ FUZZ_SECONDS ?= 20
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
-FUZZ_SEEDS_http := tests/corpus
+FUZZ_SEEDS_head := tests/corpus/heads
+FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c
 FUZZ_ARGS_config := -max_len=16384
+FUZZ_ARGS_head := -max_len=4200
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined
 

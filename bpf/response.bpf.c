@@ -110,13 +110,22 @@ SL_FN bool response_frame(struct sk_msg_md *msg, struct sl_response *r)
 	return rc != SL_BODY_BAD && r->end == msg_size(msg);
 }
 
+/*
+ * Whether front can send: only an accepted socket has a struct socket, and without it
+ * sendmsg_unlocked() fails for a kworker, which ends the target for good.
+ */
+SL_FN bool front_accepted(const struct sl_response *r)
+{
+	return SL_BITS(r->word) & SL_S_ADOPTED;
+}
+
 /* Whether @size bytes may go to the client now; see lane_accepts() in request.bpf.c. */
 SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 {
 	const struct sl_session *s = r->s;
 
 	if (!(SL_BITS(r->word) & SL_S_CLIENT))
-		return writer_has_room(s->front_sk, size);
+		return front_accepted(r) && writer_has_room(s->front_sk, size);
 	return all_arrived(s->client_sk, s->front_sk) &&
 	       reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
 }
@@ -160,7 +169,7 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 	if ((SL_BITS(r->word) & SL_S_PENDING) && r->l->phase == SL_RESP_HEAD)
 		return SL_REASON_PIPELINED;
 	if (!session_accepts(r, msg_size(msg)))
-		return SL_REASON_READER_SLOW;
+		return front_accepted(r) ? SL_REASON_READER_SLOW : SL_REASON_NOT_ACCEPTED;
 	if (!response_frame(msg, r))
 		return SL_REASON_ANSWER_NEEDS_USER;
 	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
@@ -246,10 +255,12 @@ int back_skb(struct __sk_buff *skb)
 		return SK_PASS;
 	if (at != SL_READ(r.l->back_rx) ||
 	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
-	    !segment_frame(skb, &r) || bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
+	    !front_accepted(&r) || !segment_frame(skb, &r) ||
+	    bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
 		/* In the middle of a body the steered part may still be queued on front, and
 		 * the daemon must not overtake it: it ends the session instead. */
-		r.s->handover = SL_REASON_ANSWER_NEEDS_USER;
+		r.s->handover =
+			front_accepted(&r) ? SL_REASON_ANSWER_NEEDS_USER : SL_REASON_NOT_ACCEPTED;
 		word_change(&r.s->word, r.gen,
 			    SL_S_RESP_USER | (r.l->phase == SL_RESP_BODY ? SL_S_ABORTED : 0), 0);
 		return SK_PASS;

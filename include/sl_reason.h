@@ -30,7 +30,8 @@
 	X(DOOR_OFF, door_off, "door switched off by the self-test or the config")                 \
 	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")            \
 	X(ANSWER_NEEDS_USER, answer_needs_user,                                                   \
-	  "answer is interim, ends with the connection, or is not strict")
+	  "answer is interim, ends with the connection, or is not strict")                        \
+	X(NOT_ACCEPTED, not_accepted, "answer came before the daemon had accepted the connection")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

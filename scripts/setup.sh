@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs what is missing on Debian 12: `setup.sh build` to build and run sluice,
-# `setup.sh test` to test it too. Says nothing when nothing is to do.
+# `setup.sh test` to test it too, `setup.sh bench` to build it and compare it with others.
+# Says nothing when nothing is to do.
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev
 	libyaml-dev libjansson-dev libmicrohttpd-dev curl"
 TEST="libcunit1-dev libclang-rt-14-dev clang-format python3 iproute2 procps util-linux mount jq
 	wrk nginx-light nodejs caddy default-jdk-headless"
+BENCH="python3 iproute2 wrk nginx-light haproxy"
 
 POLICY=/usr/sbin/policy-rc.d
 
@@ -52,8 +54,9 @@ apt()
 case ${1-} in
 build) want=$BUILD ;;
 test) want="$BUILD $TEST" ;;
+bench) want="$BUILD $BENCH" ;;
 *)
-	echo "usage: $0 build|test" >&2
+	echo "usage: $0 build|test|bench" >&2
 	exit 2
 	;;
 esac
@@ -80,6 +83,7 @@ if command -v systemctl >/dev/null; then
 	for p in $need; do
 		case $p in
 		nginx-light) systemctl -q disable nginx 2>/dev/null || true ;;
+		haproxy) systemctl -q disable haproxy 2>/dev/null || true ;;
 		caddy) systemctl -q disable caddy 2>/dev/null || true ;;
 		esac
 	done

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of wrk against one system, with the CPU that it took."""
+import os
+import signal
+import subprocess
+
+from machine import BenchError, CpuMark
+
+# wrk's own report rounds; this one does not.
+LUA_DONE = """
+done = function(s, latency, _)
+	local e = s.errors
+	io.write(string.format("RESULT %.0f %.0f %.0f %.0f %.0f %.0f %.0f %.0f\\n",
+		s.requests, s.duration, s.bytes, e.connect + e.read + e.write + e.timeout, e.status,
+		latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""
+LUA_POST = """
+wrk.method = "POST"
+wrk.body = string.rep("x", %d)
+"""
+
+
+class Load:
+    """@threads of wrk at most; scripts go to @workdir."""
+
+    def __init__(self, workdir, threads):
+        self._dir = workdir
+        self._threads = threads
+
+    def _script(self, case):
+        path = os.path.join(self._dir, f"{case.name}.lua")
+        if not os.path.exists(path):
+            with open(path, "w") as f:
+                f.write((LUA_POST % case.body if case.body else "") + LUA_DONE)
+        return path
+
+    def run(self, rig, system, case, seconds):
+        """{measure: value}: requests, rps, latencies in microseconds, CPU microseconds a request."""
+        argv = ["wrk", "-t", str(min(self._threads, case.connections)),
+                "-c", str(case.connections), "-d", "1h", "--timeout", "10s",
+                "-s", self._script(case)]
+        for header in case.headers:
+            argv += ["-H", header]
+        mark = CpuMark(rig.origin, system.daemon)
+        before = os.times()
+        with rig.client:
+            wrk = subprocess.Popen(argv + [system.url + case.path], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True)
+        try:
+            # wrk's own -d knows only whole seconds; interrupted, it reports what it has.
+            wrk.wait(seconds)
+        except subprocess.TimeoutExpired:
+            wrk.send_signal(signal.SIGINT)
+        except BaseException:
+            wrk.kill()
+            raise
+        text, _ = wrk.communicate(timeout=30)
+        after = os.times()
+        cpu = mark.done()
+        cpu["wrk"] = 1e6 * (after.children_user - before.children_user +
+                            after.children_system - before.children_system)
+        line = next((t for t in text.splitlines() if t.startswith("RESULT ")), None)
+        if not line:
+            raise BenchError(f"wrk at {system.family}, {case.name}: {text.strip()[-300:]}")
+        return _result([int(word) for word in line.split()[1:]], cpu)
+
+
+def _result(words, cpu):
+    requests, duration, size, errors, status, p50, p99, p999 = words
+    each = max(requests, 1)
+    known = cpu["wrk"] + cpu["origin"] + cpu["proxy"] + cpu["kthreads"]
+    return {
+        "requests": requests, "errors": errors + status,
+        "rps": requests * 1e6 / max(duration, 1), "mb_s": size / max(duration, 1),
+        "p50": p50, "p99": p99, "p999": p999,
+        "cpu": cpu["busy"] / each,
+        "cpu_proxy": (cpu["proxy"] + cpu["kthreads"]) / each,
+        "cpu_kthreads": cpu["kthreads"] / each,
+        "cores_proxy": cpu["proxy"] / max(duration, 1),
+        # CPU that none of ours used, and that the host took: the noise of a run.
+        "foreign": max(0.0, cpu["busy"] - known) / max(duration, 1),
+        "steal": cpu["steal"] / max(duration, 1),
+    }

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Arguments, and the order in which things are measured."""
+import argparse
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+import cases
+import extras
+import report
+from load import Load
+from machine import BenchError, describe
+from systems import Rig
+
+FAMILIES = ("direct", "nginx", "haproxy", "sluice", "sluice-user")
+
+
+def arguments():
+    p = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measures sluice beside a direct connection, nginx and "
+        "HAProxy with the same routes: in network namespaces of its own, interleaved, several "
+        "rounds, medians. Root.")
+    p.add_argument("scenario", nargs="*",
+                   help="TOPOLOGY, CASE or TOPOLOGY/CASE, with * and ? (default: all of --list)")
+    p.add_argument("--quick", action="store_true", help="few cases and short rounds")
+    p.add_argument("--json", metavar="FILE", help="write everything that was measured to FILE")
+    p.add_argument("--list", action="store_true", help="list topologies and cases")
+    p.add_argument("--rounds", type=int, metavar="N", help="rounds (default 5; quick 3)")
+    p.add_argument("--seconds", type=float, metavar="S",
+                   help="length of a run (default 0.8; quick 0.5)")
+    p.add_argument("--systems", metavar="NAME,...", default=",".join(FAMILIES),
+                   help="which of " + ", ".join(FAMILIES))
+    p.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help=argparse.SUPPRESS)
+    p.add_argument("--no-extras", action="store_true",
+                   help="leave out BPF times, memory and weight changes")
+    p.add_argument("--sluice", default="build/sluice", help=argparse.SUPPRESS)
+    args = p.parse_args()
+    args.rounds = args.rounds or (3 if args.quick else 5)
+    args.seconds = args.seconds or (0.5 if args.quick else 0.8)
+    args.families = args.systems.split(",")
+    if args.rounds < 1 or not 0.1 <= args.seconds <= 60:
+        p.error("--rounds is at least 1, --seconds from 0.1 to 60")
+    for family in args.families:
+        if family not in FAMILIES:
+            p.error(f"--systems: unknown '{family}'; there are {', '.join(FAMILIES)}")
+    args.plan, unknown = cases.select(args.scenario, args.quick)
+    if unknown:
+        p.error(f"unknown scenario '{unknown}'; --list shows them")
+    return args
+
+
+def list_scenarios():
+    for topo in cases.TOPOLOGIES.values():
+        print(f"{topo.name}: {topo.about}")
+        names = topo.cases
+        print("    " + (" ".join(names) if names else "(any, only when named)"))
+    print()
+    for case in cases.CASES.values():
+        print(f"{case.name:10} {case.about}")
+
+
+def choose(rig, load, case, families):
+    """One system of each family: of several worker counts the best one in two short runs."""
+    variants = {}
+    for system in rig.systems:
+        if system.family in families:
+            variants.setdefault(system.family, []).append(system)
+    score = {}
+    for _ in range(2):
+        for found in variants.values():
+            if len(found) > 1:
+                for system in found:
+                    rps = load.run(rig, system, case, 0.25)["rps"]
+                    score[system] = max(rps, score.get(system, 0))
+            else:
+                load.run(rig, found[0], case, 0.1)  # warm: lanes exist, files are cached
+    return [max(found, key=lambda s: score.get(s, 0)) for found in variants.values()]
+
+
+def measure(rig, load, case, args):
+    """Rounds of all systems, the order turned round each time; the case's record."""
+    chosen = choose(rig, load, case, args.families)
+    before = {s: rig.stats(s) for s in chosen if s.instance}
+    rounds = {s: [] for s in chosen}
+    for number in range(args.rounds):
+        for system in chosen if number % 2 == 0 else reversed(chosen):
+            rounds[system].append(load.run(rig, system, case, args.seconds))
+    record = {"topology": rig.topology.name, "case": case.name, "systems": {}}
+    for system in chosen:
+        entry = {"workers": system.workers, "rounds": rounds[system]}
+        if system.instance:
+            entry["path"] = _path(before[system], rig.stats(system))
+        record["systems"][system.family] = entry
+    return report.summarize(record)
+
+
+def _path(before, after):
+    """How many requests the kernel path served, and why not the others."""
+    total, kernel = (after["requests"][k] - before["requests"][k] for k in ("total", "kernel"))
+    reasons = {k: after["reasons"][k] - before["reasons"][k] for k in after["reasons"]}
+    return {"total": total, "kernel": kernel, "reasons": {k: n for k, n in reasons.items() if n}}
+
+
+def bench(args, workdir):
+    result = {"format": 1, "machine": describe(args.sluice), "rounds": args.rounds,
+              "seconds": args.seconds, "cases": [], "bpf": []}
+    report.print_machine(result["machine"])
+    load = Load(workdir, args.threads)
+    tag = f"bench{os.getpid()}"
+    workers = (1, 2) if os.cpu_count() > 1 else (1,)
+    for topology, chosen in args.plan:
+        rig = Rig(topology, args.sluice, workdir, tag, workers)
+        try:
+            rig.verify()
+            for case in chosen:
+                record = measure(rig, load, case, args)
+                result["cases"].append(record)
+                report.print_case(topology, case, record)
+            if not args.no_extras:
+                result["bpf"].append(extras.bpf(rig, load, cases.CASES["small-64"]))
+                report.print_bpf(result["bpf"][-1])
+                if topology.name == "colocated":
+                    result.update(extras.measure(rig))
+                    report.print_extras(result)
+        finally:
+            rig.close()
+    return result
+
+
+def main():
+    args = arguments()
+    if args.list:
+        list_scenarios()
+        return 0
+    if os.geteuid() != 0:
+        print("bench: run as root", file=sys.stderr)
+        return 3
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    workdir = tempfile.mkdtemp(prefix="sluice-bench.")
+    try:
+        result = bench(args, workdir)
+    except BenchError as e:
+        print(f"bench: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+    result["took_seconds"] = round(time.monotonic() - started, 1)
+    report.print_end(result)
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(result, f, indent=1)
+            f.write("\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Medians, ratios, floors; and the tables that people read."""
+from statistics import median
+
+from cases import FLOOR_ALL, FLOORS, FLOORS_USER
+
+PEERS = ("nginx", "haproxy")
+MEASURES = ("rps", "mb_s", "p50", "p99", "p999", "cpu", "cpu_proxy", "cpu_kthreads", "cores_proxy",
+            "foreign", "steal")
+FOREIGN_MAX = 0.1  # of a core, used by others: above it a case is marked
+WORDS = {
+    "direct": "x direct, req/s", "peer": "x best peer, req/s", "p50_direct": "x direct, p50",
+    "p99_peer": "x best peer, p99", "cpu_peer": "x best peer, CPU a request",
+}
+
+
+def _ratio(entry, other, measure):
+    """Median of the rounds' ratios: what a slow second did to both is not in it."""
+    pairs = zip(entry["rounds"], other["rounds"])
+    ratios = [a[measure] / b[measure] for a, b in pairs if b[measure]]
+    return median(ratios) if ratios else None
+
+
+def summarize(record):
+    """Adds to each system of @record its median, min, max and ratios; and to @record the floors."""
+    systems = record["systems"]
+    for entry in systems.values():
+        for name, of in (("median", median), ("min", min), ("max", max)):
+            entry[name] = {m: of(r[m] for r in entry["rounds"]) for m in MEASURES}
+        entry["errors"] = sum(r["errors"] for r in entry["rounds"])
+    peers = {name: systems[name] for name in PEERS if name in systems}
+    best = {"peer": _best(peers, "rps", max), "p99": _best(peers, "p99", min),
+            "cpu": _best(peers, "cpu", min)}
+    record["best_peer"] = best["peer"]
+    record["noisy"] = median(r["foreign"] for e in systems.values()
+                             for r in e["rounds"]) > FOREIGN_MAX
+    for entry in systems.values():
+        ratios = entry["ratios"] = {}
+        if "direct" in systems:
+            ratios["direct"] = _ratio(entry, systems["direct"], "rps")
+            ratios["p50_direct"] = _ratio(entry, systems["direct"], "p50")
+        if peers:
+            ratios["peer"] = _ratio(entry, peers[best["peer"]], "rps")
+            ratios["p99_peer"] = _ratio(entry, peers[best["p99"]], "p99")
+            ratios["cpu_peer"] = _ratio(entry, peers[best["cpu"]], "cpu")
+    record["floors"] = _floors(record)
+    return record
+
+
+def _best(peers, measure, of):
+    return of(peers, key=lambda name: peers[name]["median"][measure]) if peers else None
+
+
+def _floors(record):
+    key = record["topology"], record["case"]
+    floors = []
+    for system, wanted in (("sluice", {**FLOORS.get(key, {}), **FLOOR_ALL}),
+                           ("sluice-user", FLOORS_USER.get(key, {}))):
+        ratios = record["systems"].get(system, {}).get("ratios", {})
+        for measure, bound in wanted.items():
+            value = ratios.get(measure)
+            if value is None:
+                continue
+            reached = value >= bound if measure in ("direct", "peer") else value <= bound
+            floors.append({"system": system, "measure": measure, "bound": bound, "value": value,
+                           "reached": reached})
+    return floors
+
+
+def print_machine(m):
+    print(f"Linux {m['kernel']}, {m['cpus']} CPUs ({m['cpu']}); {m['sluice']}, {m['nginx']}, "
+          f"{m['haproxy']}, {m['wrk']}")
+    if m["load_at_start"] > 0.5:
+        print(f"bench: load average {m['load_at_start']:.2f} at start: others use this machine, "
+              "and the numbers will show it")
+
+
+HEAD = ("system", "req/s", "min", "max", "x direct", "x peer", "p50 us", "p99 us", "p99.9",
+        "CPU us", "proxy us", "")
+WIDTHS = (13, 8, 8, 8, 9, 7, 8, 8, 8, 8, 9, 0)
+
+
+def _row(cells):
+    text = cells[0].ljust(WIDTHS[0])
+    for cell, width in zip(cells[1:-1], WIDTHS[1:-1]):
+        text += " " + cell.rjust(width)
+    return (text + "  " + cells[-1]).rstrip()
+
+
+def _times(value):
+    return "-" if value is None else f"{value:.2f}"
+
+
+def print_case(topology, case, record):
+    print(f"\n{topology.name}/{case.name}: {case.about}")
+    print(_row(HEAD))
+    for name, entry in record["systems"].items():
+        med, notes = entry["median"], []
+        if entry["errors"]:
+            notes.append(f"{entry['errors']} ERRORS")
+        if entry.get("path"):
+            notes.append(_path_note(entry["path"]))
+        label = f"{name} ({entry['workers']})" if entry["workers"] else name
+        print(_row((
+            label, f"{med['rps']:.0f}", f"{entry['min']['rps']:.0f}", f"{entry['max']['rps']:.0f}",
+            _times(entry["ratios"].get("direct")), _times(entry["ratios"].get("peer")),
+            f"{med['p50']:.0f}", f"{med['p99']:.0f}", f"{med['p999']:.0f}", f"{med['cpu']:.1f}",
+            f"{med['cpu_proxy']:.1f}" if name != "direct" else "-", ", ".join(notes))))
+    for f in record["floors"]:
+        sign = "at least" if f["measure"] in ("direct", "peer") else "at most"
+        print(f"  {'reached' if f['reached'] else 'MISSED '}  {f['system']} {f['value']:.2f} "
+              f"{WORDS[f['measure']]} ({sign} {f['bound']:.2f})")
+    if record["noisy"]:
+        print(f"  noisy: other processes used over {FOREIGN_MAX:.0%} of a core")
+
+
+def _path_note(path):
+    if not path["total"]:
+        return "no requests counted"
+    share = 100 * path["kernel"] / path["total"]
+    note = f"kernel {share:.1f} %"
+    if path["reasons"] and share < 99:
+        why = max(path["reasons"], key=path["reasons"].get)
+        note += f", {why} {100 * path['reasons'][why] / path['total']:.1f} %"
+    return note
+
+
+def print_bpf(bpf):
+    print(f"\nBPF programs of sluice, {bpf['topology']}/{bpf['case']}")
+    print(f"{'program':14} {'ns a run':>9} {'runs a request':>15} {'ns a request':>13}")
+    for p in bpf["programs"]:
+        print(f"{p['name']:14} {p['ns_run']:9.0f} {p['runs_request']:15.2f} {p['ns_request']:13.0f}")
+    print(f"{'all':14} {'':9} {'':15} {bpf['ns_request']:13.0f}")
+
+
+def print_extras(result):
+    m, w = result["memory"], result["weights"]
+    print(f"\nMemory: {m['session_bytes']} bytes of maps a session, {m['lane_bytes']} a lane "
+          f"({m['sessions']} and {m['lanes']} slots, made at start; all maps "
+          f"{m['maps_bytes'] / 2**20:.1f} MiB); daemon {m['daemon_rss'] / 2**20:.1f} MiB, and "
+          f"{m['rss_connection']} bytes more for each of {m['connections']} connections")
+    print(f"Weights: a map write takes {w['write_us']['p50']:.1f} us (p99 "
+          f"{w['write_us']['p99']:.1f}); from before the write to the end of the next request "
+          f"{w['obeyed_us']['p50']:.0f} us (p99 {w['obeyed_us']['p99']:.0f}), where any request takes "
+          f"{w['request_us']['p50']:.0f}; {w['disobeyed']} of {w['changes']} next requests went by "
+          f"the old weights; the command 'sluice weights' takes {w['command_ms']:.1f} ms")
+
+
+def print_end(result):
+    missed = [(c, f) for c in result["cases"] for f in c["floors"] if not f["reached"]]
+    count = sum(len(c["floors"]) for c in result["cases"])
+    noisy = sum(c["noisy"] for c in result["cases"])
+    print(f"\n{len(result['cases'])} cases in {result['took_seconds']:.0f} s; "
+          f"{count - len(missed)} of {count} floors reached"
+          + (f"; {noisy} cases noisy: do not trust them" if noisy else ""))
+    for case, f in missed:
+        print(f"  missed: {case['topology']}/{case['case']}: {f['system']} {f['value']:.2f} "
+              f"{WORDS[f['measure']]}, not {f['bound']:.2f}")

@@ -7,30 +7,30 @@
 #ifndef SL_REASON_H
 #define SL_REASON_H
 
-#define SL_REASONS(X)                                                                             \
-	X(NONE, none, "served by the kernel path")                                                \
-	X(KERNEL_PATH_OFF, kernel_path_off, "kernel path switched off by the config or draining") \
-	X(REMOTE_CLIENT, remote_client, "client is not on this host, or was not paired")          \
-	X(NO_IDLE_LANE, no_idle_lane, "no idle upstream connection to the chosen endpoint")       \
-	X(HEAD_INCOMPLETE, head_incomplete, "head came in more than one send")                    \
-	X(HEAD_TOO_LONG, head_too_long, "head over the kernel's limit")                           \
-	X(PIPELINED, pipelined, "sent before the previous answer ended")                          \
-	X(NOT_CANONICAL, not_canonical, "not strict RFC 9112 HTTP/1.1")                           \
-	X(HTTP10, http10, "HTTP/1.0")                                                             \
-	X(CONNECTION_HEADER, connection_header, "Connection header other than keep-alive")        \
-	X(UPGRADE, upgrade, "Upgrade header or CONNECT")                                          \
-	X(EXPECT, expect, "Expect header")                                                        \
-	X(NO_ROUTE, no_route, "no virtual host or route matches")                                 \
-	X(ROUTE_NEEDS_USER, route_needs_user, "route's action or match is served in user space")  \
-	X(NO_ENDPOINT, no_endpoint, "cluster has no usable endpoint")                             \
-	X(BODY_LARGE, body_large, "body too large or of unknown length for this door")            \
-	X(READER_SLOW, reader_slow, "reader's queue over the limit")                              \
-	X(DRAINING_BYTES, draining_bytes, "bytes of an earlier exchange still under way by TCP")  \
-	X(LANE_LOST, lane_lost, "upstream connection went away as it was chosen")                 \
-	X(DOOR_OFF, door_off, "door switched off by the self-test or the config")                 \
-	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")            \
-	X(ANSWER_NEEDS_USER, answer_needs_user,                                                   \
-	  "answer is interim, ends with the connection, or is not strict")                        \
+#define SL_REASONS(X)                                                                              \
+	X(NONE, none, "served by the kernel path")                                                 \
+	X(KERNEL_PATH_OFF, kernel_path_off, "kernel path switched off by the config or draining")  \
+	X(REMOTE_CLIENT, remote_client, "client is not on this host, or was not paired")           \
+	X(NO_IDLE_LANE, no_idle_lane, "no idle upstream connection to the chosen endpoint")        \
+	X(HEAD_INCOMPLETE, head_incomplete, "head came in more than one send")                     \
+	X(HEAD_TOO_LONG, head_too_long, "head over the kernel's limit")                            \
+	X(PIPELINED, pipelined, "sent before the previous answer ended")                           \
+	X(NOT_CANONICAL, not_canonical, "not strict RFC 9112 HTTP/1.1")                            \
+	X(HTTP10, http10, "HTTP/1.0")                                                              \
+	X(CONNECTION_HEADER, connection_header, "Connection header other than keep-alive")         \
+	X(UPGRADE, upgrade, "Upgrade header or CONNECT")                                           \
+	X(EXPECT, expect, "Expect header")                                                         \
+	X(NO_ROUTE, no_route, "no virtual host or route matches")                                  \
+	X(ROUTE_NEEDS_USER, route_needs_user, "route's action or match is served in user space")   \
+	X(NO_ENDPOINT, no_endpoint, "cluster has no usable endpoint")                              \
+	X(BODY_LARGE, body_large, "body too large or of unknown length for this door")             \
+	X(READER_SLOW, reader_slow, "reader's queue over the limit")                               \
+	X(DRAINING_BYTES, draining_bytes, "session still the daemon's, or bytes under way by TCP") \
+	X(LANE_LOST, lane_lost, "upstream connection went away as it was chosen")                  \
+	X(DOOR_OFF, door_off, "door switched off by the self-test or the config")                  \
+	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")             \
+	X(ANSWER_NEEDS_USER, answer_needs_user,                                                    \
+	  "answer is interim, ends with the connection, or is not strict")                         \
 	X(NOT_ACCEPTED, not_accepted, "answer came before the daemon had accepted the connection")
 
 enum sl_reason {

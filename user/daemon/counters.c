@@ -17,7 +17,9 @@ static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *
 	if (f->pipelined)
 		return SL_REASON_PIPELINED;
 	reason = parse == SL_PARSE_DONE ? sl_kernel_reason(h) : sl_parse_reason(parse);
-	return reason ? reason : SL_REASON_HEAD_INCOMPLETE;
+	/* Nothing is wrong with it: it came while the session was still ours. BPF itself tells
+	 * of heads that come in pieces. */
+	return reason ? reason : SL_REASON_DRAINING_BYTES;
 }
 
 /* A request's head is read: counts why it took the user path. Its first byte is at in.pos. */

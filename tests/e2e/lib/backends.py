@@ -43,6 +43,7 @@ NGINX_SERVER = """
         location /bytes/ {{ }}
         location /status/204 {{ return 204; }}
         location /status/304 {{ return 304; }}
+        {tune}
         {echo}
     }}
 """
@@ -114,8 +115,11 @@ class Backends:
     def __init__(self, t):
         self._t = t
 
-    def nginx(self, servers, address="127.0.0.1", echo=False):
-        """@servers: {port: name}. @echo: POST /echo and others, by a Python server behind it."""
+    def nginx(self, servers, address="127.0.0.1", echo=False, tune=""):
+        """
+        @servers: {port: name}. @echo: POST /echo and others, by a Python server behind it.
+        @tune: directives of the server blocks.
+        """
         t = self._t
         where = t.tmpdir("nginx")
         extra = ""
@@ -125,7 +129,8 @@ class Backends:
             t.wait(lambda: os.path.exists(socket) or not p.running(), "echo server's socket")
             extra = NGINX_ECHO.format(socket=socket)
         blocks = [NGINX_SERVER.format(listen=_bracket(address), port=port, name=name, www=t.www,
-                                      flags="ipv6only=off" if address == "::" else "", echo=extra)
+                                      flags="ipv6only=off" if address == "::" else "", echo=extra,
+                                      tune=tune)
                   for port, name in servers.items()]
         conf = t.write("nginx.conf", NGINX.format(dir=where, servers="".join(blocks)))
         p = t.start(["/usr/sbin/nginx", "-c", conf, "-p", where, "-e", "stderr"])

@@ -46,6 +46,7 @@ class Topology:
     origin_away: bool
     pairing: bool  # sluice may pair with clients and servers in other namespaces
     cases: tuple
+    more_routes: int = 0  # that do not match, before the tutorial's
 
 
 CASES = {c.name: c for c in (
@@ -59,6 +60,8 @@ CASES = {c.name: c for c in (
     Case("head-64", 64, "GET with a browser's head of 1.5 KB, 64 connections", headers=BROWSER),
     Case("conn-64", 64, "a connection for each request, 64 at a time",
          headers=("Connection: close",)),
+    Case("chunked-64", 64, "GET, a chunked answer of 4 KiB, 64 connections",
+         "/service/1/chunked", 4 << 10),
     Case("header-64", 64, "GET by the header route, 64 connections",
          headers=("x-canary-version: service1a",)),
 )}
@@ -75,6 +78,8 @@ TOPOLOGIES = {t.name: t for t in (
              True, True, False, _AWAY),
     Topology("containers", "client and servers behind veth pairs, paired",
              True, True, True, ()),
+    Topology("routes-10", "colocated, 7 more routes", False, False, True, (), 7),
+    Topology("routes-500", "colocated, 497 more routes", False, False, True, (), 497),
 )}
 
 QUICK = ("colocated/small-64", "colocated/post-16", "colocated/64k-16", "colocated/conn-64",
@@ -130,5 +135,7 @@ def _hit(topology, case, pattern):
     if "/" in pattern:
         return fnmatch.fnmatchcase(f"{topology}/{case}", pattern)
     if fnmatch.fnmatchcase(topology, pattern):
-        return case in (TOPOLOGIES[topology].cases or TOPOLOGIES["remote-remote"].cases)
-    return fnmatch.fnmatchcase(case, pattern) and case in (TOPOLOGIES[topology].cases or ())
+        return case in (TOPOLOGIES[topology].cases or ("small-64", "64k-16", "post-16"))
+    if topology == "colocated" or case in TOPOLOGIES[topology].cases:
+        return fnmatch.fnmatchcase(case, pattern)
+    return False

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from machine import BenchError, CpuMark
+from machine import BenchError, CpuMark, die_with_parent
 
 # wrk's own report rounds; this one does not.
 LUA_DONE = """
@@ -46,16 +46,14 @@ class Load:
         before = os.times()
         with rig.client:
             wrk = subprocess.Popen(argv + [system.url + case.path], stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True)
+                                   stderr=subprocess.STDOUT, text=True,
+                                   preexec_fn=die_with_parent)
         try:
-            # wrk's own -d knows only whole seconds; interrupted, it reports what it has.
-            wrk.wait(seconds)
-        except subprocess.TimeoutExpired:
-            wrk.send_signal(signal.SIGINT)
-        except BaseException:
-            wrk.kill()
-            raise
-        text, _ = wrk.communicate(timeout=30)
+            text = _output(wrk, seconds)
+        finally:
+            if wrk.poll() is None:
+                wrk.kill()
+                wrk.wait()
         after = os.times()
         cpu = mark.done()
         cpu["wrk"] = 1e6 * (after.children_user - before.children_user +
@@ -64,6 +62,15 @@ class Load:
         if not line:
             raise BenchError(f"wrk at {system.family}, {case.name}: {text.strip()[-300:]}")
         return _result([int(word) for word in line.split()[1:]], cpu)
+
+
+def _output(wrk, seconds):
+    try:
+        return wrk.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        # wrk's own -d knows only whole seconds; interrupted, it reports what it has.
+        wrk.send_signal(signal.SIGINT)
+    return wrk.communicate(timeout=30)[0]
 
 
 def _result(words, cpu):

@@ -89,7 +89,8 @@ def wire(a, b, number):
     return addr_a, addr_b
 
 
-def _die_with_parent():
+def die_with_parent():
+    """For preexec_fn: nothing of ours goes on when the bench is killed."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -102,7 +103,7 @@ class Daemon:
         self._log = log
         with open(log, "wb") as out, ns:
             self._p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out,
-                                       stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                                       stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
 
     @property
     def pid(self):

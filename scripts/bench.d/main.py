@@ -32,7 +32,7 @@ def arguments():
     p.add_argument("--list", action="store_true", help="list topologies and cases")
     p.add_argument("--rounds", type=int, metavar="N", help="rounds (default 5; quick 3)")
     p.add_argument("--seconds", type=float, metavar="S",
-                   help="length of a run (default 0.8; quick 0.5)")
+                   help="length of a run (default 0.7; quick 0.4)")
     p.add_argument("--systems", metavar="NAME,...", default=",".join(FAMILIES),
                    help="which of " + ", ".join(FAMILIES))
     p.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help=argparse.SUPPRESS)
@@ -41,7 +41,7 @@ def arguments():
     p.add_argument("--sluice", default="build/sluice", help=argparse.SUPPRESS)
     args = p.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
-    args.seconds = args.seconds or (0.5 if args.quick else 0.8)
+    args.seconds = args.seconds or (0.4 if args.quick else 0.7)
     args.families = args.systems.split(",")
     if args.rounds < 1 or not 0.1 <= args.seconds <= 60:
         p.error("--rounds is at least 1, --seconds from 0.1 to 60")
@@ -58,7 +58,7 @@ def list_scenarios():
     for topo in cases.TOPOLOGIES.values():
         print(f"{topo.name}: {topo.about}")
         names = topo.cases
-        print("    " + (" ".join(names) if names else "(any, only when named)"))
+        print("    " + (" ".join(names) if names else "(only when named)"))
     print()
     for case in cases.CASES.values():
         print(f"{case.name:10} {case.about}")

@@ -9,7 +9,7 @@ import subprocess
 from machine import BenchError, Daemon, Netns, wire
 
 SERVICES = {"service1": 9001, "service1a": 9002, "service2": 9003}
-BIG = {"64k": 64 << 10, "1m": 1 << 20}
+BIG = {"64k": 64 << 10, "1m": 1 << 20, "chunked": 4 << 10}
 PIN_ROOT = "/sys/fs/bpf/sluice"
 
 NGINX_HEAD = """
@@ -44,8 +44,17 @@ ORIGIN_SERVER = """
 		location / {{ return 200 "Hello from {name}\\n"; }}
 		location = /service/1/64k {{ alias {dir}/64k; }}
 		location = /service/1/1m {{ alias {dir}/1m; }}
+		location = /service/1/chunked {{ alias {dir}/chunked; ssi on; ssi_types *; }}
 	}}
 """
+
+# Routes that do not match: an index in each system that has one (nginx's tree of locations,
+# HAProxy's tree of patterns).
+NGINX_MORE = "\t\tlocation /tenant/{n}/ {{ proxy_pass http://service2; }}\n"
+HAPROXY_MORE = "\tuse_backend service2 if {{ path_beg -f {file} }}\n"
+SLUICE_MORE = """
+              - match: {{prefix: "/tenant/{n}/"}}
+                route: {{cluster: service2}}"""
 
 # The split by the weights of one upstream: the cheapest that nginx has.
 # proxy_buffers: an answer of 64 KiB at once; proxy_max_temp_file_size: never to a file.
@@ -72,7 +81,7 @@ NGINX_PROXY = """
 	proxy_max_temp_file_size 0;
 	server {{
 		listen {addr}:{port} reuseport backlog=8192;
-		location /service/1 {{ proxy_pass http://$first; }}
+{more}		location /service/1 {{ proxy_pass http://$first; }}
 		location /service/2 {{ proxy_pass http://service2; }}
 	}}
 """
@@ -92,7 +101,7 @@ defaults
 	balance roundrobin
 frontend front
 	bind {addr}:{port} backlog 8192
-	acl one path_beg /service/1
+{more}	acl one path_beg /service/1
 	use_backend service1a if one {{ req.hdr(x-canary-version) -m str service1a }}
 	use_backend split if one
 	use_backend service2 if {{ path_beg /service/2 }}
@@ -124,7 +133,7 @@ static_resources:
             virtual_hosts:
             - name: backend
               domains: ["*"]
-              routes:
+              routes:{more}
               - match:
                   prefix: "/service/1"
                   headers:
@@ -252,11 +261,15 @@ class Rig:
 
     def _peer_nginx(self, name, port, workers):
         return self._nginx(name, self.host, workers, NGINX_PROXY.format(
-            addr=self.front_addr, port=port, origin=self.origin_addr))
+            addr=self.front_addr, port=port, origin=self.origin_addr,
+            more="".join(NGINX_MORE.format(n=n) for n in range(self.topology.more_routes))))
 
     def _peer_haproxy(self, name, port, workers):
+        tenants = "".join(f"/tenant/{n}/\n" for n in range(self.topology.more_routes))
+        more = tenants and HAPROXY_MORE.format(
+            file=_write(os.path.join(self.dir, name + ".paths"), tenants))
         conf = HAPROXY.format(addr=self.front_addr, port=port, origin=self.origin_addr,
-                              workers=workers)
+                              workers=workers, more=more)
         path = _write(os.path.join(self.dir, name + ".cfg"), conf)
         return self._daemon(name, self.host, ["haproxy", "-db", "-q", "-f", path])
 
@@ -266,7 +279,8 @@ class Rig:
         pair_servers = topo.pairing or not topo.origin_away
         conf = SLUICE_HEAD.format(
             kernel=str(kernel).lower(), pairing=str(pair_clients).lower(),
-            server_pairing=str(pair_servers).lower(), addr=self.front_addr, port=port)
+            server_pairing=str(pair_servers).lower(), addr=self.front_addr, port=port,
+            more="".join(SLUICE_MORE.format(n=n) for n in range(topo.more_routes)))
         conf += "".join(SLUICE_CLUSTER.format(name=name, port=p, origin=self.origin_addr)
                         for name, p in SERVICES.items())
         path = _write(os.path.join(self.dir, family + ".yaml"), conf)

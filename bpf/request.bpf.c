@@ -27,10 +27,10 @@ SL_FN bool lane_accepts(const struct sl_lane *l, __u32 size)
 	       reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
 }
 
-/* Sends the first @size bytes of @msg to the lane's far end. */
+/* Sends the first @size bytes of @msg to the lane's far end. False: there is none any more. */
 SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot, __u32 size)
 {
-	if (lane_is_colocated(l))
+	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED)
 		return bpf_msg_redirect_map(msg, &servers, slot, BPF_F_INGRESS) == SK_PASS;
 	if (bpf_msg_redirect_map(msg, &backs, slot, 0) != SK_PASS)
 		return false;

@@ -76,8 +76,11 @@ struct sl_head {
 	__u8 result; /* enum sl_parse, the parser's answer */
 	__u8 zero[2];
 	/* The parser's own; here since BPF's verifier has to forget their values. */
-	__u32 scan_next;	    /* first byte not looked at */
-	__u32 scan_line;	    /* first byte of the line that it is in */
+	__u32 scan_line;  /* first byte of the line that the scan is in */
+	__u32 scan_block; /* the next 64 bytes */
+	__u32 scan_next;  /* first byte after the last CR LF */
+	__u64 scan_found; /* control bytes of the block before scan_block that are still to be taken
+			   */
 	struct sl_span method_name; /* request */
 	struct sl_span target;	    /* request: path and query ("*" for asterisk-form) */
 	struct sl_span path;	    /* request: target without its query */

@@ -19,9 +19,6 @@
 #include "sl_field.h"
 #include "sl_start.h"
 
-/* Lines that one step of the scan reads; more wait for the next step. */
-#define SL_SCAN_LINES 2
-
 struct sl_scan {
 	struct sl_head *h;
 	const __u8 *buf;
@@ -67,48 +64,58 @@ SL_FN __u64 sl_scan_controls(const __u8 *buf, __u32 base)
 	return found;
 }
 
-/* Takes up to SL_SCAN_LINES lines that end in the 64 bytes around h->scan_next. */
+/* The next 64 bytes' control bytes into h->scan_found. Returns 1 at the end of the input. */
+SL_FN long sl_scan_block(struct sl_scan *c, struct sl_head *h)
+{
+	__u32 base = h->scan_block & (SL_HEAD_MAX - 64);
+	__u64 found;
+
+	if (h->scan_block >= c->len)
+		return 1;
+	found = sl_scan_controls(c->buf, base);
+	if (c->len - base < 64)
+		found &= (1ULL << ((c->len - base) & 63)) - 1;
+	if (h->scan_next > base)
+		found &= ~1ULL; /* LF, whose CR ended the last block */
+	h->scan_block = base + 64;
+	h->scan_found = found;
+	return 0;
+}
+
+/*
+ * Takes the next control byte, with the line that it ends. One a step: unrolled further, it costs
+ * the verifier more and gains nothing.
+ */
 static long sl_scan_step(SL_UNUSED __u32 i, void *data)
 {
 	struct sl_scan *c = data;
 	struct sl_head *h = c->h;
-	__u32 next = h->scan_next, base = next & (SL_HEAD_MAX - 64), j;
 	__u64 found;
+	__u32 at;
+	__u8 b;
 
-	if (next >= c->len)
+	if (!h->scan_found && sl_scan_block(c, h))
 		return 1; /* MORE */
-	found = sl_scan_controls(c->buf, base) & ~0ULL << (next & 63);
-	if (c->len - base < 64)
-		found &= (1ULL << ((c->len - base) & 63)) - 1;
-
-	SL_UNROLL
-	for (j = 0; j < SL_SCAN_LINES; j++) {
-		__u32 at;
-		__u8 b;
-
-		if (!found)
-			break;
-		at = base + sl_ctz(found);
-		found &= found - 1;
-		next = at + 1;
-		b = sl_byte(c->buf, at);
-		if (b == '\t')
-			continue;
+	found = h->scan_found;
+	if (!found)
+		return 0;
+	at = h->scan_block - 64 + sl_ctz(found);
+	found &= found - 1;
+	b = sl_byte(c->buf, at);
+	if (b != '\t') {
 		/* RFC 9112 2.2: CR and LF in a pair alone; RFC 9110 5.5: no other control. */
 		if (b != '\r')
 			return sl_scan_stop(h, 400);
-		if (next >= c->len)
+		if (at + 1 >= c->len)
 			return 1; /* MORE */
-		if (sl_byte(c->buf, next) != '\n')
+		if (sl_byte(c->buf, at + 1) != '\n')
 			return sl_scan_stop(h, 400);
 		found &= found - 1;
-		next++;
+		h->scan_next = at + 2;
 		if (sl_scan_line(c, h, at))
 			return 1;
 	}
-	if (!found && next < base + 64)
-		next = base + 64;
-	h->scan_next = next;
+	h->scan_found = found;
 	return 0;
 }
 
@@ -133,8 +140,8 @@ SL_FN enum sl_parse sl_head_parse(struct sl_head *h, const __u8 *buf, __u32 len,
 		c.len = SL_HEAD_MAX;
 	sl_memset(h, 0, __builtin_offsetof(struct sl_head, headers));
 	h->result = SL_PARSE_MORE;
-	/* Each step ends a block of 64 bytes or takes SL_SCAN_LINES bytes out of it. */
-	sl_loop(SL_HEAD_MAX / 64 + SL_HEAD_MAX / SL_SCAN_LINES, sl_scan_step, &c);
+	/* Each step takes a byte, or finds none in 64. */
+	sl_loop(SL_HEAD_MAX + SL_HEAD_MAX / 64 + 1, sl_scan_step, &c);
 	if (h->result == SL_PARSE_MORE) {
 		if (!sl_scan_begins(h, buf, c.len, response))
 			sl_scan_stop(h, 400);

@@ -95,7 +95,8 @@ int main(void)
 	} jobs[] = {
 		{"loop alone", browser, 0},
 		{"browser's request: parse", browser, 1},
-		{"browser's request: parse, match", browser, 3},
+		{"browser's request: match", browser, 2},
+		{"browser's request: pick", browser, 4},
 		{"browser's request: parse, match, pick", browser, 7},
 		{"wrk's request: parse, match, pick", wrk, 7},
 		{"small response: parse", answer, 8},

@@ -218,6 +218,7 @@ struct sock {
 	} sk_backlog;
 	int sk_wmem_queued;
 	int sk_sndbuf;
+	void *sk_user_data;
 };
 
 struct bpf_sock {

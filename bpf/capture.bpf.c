@@ -176,7 +176,7 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 	s->client_ws0 = ctx->snd_nxt;
 	s->client_rn0 = ctx->rcv_nxt;
 	if (!socket_mark(ctx, SL_ROLE_CLIENT, slot, gen) ||
-	    bpf_sock_map_update(ctx, &clients, &slot, BPF_ANY)) {
+	    bpf_sock_map_update(ctx, &clients, &slot, BPF_NOEXIST)) {
 		session_release(slot, gen, SL_S_CLIENT);
 		return;
 	}
@@ -258,8 +258,8 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/* tcp_set_state(TCP_CLOSE): the socket is gone, and with it its place in a sockmap. */
-SL_FN void socket_closed(struct sl_socket *me)
+/* tcp_set_state(TCP_CLOSE): the connection is over; its place in a sockmap goes with close(). */
+SL_FN void socket_closed(struct bpf_sock *sk, struct sl_socket *me)
 {
 	struct sl_session *s;
 
@@ -273,7 +273,15 @@ SL_FN void socket_closed(struct sl_socket *me)
 
 			bpf_map_delete_elem(&pairing, &key);
 		}
-		session_release(me->slot, me->gen, SL_S_CLIENT);
+		/*
+		 * FIN both ways, or RST, but its owner may not have read all that was redirected
+		 * to it: a next client on the same slot would take its place in `clients`, and
+		 * the bytes with it.
+		 */
+		if (in_sockmap((__u64)sk))
+			word_change(s ? &s->word : NULL, me->gen, SL_S_GONE, 0);
+		else
+			session_release(me->slot, me->gen, SL_S_CLIENT);
 		break;
 	case SL_ROLE_FRONT:
 		/* Died before the daemon accepted it; else the daemon clears the bit. */
@@ -316,7 +324,7 @@ int capture(struct bpf_sock_ops *ctx)
 			break;
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 		if (me)
-			socket_closed(me);
+			socket_closed(sk, me);
 		break;
 	}
 	return 1;

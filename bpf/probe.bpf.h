@@ -48,6 +48,12 @@ SL_FN __u32 reader_backlog(__u64 sk)
 	return sock_of(sk)->sk_backlog.rmem_alloc.counter;
 }
 
+/* Whether a socket is in a sockmap: close() takes it out before anything else. */
+SL_FN bool in_sockmap(__u64 sk)
+{
+	return sock_of(sk)->sk_user_data;
+}
+
 /*
  * Room for @size bytes in a socket's send buffer, counted twice for their overhead: a redirect
  * that finds it full would return EAGAIN to an application whose own socket stays writable, and an

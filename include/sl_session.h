@@ -50,6 +50,9 @@
 #define SL_S_PENDING \
 	0x0400 /* bytes or FIN wait at front: when the exchange ends, it is the daemon's */
 #define SL_S_ABORTED 0x0800 /* the daemon gave the exchange up: BPF passes everything */
+#define SL_S_GONE \
+	0x1000 /* client's TCP is over, its owner has not closed it: what it has not read yet \
+		* lies in `clients` still. The daemon clears CLIENT when it is out of there */
 
 #define SL_S_BUSY (SL_S_USER | SL_S_EXCHANGE)
 #define SL_S_EXCHANGE_BITS                                                                 \

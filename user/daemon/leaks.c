@@ -159,11 +159,28 @@ static void scan_lanes(struct worker *w, struct leaks *k)
 	}
 }
 
+/* Slots that wait for their client to close a socket whose connection is over, see SL_S_GONE. */
+static void release_gone(struct worker *w)
+{
+	for (__u32 i = 0; i < w->n_sessions; i++) {
+		struct sl_session *s = &w->maps->sessions[i];
+		__u64 word = SL_READ(s->word);
+
+		if (!(SL_BITS(word) & SL_S_GONE) || (SL_BITS(word) & SL_S_HELD) != SL_S_CLIENT ||
+		    sl_maps_sockmap_has(w->maps->clients_fd, i) ||
+		    sl_cmpxchg(&s->word, word, word & ~(__u64)(SL_S_CLIENT | SL_S_GONE)) != word)
+			continue;
+		while (!sl_stack_push(&w->maps->control->free_sessions, &s->next, i))
+			;
+	}
+}
+
 /* Once a second. */
 void leaks_scan(struct worker *w)
 {
 	struct leaks *k = w->leaks;
 
+	release_gone(w);
 	if (!k) {
 		k = w->leaks = calloc(1, sizeof(*k));
 		if (!k)

@@ -140,7 +140,8 @@ static void listeners_resume(struct worker *w)
  */
 static bool client_is_gone(const struct front *f, __u32 bits)
 {
-	return f->slot != NO_SLOT && f->s->client_sk && !(bits & SL_S_CLIENT) && f->io.rdhup;
+	return f->slot != NO_SLOT && f->s->client_sk && f->io.rdhup &&
+	       (bits & (SL_S_CLIENT | SL_S_GONE)) != SL_S_CLIENT;
 }
 
 /* What events may have been lost for, and what has grown too old. */

@@ -175,6 +175,13 @@ int sl_maps_sockmap_set(int map_fd, __u32 index, int fd)
 	return bpf_map_update_elem(map_fd, &index, &value, BPF_ANY) ? -errno : 0;
 }
 
+bool sl_maps_sockmap_has(int map_fd, __u32 index)
+{
+	__u64 cookie;
+
+	return !bpf_map_lookup_elem(map_fd, &index, &cookie) || errno != ENOENT;
+}
+
 int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket)
 {
 	return bpf_map_update_elem(m->by_cookie_fd, &cookie, socket, BPF_ANY) ? -errno : 0;

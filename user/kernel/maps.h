@@ -55,6 +55,8 @@ int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret);
 /* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or
  * -errno. */
 int sl_maps_sockmap_set(int map_fd, __u32 index, int fd);
+/* Whether a socket is at @index of the sockmap @map_fd. */
+bool sl_maps_sockmap_has(int map_fd, __u32 index);
 int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket);
 int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie);
 

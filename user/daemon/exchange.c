@@ -78,6 +78,17 @@ static void exchange_unbind(struct worker *w, struct front *f)
 	lane_release(w, b, !f->x.lane_close && !f->x.write_failed && !b->io.readable);
 }
 
+/*
+ * The lane has done its part: it is in the pool before the client can see the end of the answer,
+ * since the client's next request may come at once, and to the kernel.
+ */
+static bool exchange_lane_done(struct worker *w, struct front *f)
+{
+	if (!f->x.kernel && !f->x.abort && f->x.resp == SIDE_DONE && request_is_sent(f))
+		exchange_unbind(w, f);
+	return false;
+}
+
 static bool exchange_finish(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -130,7 +141,7 @@ static void exchange_rest(struct worker *w, struct front *f)
 		front_close(w, f);
 		return;
 	}
-	session_release(f);
+	session_release(f, false);
 }
 
 static enum phase exchange_phase(const struct front *f)
@@ -186,8 +197,9 @@ static void exchange_deadline(struct worker *w, struct front *f)
 void exchange_run(struct worker *w, struct front *f)
 {
 	static bool (*const steps[])(struct worker * w, struct front * f) = {
-		exchange_acquire, request_read,	    request_advance, request_write,
-		response_read,	  response_advance, response_write,  exchange_finish,
+		exchange_acquire,   request_read,   request_advance,
+		request_write,	    response_read,  response_advance,
+		exchange_lane_done, response_write, exchange_finish,
 	};
 	bool more = door_drained(w, f);
 

@@ -255,7 +255,7 @@ enum take {
 	TAKE_GONE,  /* the slot is not this session any more */
 };
 enum take session_take(struct front *f);
-void session_release(struct front *f);
+void session_release(struct front *f, bool dirty);
 /* Sets and clears bits of the word. Returns the bits before; 0 when the slot is another session's.
  */
 __u32 session_change(struct front *f, __u32 set, __u32 clear);

@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include "internal.h"
 
+#define RELEASE_MAX 16384 /* bytes that an empty send buffer always takes at once */
+
 bool response_read(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -225,11 +227,28 @@ bool response_advance(struct worker *w, struct front *f)
 	return more;
 }
 
+/*
+ * Whether this write is the whole answer of an exchange that leaves nothing behind, and will not
+ * be partial: then the session can be idle before the client has its answer. Done after the
+ * write, a client that is quick (it may take our CPU) finds the session ours, time after time.
+ */
+static bool releases_early(const struct worker *w, const struct front *f, __u32 total)
+{
+	const struct exchange *x = &f->x;
+
+	return f->owned && f->slot != NO_SLOT && !x->kernel && !x->seized && !x->close &&
+	       !x->abort && !x->interim && x->resp == SIDE_DONE && x->req == SIDE_DONE &&
+	       !f->back && !f->pipelined && f->in.pos == f->in.end && !f->io.readable &&
+	       !f->io.rdhup && !w->draining && f->out.pos == 0 && f->out.end > 0 &&
+	       total <= RELEASE_MAX;
+}
+
 bool response_write(struct worker *w, struct front *f)
 {
 	struct iovec iov[2];
 	struct msghdr msg = {.msg_iov = iov};
 	__u32 total, first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
+	bool early;
 	ssize_t n;
 
 	if (!f->io.writable || (!first && !second))
@@ -239,10 +258,19 @@ bool response_write(struct worker *w, struct front *f)
 	if (second)
 		iov[msg.msg_iovlen++] = (struct iovec){f->rin.data + f->rin.pos, second};
 	total = first + second;
+	early = releases_early(w, f, total);
+	if (early)
+		session_release(f, true);
 	sl_add(&f->s->front_tx, total);
 	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < (ssize_t)total)
 		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
+	if (early && n == (ssize_t)total)
+		SL_WRITE(f->s->user_dirty, 0);
+	else if (early && session_take(f) == TAKE_OWN)
+		f->owned = true;
+	else if (early)
+		n = -1, errno = EPIPE; /* the order of bytes cannot be kept: end it */
 	if (n > 0) {
 		if (n < (ssize_t)total)
 			f->io.writable = false;

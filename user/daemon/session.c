@@ -67,10 +67,13 @@ enum take session_take(struct front *f)
 	}
 }
 
-/* All that was read is answered and flushed: the next request may take the kernel path. */
-void session_release(struct front *f)
+/*
+ * All that was read is answered: the next request may take the kernel path. @dirty: the answer
+ * is still to be written.
+ */
+void session_release(struct front *f, bool dirty)
 {
-	SL_WRITE(f->s->user_dirty, 0);
+	SL_WRITE(f->s->user_dirty, dirty);
 	session_change(f, 0, SL_S_USER | SL_S_ABORTED | SL_S_EXCHANGE_BITS);
 	f->owned = false;
 }

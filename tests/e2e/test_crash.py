@@ -4,7 +4,7 @@ import os
 
 from lib.config import config, route
 from lib.data import pattern
-from lib.http1 import Conn
+from lib.http1 import Conn, build
 from lib.load import Load, Wrk
 from lib.runner import test
 
@@ -31,6 +31,16 @@ def serves_new(front=FRONT):
             assert r.status == 200 and r.body == pattern(1000, 1), r
 
 
+def prime(clients):
+    """Makes the pool as large as the number of clients, and a few more."""
+    conns = [Conn(FRONT) for _ in range(clients + 4)]
+    for conn in conns:
+        conn.send(build("GET", "/slow/300"))
+    for conn in conns:
+        assert conn.response().status == 200
+        conn.close()
+
+
 def warm(t, s):
     """Until the pool has grown to the load: no more misses for a while."""
     seen = {}
@@ -48,6 +58,7 @@ def warm(t, s):
 def worker_killed_under_wrk(t):
     """Five times under 64 keep-alive connections: no failed request."""
     s = serve(t)
+    prime(64)
     wrk = Wrk(t, "http://127.0.0.1:8000/who", 64, seconds=8)
     warm(t, s)
     for n in range(KILLS):
@@ -72,6 +83,7 @@ def worker_killed_under_checked_load(t):
         r = conn.get(f"/bytes/{size}/1")
         assert r.status == 200 and r.body == pattern(size, 1), f"{size}: {r}"
 
+    prime(20)
     with Load(FRONT, 20, step) as load:
         load.wait_requests(t, 500)
         warm(t, s)
@@ -79,6 +91,7 @@ def worker_killed_under_checked_load(t):
             replaced(t, s, s.kill_worker())
             load.wait_requests(t, 300)
             serves_new()
+            t.note(f"{s.stats()}")
     load.check()
     s.check()
 

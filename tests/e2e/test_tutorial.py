@@ -78,7 +78,7 @@ def stage1_header(t, spelling):
         assert client.get("/service/1", CANARY * 2) == "service1"  # joined: "service1a,service1a"
         assert client.get("/service/2", CANARY) == "service2"
         assert client.get("/service/10") == "service1"  # a prefix of bytes, as in Envoy
-    mostly_kernel(counts_agree(s, client), misses=60)
+    mostly_kernel(counts_agree(s, client), misses=200)
     for path in ("/", "/service", "/service/3", "/SERVICE/1"):
         assert client.get(path) == 404
     stats = counts_agree(s, client)
@@ -99,7 +99,7 @@ def stage2_quarter(t, spelling):
             assert client.get("/service/1", CANARY) == "service1a"
             assert client.get("/service/2") == "service2"
     assert set(seen) == {"service1", "service1a"}, seen
-    mostly_kernel(counts_agree(s, client), misses=60)
+    mostly_kernel(counts_agree(s, client), misses=200)
     client.close()
     s.check()
 
@@ -111,7 +111,7 @@ def stage3_released(t, spelling):
     for _ in range(2000):
         assert client.get("/service/1") == "service1a"
     assert client.get("/service/2") == "service2"
-    mostly_kernel(counts_agree(s, client), misses=40)
+    mostly_kernel(counts_agree(s, client), misses=200)
     client.close()
     s.check()
 

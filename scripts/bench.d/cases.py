@@ -87,10 +87,11 @@ QUICK = ("colocated/small-64", "colocated/post-16", "colocated/64k-16", "colocat
 
 # What the kernel path (`sluice`) has to reach: {(topology, case): {measure: bound}}.
 # direct, peer: requests/s over a direct connection's and the best peer's, at least;
-# p50_direct: median latency, cpu_peer: CPU a request of the whole system; at most.
+# p50_direct: median latency, cpu_peer: CPU a request of the whole system, cores: of the
+# daemon; at most.
 FLOORS = {
     ("colocated", "small-1"): {"direct": 1.05},
-    ("colocated", "small-64"): {"direct": 1.5, "p50_direct": 0.65},
+    ("colocated", "small-64"): {"direct": 1.5, "p50_direct": 0.65, "cores": 0.01},
     ("colocated", "small-256"): {"direct": 1.45},
     ("colocated", "post-16"): {"direct": 1.4},
     ("colocated", "64k-16"): {"direct": 1.15},

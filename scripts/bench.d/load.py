@@ -37,6 +37,16 @@ class Load:
 
     def run(self, rig, system, case, seconds):
         """{measure: value}: requests, rps, latencies in microseconds, CPU microseconds a request."""
+        for attempt in range(4):
+            text, cpu = self._once(rig, system, case, seconds * (1 + attempt))
+            line = next((t for t in text.splitlines() if t.startswith("RESULT ")), None)
+            words = [int(word) for word in line.split()[1:]] if line else [0]
+            # None: interrupted before it had begun, on a machine that is that slow.
+            if words[0]:
+                return _result(words, cpu)
+        raise BenchError(f"wrk at {system.family}, {case.name}: no answer; {text.strip()[-300:]}")
+
+    def _once(self, rig, system, case, seconds):
         argv = ["wrk", "-t", str(min(self._threads, case.connections)),
                 "-c", str(case.connections), "-d", "1h", "--timeout", "10s",
                 "-s", self._script(case)]
@@ -58,19 +68,19 @@ class Load:
         cpu = mark.done()
         cpu["wrk"] = 1e6 * (after.children_user - before.children_user +
                             after.children_system - before.children_system)
-        line = next((t for t in text.splitlines() if t.startswith("RESULT ")), None)
-        if not line:
-            raise BenchError(f"wrk at {system.family}, {case.name}: {text.strip()[-300:]}")
-        return _result([int(word) for word in line.split()[1:]], cpu)
+        return text, cpu
 
 
 def _output(wrk, seconds):
-    try:
-        return wrk.communicate(timeout=seconds)[0]
-    except subprocess.TimeoutExpired:
-        # wrk's own -d knows only whole seconds; interrupted, it reports what it has.
-        wrk.send_signal(signal.SIGINT)
-    return wrk.communicate(timeout=30)[0]
+    """What @wrk prints when it is stopped after @seconds. Its own -d knows only whole seconds;
+    interrupted, it reports what it has. Again and again: the first time may be before it sleeps."""
+    for _ in range(100):
+        try:
+            return wrk.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            wrk.send_signal(signal.SIGINT)
+            seconds = 0.3
+    raise BenchError("wrk does not end")
 
 
 def _result(words, cpu):

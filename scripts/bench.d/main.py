@@ -122,8 +122,9 @@ def bench(args, workdir):
                 result["cases"].append(record)
                 report.print_case(topology, case, record)
             if not args.no_extras:
-                result["bpf"].append(extras.bpf(rig, load, cases.CASES["small-64"]))
-                report.print_bpf(result["bpf"][-1])
+                for name in ("small-64", "head-64") if topology.pairing else ("small-64",):
+                    result["bpf"].append(extras.bpf(rig, load, cases.CASES[name]))
+                    report.print_bpf(result["bpf"][-1])
                 if topology.name == "colocated":
                     result.update(extras.measure(rig))
                     report.print_extras(result)

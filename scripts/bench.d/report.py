@@ -11,7 +11,9 @@ FOREIGN_MAX = 0.1  # of a core, used by others: above it a case is marked
 WORDS = {
     "direct": "x direct, req/s", "peer": "x best peer, req/s", "p50_direct": "x direct, p50",
     "p99_peer": "x best peer, p99", "cpu_peer": "x best peer, CPU a request",
+    "cores": "cores used by the daemon",
 }
+AT_LEAST = ("direct", "peer")  # the other measures are bounds from above
 
 
 def _ratio(entry, other, measure):
@@ -35,7 +37,7 @@ def summarize(record):
     record["noisy"] = median(r["foreign"] for e in systems.values()
                              for r in e["rounds"]) > FOREIGN_MAX
     for entry in systems.values():
-        ratios = entry["ratios"] = {}
+        ratios = entry["ratios"] = {"cores": entry["median"]["cores_proxy"]}
         if "direct" in systems:
             ratios["direct"] = _ratio(entry, systems["direct"], "rps")
             ratios["p50_direct"] = _ratio(entry, systems["direct"], "p50")
@@ -61,7 +63,7 @@ def _floors(record):
             value = ratios.get(measure)
             if value is None:
                 continue
-            reached = value >= bound if measure in ("direct", "peer") else value <= bound
+            reached = value >= bound if measure in AT_LEAST else value <= bound
             floors.append({"system": system, "measure": measure, "bound": bound, "value": value,
                            "reached": reached})
     return floors
@@ -107,9 +109,9 @@ def print_case(topology, case, record):
             f"{med['p50']:.0f}", f"{med['p99']:.0f}", f"{med['p999']:.0f}", f"{med['cpu']:.1f}",
             f"{med['cpu_proxy']:.1f}" if name != "direct" else "-", ", ".join(notes))))
     for f in record["floors"]:
-        sign = "at least" if f["measure"] in ("direct", "peer") else "at most"
-        print(f"  {'reached' if f['reached'] else 'MISSED '}  {f['system']} {f['value']:.2f} "
-              f"{WORDS[f['measure']]} ({sign} {f['bound']:.2f})")
+        sign = "at least" if f["measure"] in AT_LEAST else "at most"
+        print(f"  {'reached' if f['reached'] else 'MISSED '}  {f['system']} {f['value']:.3g} "
+              f"{WORDS[f['measure']]} ({sign} {f['bound']:.3g})")
     if record["noisy"]:
         print(f"  noisy: other processes used over {FOREIGN_MAX:.0%} of a core")
 

@@ -66,9 +66,7 @@ SL_FN long sl_target_word(struct sl_target_scan *s, __u32 at)
 	__u64 w = sl_load(s->buf, at), query = sl_eq(w, '?');
 	__u64 stop = (~sl_between(w, '!', '~') | sl_eq(w, '#')) & SL_HIGH;
 
-	/* Of bytes that come before the stop alone: the lowest bit tells. */
-	if (stop)
-		query &= (stop & -stop) - 1;
+	/* One behind the stop is no harm: what follows a target that is taken holds none. */
 	if (query && !s->query)
 		s->query = at + sl_index(query);
 	if (stop)

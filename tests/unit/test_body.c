@@ -125,6 +125,13 @@ static void skip_and_byte(void)
 	CU_ASSERT_EQUAL(sl_body_skip(&b, 100), 0);
 	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\r'), SL_BODY_MORE);
 	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\n'), SL_BODY_MORE);
+	/* Data that ends just with the bytes that there are. */
+	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '3'), SL_BODY_MORE);
+	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\r'), SL_BODY_MORE);
+	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\n'), SL_BODY_MORE);
+	CU_ASSERT_EQUAL(sl_body_skip(&b, 3), 3);
+	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\r'), SL_BODY_MORE);
+	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '\n'), SL_BODY_MORE);
 	CU_ASSERT_EQUAL(sl_chunk_byte(&b, 'x'), SL_BODY_BAD);
 	CU_ASSERT_EQUAL(sl_chunk_byte(&b, '0'), SL_BODY_BAD); /* and stays it */
 	CU_ASSERT_FALSE(sl_body_done(&b));

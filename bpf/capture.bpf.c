@@ -223,6 +223,7 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 	}
 	s->listener = listener;
 	s->front_sk = (__u64)ctx->sk;
+	s->front_ws0 = ctx->snd_nxt;
 	if (!socket_mark(ctx, SL_ROLE_FRONT, slot, gen)) {
 		session_release(slot, gen, SL_S_FRONT);
 		return;

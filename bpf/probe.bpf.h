@@ -42,6 +42,12 @@ SL_FN bool all_read(__u64 app, __u64 ours)
 	return tcp_of(app)->write_seq == tcp_of(ours)->copied_seq;
 }
 
+/* Whether the @tx bytes that were promised to @sk since its write_seq was @ws0 are written. */
+SL_FN bool all_written(__u64 sk, __u32 ws0, __u32 tx)
+{
+	return tcp_of(sk)->write_seq - ws0 == tx;
+}
+
 /* Bytes (with overhead) that wait in a socket for its reader. */
 SL_FN __u32 reader_backlog(__u64 sk)
 {

@@ -81,7 +81,10 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	s->decision.routed = 0;
 	if (c->flags & SL_C_BYPASS)
 		return request_to_user(r, SL_REASON_KERNEL_PATH_OFF);
-	if (!all_read(s->client_sk, s->front_sk) || !all_arrived(s->client_sk, s->front_sk))
+	/* In this order: what is promised is written, and what is written has arrived. */
+	if (!all_read(s->client_sk, s->front_sk) ||
+	    !all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx)) ||
+	    !all_arrived(s->client_sk, s->front_sk))
 		return request_to_user(r, SL_REASON_DRAINING_BYTES);
 	s->start_ns = bpf_ktime_get_ns();
 	reason = request_decide(msg, r, h);
@@ -279,8 +282,10 @@ int front_skb(struct __sk_buff *skb)
 		word_change(&r.s->word, r.gen, SL_S_PENDING, 0);
 		return SK_PASS;
 	}
-	if (r.at != SL_READ(r.s->front_rx)) {
-		/* Passed bytes that the daemon has not read yet. */
+	if (r.at != SL_READ(r.s->front_rx) ||
+	    !all_written(r.s->front_sk, r.s->front_ws0, SL_READ(r.s->front_tx))) {
+		/* Passed bytes that the daemon has not read, or an answer that it has not written.
+		 */
 		request_to_user(&r, SL_REASON_DRAINING_BYTES);
 		return SK_PASS;
 	}

@@ -28,6 +28,10 @@
  * rcv_nxt is front's write_seq, and takes a request only when client's write_seq is front's
  * copied_seq; server and back likewise. A sk_skb verdict has no such counter: there the bytes that
  * it saw (front_in) must all have been read (front_rx).
+ *
+ * The daemon may give a session back before it writes the answer's end, so that a quick client
+ * does not find it taken: it adds to front_tx before it does so, and no request is taken while
+ *front's write_seq has not moved by as much.
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H
@@ -50,7 +54,7 @@
 #define SL_S_PENDING \
 	0x0400 /* bytes or FIN wait at front: when the exchange ends, it is the daemon's */
 #define SL_S_ABORTED 0x0800 /* the daemon gave the exchange up: BPF passes everything */
-#define SL_S_GONE \
+#define SL_S_GONE                                                                             \
 	0x1000 /* client's TCP is over, its owner has not closed it: what it has not read yet \
 		* lies in `clients` still. The daemon clears CLIENT when it is out of there */
 
@@ -136,7 +140,8 @@ struct sl_session {
 	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
 	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
 	__u32 front_skb;    /* SL_SKB_* */
-	__u64 zero1;
+	__u32 front_ws0;    /* front's write_seq at establishment; BPF */
+	__u32 zero1;
 };
 
 /* sl_session.front_skb, sl_lane.back_skb */

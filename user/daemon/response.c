@@ -259,9 +259,10 @@ bool response_write(struct worker *w, struct front *f)
 		iov[msg.msg_iovlen++] = (struct iovec){f->rin.data + f->rin.pos, second};
 	total = first + second;
 	early = releases_early(w, f, total);
+	/* Before the release: BPF takes no request while these bytes are not written. */
+	sl_add(&f->s->front_tx, total);
 	if (early)
 		session_release(f, true);
-	sl_add(&f->s->front_tx, total);
 	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < (ssize_t)total)
 		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import time
 
+from cases import CASES
 from machine import BenchError, run, tree
 from systems import PIN_ROOT
 
@@ -200,6 +201,9 @@ def weights(rig, changes=400):
             "command_ms": command}
 
 
-def measure(rig):
-    """Memory, and weights; in the co-located topology."""
-    return {"memory": memory(rig), "weights": weights(rig)}
+def measure(rig, load):
+    """Memory, and weights without and under load; in the co-located topology."""
+    result = {"memory": memory(rig), "weights": weights(rig)}
+    with load.background(rig, of_sluice(rig), CASES["small-16"]):
+        result["weights_under_load"] = weights(rig)
+    return result

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One run of wrk against one system, with the CPU that it took."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -36,7 +37,7 @@ class Load:
         return path
 
     def run(self, rig, system, case, seconds):
-        """{measure: value}: requests, rps, latencies in microseconds, CPU microseconds a request."""
+        """{measure: value}: requests, rps, latencies and CPU a request in microseconds, ..."""
         for attempt in range(4):
             text, cpu = self._once(rig, system, case, seconds * (1 + attempt))
             line = next((t for t in text.splitlines() if t.startswith("RESULT ")), None)
@@ -46,18 +47,31 @@ class Load:
                 return _result(words, cpu)
         raise BenchError(f"wrk at {system.family}, {case.name}: no answer; {text.strip()[-300:]}")
 
-    def _once(self, rig, system, case, seconds):
+    @contextlib.contextmanager
+    def background(self, rig, system, case):
+        """wrk runs while the body does."""
+        wrk = self._start(rig, system, case)
+        try:
+            yield
+        finally:
+            wrk.kill()
+            wrk.communicate()
+
+    def _start(self, rig, system, case):
         argv = ["wrk", "-t", str(min(self._threads, case.connections)),
                 "-c", str(case.connections), "-d", "1h", "--timeout", "10s",
                 "-s", self._script(case)]
         for header in case.headers:
             argv += ["-H", header]
+        with rig.client:
+            return subprocess.Popen(argv + [system.url + case.path], stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True,
+                                    preexec_fn=die_with_parent)
+
+    def _once(self, rig, system, case, seconds):
         mark = CpuMark(rig.origin, system.daemon)
         before = os.times()
-        with rig.client:
-            wrk = subprocess.Popen(argv + [system.url + case.path], stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True,
-                                   preexec_fn=die_with_parent)
+        wrk = self._start(rig, system, case)
         try:
             text = _output(wrk, seconds)
         finally:

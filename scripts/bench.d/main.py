@@ -12,6 +12,7 @@ import time
 
 import cases
 import extras
+import plot
 import report
 from load import Load
 from machine import BenchError, describe
@@ -29,6 +30,7 @@ def arguments():
                    help="TOPOLOGY, CASE or TOPOLOGY/CASE, with * and ? (default: all of --list)")
     p.add_argument("--quick", action="store_true", help="few cases and short rounds")
     p.add_argument("--json", metavar="FILE", help="write everything that was measured to FILE")
+    p.add_argument("--plot", metavar="FILE", help="draw the ratios to FILE, an SVG (gnuplot)")
     p.add_argument("--list", action="store_true", help="list topologies and cases")
     p.add_argument("--rounds", type=int, metavar="N", help="rounds (default 5; quick 3)")
     p.add_argument("--seconds", type=float, metavar="S",
@@ -48,6 +50,8 @@ def arguments():
     for family in args.families:
         if family not in FAMILIES:
             p.error(f"--systems: unknown '{family}'; there are {', '.join(FAMILIES)}")
+    if args.plot and not plot.available():
+        p.error("--plot needs gnuplot: apt-get install gnuplot-nox")
     args.plan, unknown = cases.select(args.scenario, args.quick)
     if unknown:
         p.error(f"unknown scenario '{unknown}'; --list shows them")
@@ -126,7 +130,7 @@ def bench(args, workdir):
                     result["bpf"].append(extras.bpf(rig, load, cases.CASES[name]))
                     report.print_bpf(result["bpf"][-1])
                 if topology.name == "colocated":
-                    result.update(extras.measure(rig))
+                    result.update(extras.measure(rig, load))
                     report.print_extras(result)
         finally:
             rig.close()
@@ -148,6 +152,9 @@ def main():
     workdir = tempfile.mkdtemp(prefix="sluice-bench.")
     try:
         result = bench(args, workdir)
+        result["took_seconds"] = round(time.monotonic() - started, 1)
+        if args.plot:
+            plot.write(result, args.plot, workdir)
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
@@ -155,7 +162,6 @@ def main():
         return 130
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
-    result["took_seconds"] = round(time.monotonic() - started, 1)
     report.print_end(result)
     if args.json:
         with open(args.json, "w") as f:

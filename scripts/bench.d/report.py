@@ -131,21 +131,26 @@ def print_bpf(bpf):
     print(f"\nBPF programs of sluice, {bpf['topology']}/{bpf['case']}")
     print(f"{'program':14} {'ns a run':>9} {'runs a request':>15} {'ns a request':>13}")
     for p in bpf["programs"]:
-        print(f"{p['name']:14} {p['ns_run']:9.0f} {p['runs_request']:15.2f} {p['ns_request']:13.0f}")
+        print(f"{p['name']:14} {p['ns_run']:9.0f} {p['runs_request']:15.2f} "
+              f"{p['ns_request']:13.0f}")
     print(f"{'all':14} {'':9} {'':15} {bpf['ns_request']:13.0f}")
 
 
 def print_extras(result):
-    m, w = result["memory"], result["weights"]
+    m = result["memory"]
     print(f"\nMemory: {m['session_bytes']} bytes of maps a session, {m['lane_bytes']} a lane "
           f"({m['sessions']} and {m['lanes']} slots, made at start; all maps "
           f"{m['maps_bytes'] / 2**20:.1f} MiB); daemon {m['daemon_rss'] / 2**20:.1f} MiB, and "
           f"{m['rss_connection']} bytes more for each of {m['connections']} connections")
-    print(f"Weights: a map write takes {w['write_us']['p50']:.1f} us (p99 "
-          f"{w['write_us']['p99']:.1f}); from before the write to the end of the next request "
-          f"{w['obeyed_us']['p50']:.0f} us (p99 {w['obeyed_us']['p99']:.0f}), where any request takes "
-          f"{w['request_us']['p50']:.0f}; {w['disobeyed']} of {w['changes']} next requests went by "
-          f"the old weights; the command 'sluice weights' takes {w['command_ms']:.1f} ms")
+    print(f"\n{'weights; us, p50 and p99':24} {'map write':>14} {'write to answer':>17} "
+          f"{'any request':>14} {'disobeyed':>12} {'sluice weights':>15}")
+    for label, name in (("no load", "weights"), ("beside 16 connections", "weights_under_load")):
+        w = result[name]
+        pair = {k: f"{w[k]['p50']:.1f}, {w[k]['p99']:.1f}"
+                for k in ("write_us", "obeyed_us", "request_us")}
+        print(f"{label:24} {pair['write_us']:>14} "
+              f"{pair['obeyed_us']:>17} {pair['request_us']:>14} "
+              f"{w['disobeyed']:>5} of {w['changes']:>3} {w['command_ms'] * 1000:>15.0f}")
 
 
 def print_end(result):
@@ -156,5 +161,5 @@ def print_end(result):
           f"{count - len(missed)} of {count} floors reached"
           + (f"; {noisy} cases noisy: do not trust them" if noisy else ""))
     for case, f in missed:
-        print(f"  missed: {case['topology']}/{case['case']}: {f['system']} {f['value']:.2f} "
-              f"{WORDS[f['measure']]}, not {f['bound']:.2f}")
+        print(f"  missed: {case['topology']}/{case['case']}: {f['system']} {f['value']:.3g} "
+              f"{WORDS[f['measure']]}, not {f['bound']:.3g}")

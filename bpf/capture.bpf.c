@@ -259,6 +259,21 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
+/*
+ * A front that dies before the daemon has accepted it: nobody else ends the exchange that BPF
+ * has begun for it meanwhile.
+ */
+SL_FN void front_lost(struct sl_session *s, __u32 slot, __u32 gen)
+{
+	__u64 old = word_change(&s->word, gen, SL_S_CLOSING | SL_S_ABORTED, SL_S_EXCHANGE_BITS);
+	__u32 lane_slot = s->lane - 1;
+	struct sl_lane *l = lane_at(lane_slot);
+
+	if ((SL_BITS(old) & SL_S_EXCHANGE) && l && l->session == slot + 1 && l->session_gen == gen)
+		lane_surrender(l, lane_slot, s->lane_gen, SL_LANE_KERNEL);
+	session_release(slot, gen, SL_S_FRONT);
+}
+
 /* tcp_set_state(TCP_CLOSE): the connection is over; its place in a sockmap goes with close(). */
 SL_FN void socket_closed(struct bpf_sock *sk, struct sl_socket *me)
 {
@@ -288,7 +303,7 @@ SL_FN void socket_closed(struct bpf_sock *sk, struct sl_socket *me)
 		/* Died before the daemon accepted it; else the daemon clears the bit. */
 		s = session_at(me->slot);
 		if (s && !(SL_BITS(SL_READ(s->word)) & SL_S_ADOPTED))
-			session_release(me->slot, me->gen, SL_S_FRONT);
+			front_lost(s, me->slot, me->gen);
 		break;
 	case SL_ROLE_SERVER:
 		lane_release(me->slot, me->gen, SL_L_SERVER);

@@ -43,13 +43,6 @@ SL_FN void stats_count(struct sl_session *s, __u32 status)
 	s->last_ns = s->start_ns + ns;
 }
 
-/* The lane leaves the kernel path for good; the daemon closes it. */
-SL_FN void lane_surrender(struct sl_lane *l, __u32 slot, __u32 gen)
-{
-	word_change(&l->word, gen, SL_LANE_USER, SL_L_STATE);
-	event_send(SL_EVENT_LANE, slot, gen);
-}
-
 /*
  * Lane @slot, ours, goes back on its endpoint's idle stack, or to the daemon if it must not be
  * used again. Always 0.
@@ -67,13 +60,13 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 	e = bpf_map_lookup_elem(&endpoints, &endpoint);
 	l->session = 0;
 	if (!e || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
-		lane_surrender(l, slot, gen);
+		lane_surrender(l, slot, gen, SL_LANE_KERNEL);
 		return 0;
 	}
 	l->idle_ns = bpf_ktime_get_ns();
-	if (word_change(&l->word, gen, SL_LANE_IDLE, SL_L_STATE) &&
+	if (lane_move(&l->word, gen, SL_LANE_KERNEL, SL_LANE_IDLE) &&
 	    !sl_stack_push(&e->idle, &l->next, slot))
-		lane_surrender(l, slot, gen);
+		lane_surrender(l, slot, gen, SL_LANE_IDLE);
 	return 0;
 }
 

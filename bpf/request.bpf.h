@@ -161,7 +161,7 @@ __noinline __u64 lane_claim(__u32 endpoint)
 			continue;
 		}
 		if ((bits & SL_L_SURPLUS) || (bits & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
-			lane_surrender(l, slot1 - 1, gen);
+			lane_surrender(l, slot1 - 1, gen, SL_LANE_KERNEL);
 			continue;
 		}
 		return (__u64)gen << 32 | slot1;
@@ -216,7 +216,7 @@ SL_FN void exchange_cancel(struct sl_request *r, struct sl_lane *l)
 {
 	r->s->lane = 0;
 	l->session = 0;
-	lane_surrender(l, r->lane_slot, r->lane_gen);
+	lane_surrender(l, r->lane_slot, r->lane_gen, SL_LANE_KERNEL);
 	r->s->decision.at = r->at;
 	r->s->decision.reason = SL_REASON_LANE_LOST;
 	if (SL_BITS(word_change(&r->s->word, r->gen, SL_S_USER, SL_S_EXCHANGE_BITS)) & SL_S_PENDING)

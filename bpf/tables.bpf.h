@@ -102,6 +102,32 @@ __noinline int word_own(__u64 *word, __u32 gen, __u32 set)
 	return 0;
 }
 
+/*
+ * Moves a lane of generation @gen from state @from to @to. False: it is not in that state, so it
+ * is not ours: the daemon has taken the exchange away.
+ */
+__noinline int lane_move(__u64 *word, __u32 gen, __u32 from, __u32 to)
+{
+	if (!word)
+		return 0;
+	for (int i = 0; i < SL_CAS_TRIES; i++) {
+		__u64 old = SL_READ(*word);
+
+		if (SL_GEN(old) != gen || (SL_BITS(old) & SL_L_STATE) != from)
+			return 0;
+		if (sl_cmpxchg(word, old, SL_WORD(gen, (SL_BITS(old) & ~SL_L_STATE) | to)) == old)
+			return 1;
+	}
+	return 0;
+}
+
+/* The lane, in state @from, leaves the kernel path for good; the daemon closes it. */
+SL_FN void lane_surrender(struct sl_lane *l, __u32 slot, __u32 gen, __u32 from)
+{
+	if (lane_move(&l->word, gen, from, SL_LANE_USER))
+		event_send(SL_EVENT_LANE, slot, gen);
+}
+
 /* Shard of the counters for this CPU; shard 0 is the daemon's. */
 SL_FN __u32 stat_shard(void)
 {

@@ -40,6 +40,7 @@ def arguments():
     p.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help=argparse.SUPPRESS)
     p.add_argument("--no-extras", action="store_true",
                    help="leave out BPF times, memory and weight changes")
+    p.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--sluice", default="build/sluice", help=argparse.SUPPRESS)
     args = p.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
@@ -141,6 +142,8 @@ def main():
     args = arguments()
     if args.list:
         list_scenarios()
+        return 0
+    if args.check_arguments:
         return 0
     if os.geteuid() != 0:
         print("bench: run as root", file=sys.stderr)

@@ -158,6 +158,25 @@ def dual_stack(t):
     s.check()
 
 
+@test()
+def wildcard(t):
+    """A listener on all addresses takes clients of each of them on the kernel path."""
+    other = t.netns()
+    wire = t.link(t.main_ns, other)
+    t.backends.nginx({BACK: "one"})
+    s = t.sluice(config([("0.0.0.0", 8000), ("::", 8000)], {"one": [("127.0.0.1", BACK)]},
+                        [route(to="one")]))
+    for ns, host in ((t.main_ns, "127.0.0.1"), (t.main_ns, "127.0.0.5"), (t.main_ns, wire.a4),
+                     (t.main_ns, "::1"), (t.main_ns, wire.a6), (other, wire.a4), (other, wire.a6)):
+        before = s.stats()
+        with ns, Conn((host, 8000)) as conn:
+            for _ in range(50):
+                same(conn.get("/bytes/1000/1"), pattern(1000, 1), host)
+        kernel = s.stats().kernel - before.kernel
+        assert kernel >= 45, f"{host}: {kernel} of 50 on the kernel path: {s.stats().reasons}"
+    s.check()
+
+
 @test(seconds=90, each=[(family, door) for family in ("ipv4", "ipv6") for door in DOORS])
 def namespaces(t, case):
     """Client, sluice and backend in three namespaces, over two veth pairs."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Full speed on keep-alive connections, and what is left of it in the tables."""
+import json
 import os
+import subprocess
 
 from lib.config import DOORS, config, route
 from lib.data import pattern
@@ -121,3 +123,26 @@ def two_instances(t):
         stats = s.stats()
         assert stats.total == 200 and stats.kernel >= 195, f"{name}: {stats}"
         s.check()
+
+
+@test()
+def check_finds_what_is_planted(t):
+    """`stats --check` is not blind: a lane that is in no place is found, by name."""
+    t.backends.nginx({9001: "one"})
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 200
+    t.wait(lambda: s.stats().tree["lanes"]["idle"] == 1, "one idle lane")
+    s.check()
+    dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", s.pin("lanes")],
+                          capture_output=True, text=True, check=True)
+    lane = next(one for one in json.loads(dump.stdout) if one["formatted"]["value"]["endpoint"] == 0
+                and one["formatted"]["value"]["back_fd"] > 0)
+    idle = [int(byte, 16) for byte in lane["value"]]
+    lost = [idle[0] & 0xf0 | 3, *idle[1:]]  # SL_LANE_KERNEL, and no session has it
+    for value, code in ((lost, 1), (idle, 0)):
+        subprocess.run(["bpftool", "map", "update", "pinned", s.pin("lanes"), "key", "hex",
+                        *(byte[2:] for byte in lane["key"]), "value", "hex",
+                        *(f"{byte:02x}" for byte in value)], check=True)
+        text = s.run("stats", "--check", code=code)
+        assert code == 0 or "lane" in text, text

@@ -2,6 +2,7 @@
 """Load from many connections: threads with checks of each answer, and wrk."""
 import collections
 import re
+import signal
 import subprocess
 import threading
 
@@ -84,6 +85,11 @@ class Wrk:
             argv += ["-s", script]
         self.seconds = seconds
         self.proc = t.start([*argv, url], name="wrk")
+
+    def stop(self):
+        """Ends it before its time; wrk reports as usual."""
+        self.proc.signal(signal.SIGINT)
+        return self.result()
 
     def result(self):
         code = self.proc.wait(self.seconds + 30)

@@ -74,6 +74,12 @@ static int look_up(struct sl_walk *w, const struct cfg_cluster *c, const struct 
 	else if (c->dns_family.value == CFG_DNS_V6_ONLY)
 		hints.ai_family = AF_INET6;
 	rc = getaddrinfo(host->text, NULL, &hints, &list);
+	if (rc == EAI_NONAME) {
+		/* AI_ADDRCONFIG does not count loopback: where that is all there is, "localhost"
+		 * would have no address. */
+		hints.ai_flags = 0;
+		rc = getaddrinfo(host->text, NULL, &hints, &list);
+	}
 	if (rc || !list) {
 		sl_warning(w, host, "cannot resolve '%s' now: %s", host->text,
 			   rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));

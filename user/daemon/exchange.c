@@ -154,6 +154,8 @@ static enum phase exchange_phase(const struct front *f)
 		return f->in.pos == f->in.end ? PHASE_IDLE : PHASE_HEAD;
 	if (x->connecting)
 		return PHASE_CONNECT;
+	if (!list_empty(&f->waiting))
+		return PHASE_ANSWER;
 	if (answer_is_sent(f))
 		return PHASE_REST;
 	if (x->resp == SIDE_HEAD && request_is_sent(f))

@@ -133,6 +133,7 @@ struct front {
 	struct io io;
 	struct list all;       /* worker.fronts, or the graveyard */
 	struct list timed;     /* worker.timed when deadline_ns is set */
+	struct list waiting;   /* worker.waiting while the cluster has no lane to give */
 	struct list undrained; /* worker.undrained while verdicts' bytes are queued */
 	__u64 deadline_ns;     /* 0: none */
 
@@ -190,6 +191,8 @@ struct worker {
 	struct list backs;
 	struct list timed;
 	struct list undrained;
+	struct list waiting;
+	__u32 n_waiting;
 	struct list dead_fronts; /* freed when no event of this batch can name them */
 	struct list dead_backs;
 	__u32 n_fronts;
@@ -262,16 +265,26 @@ __u32 session_change(struct front *f, __u32 set, __u32 clear);
 __u32 session_bits(const struct front *f);
 
 /* lane.c */
-int lane_get(struct worker *w, struct front *f, bool fresh);
-void lane_release(struct worker *w, struct back *b, bool reusable);
+/* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
+struct back *lane_open(struct worker *w, __u32 endpoint);
 void lane_close(struct worker *w, struct back *b);
 void lane_event(struct worker *w, struct back *b);
+void lane_died(struct worker *w, struct back *b);
 struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 endpoint);
 __u32 lane_bits(const struct back *b);
 /* From state @from to @to, other bits kept. False: the state was another. */
 bool lane_move(struct back *b, __u32 from, __u32 to);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
 void lane_mark_surplus(struct back *b);
+
+/* pool.c */
+__u32 lane_get(struct worker *w, struct front *f, bool fresh);
+void lane_release(struct worker *w, struct back *b, bool reusable);
+/* Whether nothing can be read from the lane, not even its end. */
+bool lane_quiet(const struct back *b);
+/* Requests that wait for a lane are served if there is one now. */
+void waiting_serve(struct worker *w);
+void waiting_cancel(struct worker *w, struct front *f);
 void lane_sweep(struct worker *w);
 /* Marks the slots that are in some endpoint's pool. */
 void lane_walk_pools(struct worker *w, __u8 *listed);

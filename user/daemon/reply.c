@@ -88,6 +88,7 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 	if (f->back)
 		lane_close(w, f->back);
 	x->connecting = false;
+	waiting_cancel(w, f);
 	buffer_drop(w, &f->req);
 	buffer_drop(w, &f->rin);
 	if (x->req == SIDE_HEAD)

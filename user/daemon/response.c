@@ -264,14 +264,15 @@ bool response_write(struct worker *w, struct front *f)
 	if (early)
 		session_release(f, true);
 	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < (ssize_t)total)
-		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
 	if (early && n == (ssize_t)total)
 		SL_WRITE(f->s->user_dirty, 0);
 	else if (early && session_take(f) == TAKE_OWN)
 		f->owned = true;
 	else if (early)
 		n = -1, errno = EPIPE; /* the order of bytes cannot be kept: end it */
+	/* Behind the taking back, as above. */
+	if (n < (ssize_t)total)
+		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
 	if (n > 0) {
 		if (n < (ssize_t)total)
 			f->io.writable = false;

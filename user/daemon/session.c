@@ -112,6 +112,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	}
 	list_init(&f->timed);
 	list_init(&f->undrained);
+	list_init(&f->waiting);
 	exchange_reset(f);
 	list_add(&w->fronts, &f->all);
 	w->n_fronts++;
@@ -217,6 +218,7 @@ static void front_end(struct worker *w, struct front *f)
 		count_exchange(w, f, 0);
 	timer_clear(f);
 	list_del(&f->undrained);
+	waiting_cancel(w, f);
 	door_close(w, f->s->front_skb, f->s->front_cookie);
 	if (f->io.fd >= 0)
 		close(f->io.fd);

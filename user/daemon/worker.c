@@ -207,7 +207,8 @@ static void tick(struct worker *w)
 
 static int timeout_ms(const struct worker *w)
 {
-	if (!list_empty(&w->undrained))
+	/* Nobody tells when BPF puts a lane back that a request waits for. */
+	if (!list_empty(&w->undrained) || w->n_waiting)
 		return 1;
 	if (w->draining)
 		return 20;
@@ -228,6 +229,7 @@ static int loop(struct worker *w)
 			dispatch(w, events[i].data.ptr, events[i].events);
 		door_retry(w);
 		tick(w);
+		waiting_serve(w);
 		graveyard_empty(w);
 		if (!w->draining)
 			continue;
@@ -280,6 +282,7 @@ static int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->backs);
 	list_init(&w->timed);
 	list_init(&w->undrained);
+	list_init(&w->waiting);
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pool of idle lanes of each endpoint, which BPF and the daemon share, and the requests that
+ * wait for one because their cluster has as many as it may.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include "internal.h"
+
+#define POP_TRIES 64	 /* dead lanes skipped for one request */
+#define WAITING_MAX 1024 /* Envoy's max_pending_requests */
+
+/* An exchange is over: to the pool, or closed. The lane's state is USER. */
+void lane_release(struct worker *w, struct back *b, bool reusable)
+{
+	struct sl_endpoint *e = &w->maps->endpoints[b->endpoint];
+
+	if (b->front) {
+		b->front->back = NULL;
+		b->front = NULL;
+	}
+	b->l->session = 0;
+	if (!reusable || b->slot == NO_SLOT || w->draining || b->io.rdhup || b->io.failed ||
+	    (e->flags & SL_ENDPOINT_DRAINING) || (lane_bits(b) & SL_L_SURPLUS)) {
+		lane_close(w, b);
+		return;
+	}
+	b->l->idle_ns = w->now_ns;
+	if (!lane_move(b, SL_LANE_USER, SL_LANE_IDLE)) {
+		lane_close(w, b);
+		return;
+	}
+	if (!sl_stack_push(&e->idle, &b->l->next, b->slot)) {
+		lane_move(b, SL_LANE_IDLE, SL_LANE_USER);
+		lane_close(w, b);
+	}
+}
+
+bool lane_quiet(const struct back *b)
+{
+	__u8 byte;
+
+	return recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static struct back *lane_pop(struct worker *w, __u32 endpoint)
+{
+	struct sl_endpoint *e = &w->maps->endpoints[endpoint];
+	struct sl_lane *lanes = w->maps->lanes;
+
+#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
+	for (int i = 0; i < POP_TRIES; i++) {
+		__u32 slot1 = sl_stack_pop(&e->idle, next_of);
+		struct back *b = slot1 ? w->back_of[slot1 - 1] : NULL;
+
+		if (!slot1)
+			return NULL;
+		if (!b)
+			continue; /* a slot that nobody knows: left to the leak scan */
+		if (!lane_move(b, SL_LANE_IDLE, SL_LANE_USER) || b->io.rdhup || b->io.failed ||
+		    (lane_bits(b) & SL_L_SURPLUS)) {
+			lane_close(w, b);
+			continue;
+		}
+		return b;
+	}
+#undef next_of
+	return NULL;
+}
+
+void waiting_cancel(struct worker *w, struct front *f)
+{
+	if (list_empty(&f->waiting))
+		return;
+	list_del(&f->waiting);
+	w->n_waiting--;
+}
+
+/* The cluster's circuit breaker is closed: in turn, behind those that wait already. */
+static __u32 waiting_add(struct worker *w, struct front *f)
+{
+	if (w->n_waiting >= WAITING_MAX || !w->maps->clusters[f->x.cluster].max_lanes)
+		return 503;
+	list_add(&w->waiting, &f->waiting);
+	w->n_waiting++;
+	return 0;
+}
+
+/* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
+static bool make_room(struct worker *w, const struct sl_cluster *c)
+{
+	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
+		struct back *b = lane_pop(w, c->first_endpoint + i);
+
+		if (b) {
+			lane_close(w, b);
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct back *lane_fresh(struct worker *w, struct front *f)
+{
+	struct back *b = NULL;
+
+	while (!b && f->x.tries < CONNECT_TRIES) {
+		f->x.tries++;
+		b = lane_open(w, f->x.endpoint);
+		if (!b)
+			f->x.endpoint = route_endpoint(w, f->x.cluster);
+		if (f->x.endpoint == NO_INDEX)
+			break;
+	}
+	return b;
+}
+
+/*
+ * Binds a lane to @f's exchange: an idle one, or (always when @fresh) a new one, which connects;
+ * or puts it in the queue of those that wait for one. x.cluster and x.endpoint are the route's. 0,
+ * or the status to answer.
+ */
+__u32 lane_get(struct worker *w, struct front *f, bool fresh)
+{
+	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
+	struct back *b = NULL;
+
+	while (!fresh && (b = lane_pop(w, f->x.endpoint))) {
+		/* A request that cannot be repeated: look whether the backend hung up meanwhile. */
+		if (f->x.idempotent || lane_quiet(b))
+			break;
+		lane_close(w, b);
+	}
+	f->x.reused = b;
+	if (!b && SL_READ(c->n_lanes) >= c->max_lanes && !make_room(w, c))
+		return waiting_add(w, f);
+	if (!b)
+		b = lane_fresh(w, f);
+	if (!b)
+		return 503;
+	f->x.connecting = b->connecting;
+	f->x.phase = PHASE_NONE;
+	f->x.write_failed = false;
+	f->back = b;
+	b->front = f;
+	return 0;
+}
+
+void waiting_serve(struct worker *w)
+{
+	struct list *l, *next;
+
+	for (l = w->waiting.next; l != &w->waiting; l = next) {
+		struct front *f = FRONT_OF(l, waiting);
+		const struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
+		__u32 status;
+
+		next = l->next;
+		if (SL_READ(c->n_lanes) >= c->max_lanes &&
+		    !SL_STACK_SLOT(SL_READ(w->maps->endpoints[f->x.endpoint].idle)))
+			continue;
+		waiting_cancel(w, f);
+		status = lane_get(w, f, false);
+		if (status)
+			reply(w, f, status);
+		exchange_run(w, f);
+		/* Running one exchange may serve, or end, the next in the queue: start over. */
+		next = w->waiting.next;
+		if (!list_empty(&f->waiting))
+			return; /* the lane was dead: later */
+	}
+}
+
+/* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */
+static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
+{
+	struct sl_endpoint *e = &w->maps->endpoints[endpoint];
+	struct sl_lane *lanes = w->maps->lanes;
+	__u32 keep = 0, slot1, n = 0; /* `keep`: reversed chain */
+	__u64 old;
+
+	do {
+		old = SL_READ(e->idle);
+		if (!SL_STACK_SLOT(old))
+			return;
+	} while (sl_cmpxchg(&e->idle, old, SL_STACK_HEAD(old, 0)) != old);
+	for (slot1 = SL_STACK_SLOT(old); slot1 && slot1 <= w->n_lanes && n++ <= w->n_lanes;) {
+		__u32 slot = slot1 - 1, next = lanes[slot].next;
+		struct back *b = w->back_of[slot];
+
+		if (b && (lane_bits(b) & SL_L_STATE) == SL_LANE_DEAD) {
+			lane_close(w, b);
+		} else {
+			if (listed)
+				listed[slot] = 1;
+			lanes[slot].next = keep;
+			keep = slot1;
+		}
+		slot1 = next;
+	}
+	while (keep) {
+		__u32 slot = keep - 1;
+
+		keep = lanes[slot].next;
+		while (!sl_stack_push(&e->idle, &lanes[slot].next, slot))
+			;
+	}
+}
+
+void lane_sweep(struct worker *w)
+{
+	if (!w->sweep_wanted)
+		return;
+	w->sweep_wanted = false;
+	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++) {
+		if (!w->dirty_endpoints[i])
+			continue;
+		w->dirty_endpoints[i] = 0;
+		sweep_endpoint(w, i, NULL);
+	}
+}
+
+void lane_walk_pools(struct worker *w, __u8 *listed)
+{
+	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++)
+		sweep_endpoint(w, i, listed);
+}
+
+/* Once a second: idle lanes that are too old, reaped ones, dead ones that BPF took off. */
+void lane_timeouts(struct worker *w)
+{
+	struct list *l, *next;
+
+	for (l = w->backs.next; l != &w->backs; l = next) {
+		struct back *b = BACK_OF(l, all);
+		const struct sl_endpoint *e = &w->maps->endpoints[b->endpoint];
+
+		next = l->next;
+		switch (lane_bits(b) & SL_L_STATE) {
+		case SL_LANE_REAPED:
+			lane_close(w, b);
+			break;
+		case SL_LANE_USER: /* surrendered by BPF, the event lost */
+			if (!b->front && !b->connecting)
+				lane_close(w, b);
+			break;
+		case SL_LANE_IDLE:
+			if (b->io.rdhup || b->io.failed) {
+				lane_died(w, b);
+				break;
+			}
+			/* Signed: BPF may have stamped it after we looked at the clock. */
+			if ((__s64)(w->now_ns - SL_READ(b->l->idle_ns)) < (__s64)LANE_IDLE_NS &&
+			    !w->draining && !(e->flags & SL_ENDPOINT_DRAINING))
+				break;
+			if (lane_move(b, SL_LANE_IDLE, SL_LANE_DEAD)) {
+				w->dirty_endpoints[b->endpoint] = 1;
+				w->sweep_wanted = true;
+			}
+			break;
+		case SL_LANE_DEAD:
+			w->dirty_endpoints[b->endpoint] = 1;
+			w->sweep_wanted = true;
+			break;
+		}
+	}
+}

@@ -23,13 +23,10 @@ BASE = set("__u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64 u8 u16 u32 u64 s8 s16 
 WHOLE = re.compile(r"^(struct|union) (__sk_buff|sk_\w+|bpf_\w+)$")
 
 
-def words_of(paths):
-    words = set()
-    for path in paths:
-        text = open(path).read()
-        text = re.sub(r"/\*.*?\*/|//[^\n]*", " ", text, flags=re.S)
-        words.update(WORD.findall(text))
-    return words
+def code_of(paths):
+    """The sources without their comments."""
+    return "\n".join(re.sub(r"/\*.*?\*/|//[^\n]*", " ", open(path).read(), flags=re.S)
+                     for path in paths)
 
 
 def blocks_of(text):
@@ -179,12 +176,10 @@ class Trim:
 
 
 def main(dump, origin, *sources):
-    words = words_of(sources)
-    phrases = set()
-    for path in sources:
-        phrases.update(re.sub(r"\s+", " ", m.group(0))
-                       for m in re.finditer(r"\b(struct|union|enum)\s+\w+", open(path).read()))
-    body = Trim(open(dump).read(), words).run(phrases)
+    code = code_of(sources)
+    phrases = {re.sub(r"\s+", " ", m.group(0))
+               for m in re.finditer(r"\b(struct|union|enum)\s+\w+", code)}
+    body = Trim(open(dump).read(), set(WORD.findall(code))).run(phrases)
     print(f"/* From {origin} */")
     print("/* SPDX-License-Identifier: GPL-2.0-only */")
     print("/* Written by scripts/gen_vmlinux.sh: what our BPF sources name, and no more. */")

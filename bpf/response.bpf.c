@@ -257,12 +257,11 @@ int back_skb(struct __sk_buff *skb)
 	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
 	    !front_accepted(&r) || !segment_frame(skb, &r) ||
 	    bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
-		/* In the middle of a body the steered part may still be queued on front, and
-		 * the daemon must not overtake it: it ends the session instead. */
+		/* In the middle of a body the steered part may still be queued on front: the
+		 * daemon waits until that has been sent (door_drained()). */
 		r.s->handover =
 			front_accepted(&r) ? SL_REASON_ANSWER_NEEDS_USER : SL_REASON_NOT_ACCEPTED;
-		word_change(&r.s->word, r.gen,
-			    SL_S_RESP_USER | (r.l->phase == SL_RESP_BODY ? SL_S_ABORTED : 0), 0);
+		word_change(&r.s->word, r.gen, SL_S_RESP_USER, 0);
 		return SK_PASS;
 	}
 	sl_add(&r.l->back_rx, skb->len);

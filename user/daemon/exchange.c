@@ -112,6 +112,8 @@ static bool exchange_finish(struct worker *w, struct front *f)
 	}
 	if (!x->close && !f->io.eof && w->draining)
 		x->close = f->in.pos == f->in.end && !f->io.readable;
+	/* What is left of a body that no lane took is not the next request. */
+	f->in.pos = f->in.framed;
 	exchange_unbind(w, f);
 	f->s->last_ns = w->now_ns;
 	if (x->close && x->client_close && f->in.pos == f->in.end && !f->io.readable) {

@@ -180,6 +180,8 @@ bool handover_finish(struct worker *w, struct front *f)
 
 	if (!side_done(f, &req, &resp))
 		return false;
+	if (req) /* what is left of a body that no lane took is not the next request */
+		f->in.pos = f->in.framed;
 	if (resp && x->close) {
 		handover_seize(w, f, false);
 		front_linger(w, f);

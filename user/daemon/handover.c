@@ -244,18 +244,22 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	struct back *b = f->back ? f->back : lane_of(w, f);
 	__u32 bits = session_change(f, SL_S_USER | SL_S_ABORTED, SL_S_EXCHANGE_BITS);
 
-	if (!(bits & SL_S_REQ_DONE) || f->x.answered)
+	/* Both marks: BPF was second and is just ending the exchange; the lane is its to return. */
+	bool ended = (bits & SL_S_REQ_DONE) && (bits & SL_S_RESP_DONE);
+
+	if (!(bits & SL_S_REQ_DONE) || f->x.answered || ended)
 		keep = false;
 	if (!keep)
 		session_change(f, SL_S_CLOSING, 0);
-	f->s->lane = 0;
+	if (!ended)
+		f->s->lane = 0;
 	SL_WRITE(f->s->user_dirty, 1);
 	f->owned = true;
 	if (b) {
 		if (b->front)
 			b->front->back = NULL;
 		b->front = NULL;
-		if (lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
+		if (!ended && lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
 			lane_close(w, b);
 	}
 	f->back = NULL;
@@ -268,8 +272,8 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	}
 	if (f->x.resp == SIDE_KERNEL || !f->x.kernel) {
 		/* The answer was BPF's until now. */
-		f->x.counted = false;
-		f->x.answered = b && b->l->phase == SL_RESP_BODY;
+		f->x.counted = ended;
+		f->x.answered = ended || (b && b->l->phase == SL_RESP_BODY);
 		f->x.resp = SIDE_HEAD;
 	}
 	f->x.kernel = false;

@@ -234,6 +234,10 @@ __u32 buffer_room(struct buffer *b);
 void buffer_pool_free(struct worker *w);
 
 /* worker.c */
+int worker_init(struct worker *w, const struct sl_worker_args *args);
+void worker_free(struct worker *w);
+/* Waits at most @wait_ms, serves what there is. Number of events, or -errno. */
+int worker_step(struct worker *w, int wait_ms);
 __u64 clock_ns(void);
 int io_add(struct worker *w, struct io *io, __u32 events);
 void timer_set(struct worker *w, struct front *f, __u64 deadline_ns);

@@ -215,34 +215,43 @@ static int timeout_ms(const struct worker *w)
 	return list_empty(&w->timed) ? SWEEP_NS / NS_PER_MS : TICK_NS / NS_PER_MS;
 }
 
-static int loop(struct worker *w)
+int worker_step(struct worker *w, int wait_ms)
 {
 	struct epoll_event events[EVENT_BATCH];
+	int n = epoll_wait(w->epoll_fd, events, EVENT_BATCH, wait_ms);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	w->now_ns = clock_ns();
+	for (int i = 0; i < n; i++)
+		dispatch(w, events[i].data.ptr, events[i].events);
+	door_retry(w);
+	tick(w);
+	waiting_serve(w);
+	graveyard_empty(w);
+	return n > 0 ? n : 0;
+}
+
+static int loop(struct worker *w)
+{
+	bool left;
 
 	for (;;) {
-		int n = epoll_wait(w->epoll_fd, events, EVENT_BATCH, timeout_ms(w));
+		int rc = worker_step(w, timeout_ms(w));
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		w->now_ns = clock_ns();
-		for (int i = 0; i < n; i++)
-			dispatch(w, events[i].data.ptr, events[i].events);
-		door_retry(w);
-		tick(w);
-		waiting_serve(w);
-		graveyard_empty(w);
+		if (rc < 0)
+			return rc;
 		if (!w->draining)
 			continue;
 		if (drain_done(w))
 			return 0;
-		if (w->now_ns >= w->drain_until_ns) {
-			bool left = w->n_fronts;
-
-			drain_hard(w);
-			graveyard_empty(w);
-			return left ? -ETIMEDOUT : 0;
-		}
+		if (w->now_ns >= w->drain_until_ns)
+			break;
 	}
+	left = w->n_fronts;
+	drain_hard(w);
+	graveyard_empty(w);
+	return left ? -ETIMEDOUT : 0;
 }
 
 static int sources_add(struct worker *w)
@@ -269,7 +278,7 @@ static int sources_add(struct worker *w)
 	return rc;
 }
 
-static int worker_init(struct worker *w, const struct sl_worker_args *args)
+int worker_init(struct worker *w, const struct sl_worker_args *args)
 {
 	memset(w, 0, sizeof(*w));
 	w->args = args;
@@ -296,7 +305,7 @@ static int worker_init(struct worker *w, const struct sl_worker_args *args)
 	return w->epoll_fd < 0 ? -errno : 0;
 }
 
-static void worker_free(struct worker *w)
+void worker_free(struct worker *w)
 {
 	graveyard_empty(w);
 	sl_events_close(w->events);

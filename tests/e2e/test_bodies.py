@@ -193,6 +193,10 @@ def namespaces(t, case):
         crowd(t, front, clients=10, requests=400)
     s.check()
     stats = s.stats()
+    t.note(f"{stats}")
     if door == "both":  # one host all the same: found by sequence numbers
         assert stats.kernel > stats.total // 2, \
+            f"{stats.kernel} of {stats.total} on the kernel path: {stats.reasons}"
+    elif door != "user":  # the sk_skb doors leave large and chunked bodies to the daemon
+        assert stats.kernel > stats.total // 4, \
             f"{stats.kernel} of {stats.total} on the kernel path: {stats.reasons}"

@@ -210,7 +210,12 @@ enum bpf_map_type {
 
 typedef __u64 __be64;
 
+struct sock_common {
+	volatile unsigned char skc_state;
+};
+
 struct sock {
+	struct sock_common __sk_common;
 	struct {
 		atomic_t rmem_alloc;
 		int len;

@@ -69,6 +69,9 @@ SL_FN bool writer_has_room(__u64 sk, __u32 size)
 {
 	const struct sock *to = sock_of(sk);
 
+	/* A dead socket is in its map until the daemon closes it, and answers the sender EPIPE. */
+	if (to->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+		return false;
 	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;
 }
 

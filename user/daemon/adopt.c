@@ -68,6 +68,7 @@ static int adopt_session(struct worker *w, __u32 slot)
 	struct sl_session *s = &w->maps->sessions[slot];
 	__u64 word = SL_READ(s->word);
 	__u32 bits = SL_BITS(word);
+	struct linger reset = {.l_onoff = 1};
 	struct front *f;
 	int fd;
 
@@ -77,6 +78,9 @@ static int adopt_session(struct worker *w, __u32 slot)
 	f = front_new(w, fd, slot, SL_GEN(word));
 	if (!f)
 		return -1;
+	/* An answer may be cut, and one that ends with the connection would look whole. */
+	if (fd >= 0 && s->user_dirty && !(bits & SL_S_CLOSING))
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	if (fd < 0 || s->user_dirty || (bits & (SL_S_CLOSING | SL_S_ABORTED)) ||
 	    io_add(w, &f->io, IO_EVENTS_ALL))
 		front_drop(w, f);

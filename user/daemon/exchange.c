@@ -233,6 +233,7 @@ static void exchange_again(struct worker *w, struct front *f)
 {
 	f->req.pos = 0;
 	f->x.lane_close = false;
+	f->x.discard = false;
 	buffer_drop(w, &f->rin);
 	if (lane_get(w, f, true))
 		reply(w, f, 503);
@@ -266,7 +267,7 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 			x->endpoint = endpoint;
 			exchange_again(w, f);
 		}
-	} else if (x->reused && x->idempotent && !x->body_sent && !x->interim) {
+	} else if (x->reused && x->idempotent && !x->body_sent && !x->discarded && !x->interim) {
 		exchange_again(w, f);
 	} else {
 		reply(w, f, 502);

@@ -91,12 +91,13 @@ def no_instance(t):
             f"{words}: {done}"
 
 
-@test(each=["../x", "a/b", "", "x" * 300])
-def instance_names(t, name):
+@test()
+def instance_names(t):
     """A name that is not one part of a path is refused."""
     path = t.write("s.yaml", GOOD)
-    done = run(t, "run", "-c", path, "--instance", name)
-    assert done.returncode in (1, 2), f"{name!r}: {done}"
+    for name in ("../x", "a/b", "", ".", "..", "x" * 300):
+        done = run(t, "run", "-c", path, "--instance", name)
+        assert done.returncode in (1, 2), f"{name!r}: {done}"
 
 
 @test()

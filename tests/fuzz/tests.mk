@@ -9,6 +9,9 @@ FUZZ_BIN := $(FUZZ_SRC:%.c=$(O)/%)
 FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
 FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
+FUZZ_SEEDS_proxy := tests/corpus/proxy
+FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c,$(wildcard user/daemon/*.c))
+FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c
 FUZZ_ARGS_config := -max_len=16384
 FUZZ_ARGS_head := -max_len=4200

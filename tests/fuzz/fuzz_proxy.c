@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The user path between a client and servers that say anything: what reaches a server is a
+ * sequence of strict requests for one hop, what reaches the client a sequence of strict responses,
+ * at most one for each request; and no session, lane or slot is left over.
+ *
+ * The input is a script of steps: an octet that says who does what, for "says" an octet with the
+ * number of bytes, and the bytes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/internal.h"
+
+#define N_LANES 8
+#define STREAM_MAX (1024 * 1024)
+#define STEPS_MAX 64
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+/* What one side has been sent, and how far it was checked. */
+struct stream {
+	int fd; /* the far end; -1: none */
+	__u8 *bytes;
+	__u32 len;
+	__u32 at;
+	struct sl_body body;
+	bool in_body;
+	bool to_end; /* a body that ends with the connection */
+};
+
+static struct worker w;
+static struct sl_maps maps;
+static struct sl_table table;
+static struct sl_compiled compiled = {.table = &table};
+static struct stream servers[N_LANES];
+static struct stream client;
+static struct stream said; /* by the client: for the methods */
+static __u32 n_requests, n_answers;
+static __u8 is_head[4096];
+static struct sl_head head;
+static __u8 window[SL_HEAD_MAX];
+
+/* The worker's view of the maps: no slot for any session. */
+int sl_maps_split_get(const struct sl_maps *m, __u32 id, struct sl_split *ret)
+{
+	(void)m, (void)id, (void)ret;
+	return -ENOENT;
+}
+
+int sl_maps_socket_get(const struct sl_maps *m, int fd, struct sl_socket *ret)
+{
+	(void)m, (void)fd, (void)ret;
+	return -ENOENT;
+}
+
+int sl_maps_socket_set(const struct sl_maps *m, int fd, const struct sl_socket *me)
+{
+	(void)m, (void)fd, (void)me;
+	return 0;
+}
+
+int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret)
+{
+	(void)m, (void)slot, (void)ret;
+	return -ENOENT;
+}
+
+int sl_maps_sockmap_set(int map_fd, __u32 index, int fd)
+{
+	(void)map_fd, (void)index, (void)fd;
+	return -ENOENT;
+}
+
+bool sl_maps_sockmap_has(int map_fd, __u32 index)
+{
+	(void)map_fd, (void)index;
+	return false;
+}
+
+int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *me)
+{
+	(void)m, (void)cookie, (void)me;
+	return -ENOENT;
+}
+
+int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie)
+{
+	(void)m, (void)cookie;
+	return 0;
+}
+
+struct sl_events *sl_events_open(const struct sl_maps *m,
+				 void (*fn)(void *ctx, const struct sl_event *e), void *ctx)
+{
+	(void)m, (void)fn, (void)ctx;
+	return NULL;
+}
+
+int sl_events_poll_fd(const struct sl_events *e)
+{
+	(void)e;
+	return -1;
+}
+
+int sl_events_consume(struct sl_events *e)
+{
+	(void)e;
+	return 0;
+}
+
+void sl_events_close(struct sl_events *e)
+{
+	(void)e;
+}
+
+/* In the place of libc's: an upstream connection is a pair, whose other end is ours. */
+int socket(int domain, int type, int protocol)
+{
+	int pair[2];
+
+	(void)domain, (void)protocol;
+	if (socketpair(AF_UNIX, type, 0, pair))
+		return -1;
+	for (__u32 i = 0; i < N_LANES; i++) {
+		if (servers[i].fd >= 0)
+			continue;
+		servers[i].fd = pair[1];
+		servers[i].len = servers[i].at = 0;
+		servers[i].in_body = false;
+		return pair[0];
+	}
+	close(pair[0]);
+	close(pair[1]);
+	errno = EMFILE;
+	return -1;
+}
+
+int connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	(void)fd, (void)addr, (void)len;
+	return 0;
+}
+
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+/* Parses what is at s->at; false: not whole yet. */
+static bool next_head(struct stream *s, bool response, bool must_be_strict)
+{
+	__u32 n = s->len - s->at < SL_HEAD_MAX ? s->len - s->at : SL_HEAD_MAX;
+	enum sl_parse rc;
+
+	memcpy(window, s->bytes + s->at, n);
+	rc = response ? sl_response_parse(&head, window, n) : sl_request_parse(&head, window, n);
+	if (must_be_strict)
+		check(rc == SL_PARSE_DONE || rc == SL_PARSE_MORE);
+	if (rc != SL_PARSE_DONE) {
+		if (rc != SL_PARSE_MORE)
+			s->to_end = true;
+		return false;
+	}
+	s->at += head.len;
+	return true;
+}
+
+/* Follows a body; true: it has ended. */
+static bool follow_body(struct stream *s, bool must_be_strict)
+{
+	__u32 used = 0;
+	enum sl_body_result rc = sl_body_feed(&s->body, s->bytes + s->at, s->len - s->at, &used);
+
+	s->at += used;
+	if (must_be_strict)
+		check(rc != SL_BODY_BAD);
+	if (rc == SL_BODY_BAD)
+		s->to_end = true;
+	s->in_body = rc != SL_BODY_DONE;
+	return rc == SL_BODY_DONE;
+}
+
+/* A server gets strict HTTP/1.1 requests without what is for one hop. */
+static void check_server(struct stream *s)
+{
+	const __u32 refused = SL_HEAD_HTTP10 | SL_HEAD_CLOSE | SL_HEAD_KEEP_ALIVE |
+			      SL_HEAD_CONNECTION | SL_HEAD_UPGRADE | SL_HEAD_ABSOLUTE |
+			      SL_HEAD_AUTHORITY;
+
+	while (s->at < s->len) {
+		if (s->in_body) {
+			if (!follow_body(s, true))
+				return;
+			continue;
+		}
+		if (!next_head(s, false, true))
+			return;
+		check(!(head.flags & refused) && (head.flags & SL_HEAD_HOST));
+		s->body = sl_request_body(&head);
+		s->in_body = !sl_body_done(&s->body);
+	}
+}
+
+/* What the client has asked for by our own reading: how many, and which of them by HEAD. */
+static void count_requests(void)
+{
+	while (said.at < said.len && !said.to_end) {
+		if (said.in_body) {
+			if (!follow_body(&said, false))
+				return;
+			continue;
+		}
+		while (said.len - said.at >= 2 && !memcmp(said.bytes + said.at, "\r\n", 2))
+			said.at += 2;
+		if (said.at == said.len || !next_head(&said, false, false))
+			return;
+		if (n_requests < sizeof(is_head))
+			is_head[n_requests] = head.method == SL_METHOD_HEAD;
+		n_requests++;
+		said.body = sl_request_body(&head);
+		said.in_body = !sl_body_done(&said.body);
+	}
+}
+
+/* Whether answer @n is one to a HEAD. */
+static bool head_asked(__u32 n)
+{
+	return n < n_requests && n < sizeof(is_head) && is_head[n];
+}
+
+static void check_client(void)
+{
+	while (client.at < client.len && !client.to_end) {
+		if (client.in_body) {
+			if (!follow_body(&client, true))
+				return;
+			continue;
+		}
+		if (!next_head(&client, true, true))
+			return;
+		check(!(head.flags & SL_HEAD_HTTP10) && head.status != 101);
+		if (head.status < 200)
+			continue;
+		/* One more than there were requests: the one that was not a request. */
+		check(n_answers <= n_requests);
+		client.body = sl_response_body(&head, head_asked(n_answers));
+		n_answers++;
+		if (client.body.kind == SL_BODY_CLOSE) {
+			check(head.flags & SL_HEAD_CLOSE);
+			client.to_end = true;
+		}
+		client.in_body = !sl_body_done(&client.body);
+	}
+}
+
+static void take(struct stream *s)
+{
+	ssize_t n;
+
+	if (s->fd < 0)
+		return;
+	while (s->len < STREAM_MAX &&
+	       (n = recv(s->fd, s->bytes + s->len, STREAM_MAX - s->len, MSG_DONTWAIT)) > 0)
+		s->len += n;
+}
+
+static void settle(void)
+{
+	for (int i = 0; i < 100; i++) {
+		int n = worker_step(&w, 0);
+
+		take(&client);
+		for (__u32 k = 0; k < N_LANES; k++)
+			take(&servers[k]);
+		if (n <= 0 && !w.n_waiting)
+			break;
+	}
+	count_requests();
+	check_client();
+	for (__u32 k = 0; k < N_LANES; k++)
+		check_server(&servers[k]);
+}
+
+static void say(struct stream *s, const unsigned char *data, __u32 len)
+{
+	if (s->fd >= 0 && len)
+		(void)!send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void hang_up(struct stream *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static __u32 free_lanes(void)
+{
+	__u32 n = 0;
+
+	for (__u32 slot1 = SL_STACK_SLOT(maps.control->free_lanes); slot1 && n <= N_LANES; n++)
+		slot1 = maps.lanes[slot1 - 1].next;
+	return n;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static struct sl_worker_args args = {
+		.maps = &maps, .compiled = &compiled, .signal_fd = -1, .drain_ms = 0};
+
+	(void)argc, (void)argv;
+	maps.control = calloc(1, sizeof(*maps.control));
+	maps.sessions = calloc(1, sizeof(*maps.sessions));
+	maps.lanes = calloc(N_LANES, sizeof(*maps.lanes));
+	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
+	maps.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.endpoints));
+	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
+	maps.route_stats = calloc(SL_MAX_ROUTES * SL_STAT_SHARDS, sizeof(*maps.route_stats));
+	maps.cluster_stats = calloc(SL_MAX_CLUSTERS * SL_STAT_SHARDS, sizeof(*maps.cluster_stats));
+	maps.reasons = calloc(SL_N_REASONS, sizeof(*maps.reasons));
+	client.bytes = malloc(STREAM_MAX);
+	said.bytes = malloc(STREAM_MAX);
+	for (__u32 i = 0; i < N_LANES; i++) {
+		servers[i].bytes = malloc(STREAM_MAX);
+		servers[i].fd = -1;
+		maps.lanes[i].next = i + 1 < N_LANES ? i + 2 : 0;
+		maps.lanes[i].back_fd = -1;
+	}
+	maps.control->n_lanes = N_LANES;
+	maps.control->free_lanes = 1;
+	maps.clusters[0] = (struct sl_cluster){
+		.n_endpoints = 1, .connect_timeout_ms = 1000, .max_lanes = N_LANES};
+	maps.endpoints[0].family = AF_INET;
+	table.n_domains = table.n_vhosts = table.n_routes = table.n_clusters = 1;
+	table.n_endpoints = 1;
+	table.domains[0].kind = SL_DOMAIN_ANY;
+	table.vhosts[0].n_routes = 1;
+	table.routes[0].path = (struct sl_str){0, 1};
+	table.strings[0] = '/';
+	check(!worker_init(&w, &args));
+	return 0;
+}
+
+static void begin(void)
+{
+	int pair[2];
+
+	check(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	client.fd = pair[1];
+	client.len = client.at = said.len = said.at = 0;
+	client.in_body = client.to_end = said.in_body = said.to_end = false;
+	n_requests = n_answers = 0;
+	front_add(&w, pair[0]);
+}
+
+/* Everything is hung up: nothing may be left. */
+static void end(void)
+{
+	hang_up(&client);
+	settle();
+	drain_hard(&w);
+	settle();
+	for (__u32 k = 0; k < N_LANES; k++)
+		hang_up(&servers[k]);
+	check(!w.n_fronts && !w.n_backs && !w.n_waiting);
+	check(free_lanes() == N_LANES && !maps.clusters[0].n_lanes);
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+	begin();
+	for (int i = 0; i < STEPS_MAX && size >= 2; i++) {
+		__u8 who = data[0], what = data[0] >> 4;
+		__u32 len = data[1] < size - 2 ? data[1] : size - 2;
+		struct stream *s = who & 1 ? &servers[(who >> 1) % N_LANES] : &client;
+
+		data += 2;
+		size -= 2;
+		if (what == 15) {
+			hang_up(s);
+		} else if (what == 14) {
+			if (s->fd >= 0)
+				shutdown(s->fd, SHUT_WR);
+		} else {
+			if (s == &client && said.len + len <= STREAM_MAX) {
+				memcpy(said.bytes + said.len, data, len);
+				said.len += len;
+			}
+			say(s, data, len);
+			data += len;
+			size -= len;
+		}
+		if (what != 13) /* 13: together with the next step */
+			settle();
+	}
+	end();
+	return 0;
+}

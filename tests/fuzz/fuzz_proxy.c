@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The user path between a client and servers that say anything: what reaches a server is a
- * sequence of strict requests for one hop, what reaches the client a sequence of strict responses,
- * at most one for each request; and no session, lane or slot is left over.
+ * sequence of strict requests for one hop, each with the method, target and body that the client
+ * sent, what reaches the client a sequence of strict responses, at most one for each request; and
+ * no session, lane or slot is left over.
  *
  * The input is a script of steps: an octet that says who does what, for "says" an octet with the
  * number of bytes, and the bytes.
@@ -34,6 +35,7 @@ struct stream {
 	struct sl_body body;
 	bool in_body;
 	bool to_end; /* a body that ends with the connection */
+	__u64 sum;   /* of the message: method, target, body with its framing */
 };
 
 static struct worker w;
@@ -45,6 +47,8 @@ static struct stream client;
 static struct stream said; /* by the client: for the methods */
 static __u32 n_requests, n_answers;
 static __u8 is_head[4096];
+static __u64 sums[4096]; /* of the requests that the client said whole */
+static __u32 n_sums;
 static struct sl_head head;
 static __u8 window[SL_HEAD_MAX];
 
@@ -155,6 +159,35 @@ static void check(bool ok)
 		abort();
 }
 
+static __u64 sum(__u64 h, const __u8 *p, __u32 len)
+{
+	for (__u32 i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3ULL;
+	return h;
+}
+
+/* Begins the sum of the request in `head`. */
+static void sum_begin(struct stream *s)
+{
+	s->sum = sum(0xcbf29ce484222325ULL, window + head.method_name.off, head.method_name.len);
+	s->sum = sum(s->sum, window + head.target.off, head.target.len);
+}
+
+static void said_whole(void)
+{
+	if (n_sums < sizeof(sums) / sizeof(sums[0]))
+		sums[n_sums++] = said.sum;
+}
+
+/* The client said just this, by our own reading. */
+static void heard_whole(const struct stream *s)
+{
+	for (__u32 i = 0; i < n_sums; i++)
+		if (sums[i] == s->sum)
+			return;
+	check(n_sums == sizeof(sums) / sizeof(sums[0]));
+}
+
 /* Parses what is at s->at; false: not whole yet. */
 static bool next_head(struct stream *s, bool response, bool must_be_strict)
 {
@@ -180,6 +213,7 @@ static bool follow_body(struct stream *s, bool must_be_strict)
 	__u32 used = 0;
 	enum sl_body_result rc = sl_body_feed(&s->body, s->bytes + s->at, s->len - s->at, &used);
 
+	s->sum = sum(s->sum, s->bytes + s->at, used);
 	s->at += used;
 	if (must_be_strict)
 		check(rc != SL_BODY_BAD);
@@ -200,13 +234,17 @@ static void check_server(struct stream *s)
 		if (s->in_body) {
 			if (!follow_body(s, true))
 				return;
+			heard_whole(s);
 			continue;
 		}
 		if (!next_head(s, false, true))
 			return;
+		sum_begin(s);
 		check(!(head.flags & refused) && (head.flags & SL_HEAD_HOST));
 		s->body = sl_request_body(&head);
 		s->in_body = !sl_body_done(&s->body);
+		if (!s->in_body)
+			heard_whole(s);
 	}
 }
 
@@ -217,6 +255,7 @@ static void count_requests(void)
 		if (said.in_body) {
 			if (!follow_body(&said, false))
 				return;
+			said_whole();
 			continue;
 		}
 		while (said.len - said.at >= 2 && !memcmp(said.bytes + said.at, "\r\n", 2))
@@ -226,8 +265,11 @@ static void count_requests(void)
 		if (n_requests < sizeof(is_head))
 			is_head[n_requests] = head.method == SL_METHOD_HEAD;
 		n_requests++;
+		sum_begin(&said);
 		said.body = sl_request_body(&head);
 		said.in_body = !sl_body_done(&said.body);
+		if (!said.in_body)
+			said_whole();
 	}
 }
 
@@ -358,7 +400,7 @@ static void begin(void)
 	client.fd = pair[1];
 	client.len = client.at = said.len = said.at = 0;
 	client.in_body = client.to_end = said.in_body = said.to_end = false;
-	n_requests = n_answers = 0;
+	n_requests = n_answers = n_sums = 0;
 	front_add(&w, pair[0]);
 }
 

@@ -105,7 +105,10 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 
 /*
  * More of the body of a request that the kernel steers; or, if this send cannot be steered,
- * the rest of it for the daemon.
+ * the rest of it for the daemon. The daemon's is also the last part: marked done here, before the
+ * kernel moves it (bpf_tcp_ingress() may wait for the server's lock), it would let a server that
+ * answers early free the lane, and another request get in before it. What goes through back is
+ * counted: nothing is redirected before it has arrived.
  */
 SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
 {
@@ -119,17 +122,15 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
 		return;
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
-	if (rc == SL_BODY_BAD || !lane_accepts(l, msg_size(msg)) ||
+	if (rc != SL_BODY_MORE || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
-		s->handover = rc == SL_BODY_BAD ? SL_REASON_NOT_CANONICAL : SL_REASON_READER_SLOW;
+		s->handover = rc == SL_BODY_BAD	   ? SL_REASON_NOT_CANONICAL
+			      : rc == SL_BODY_DONE ? SL_REASON_BODY_LARGE
+						   : SL_REASON_READER_SLOW;
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
 		return;
 	}
-	if (end < msg_size(msg))
-		bpf_msg_apply_bytes(msg, end);
 	s->req = body;
-	if (rc == SL_BODY_DONE)
-		direction_done(s, slot, gen, SL_S_REQ_DONE, SL_S_RESP_DONE);
 }
 
 /* These bytes go by TCP for @reason, whoever owns the session. */

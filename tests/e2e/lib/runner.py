@@ -202,6 +202,7 @@ def main(argv):
         print(f"run: {sluice}: no such program; `make` first", file=sys.stderr)
         return 3
     prepare()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run_dir = tempfile.mkdtemp(prefix="sluice-e2e-")
     os.chmod(run_dir, 0o755)
     passed = 0

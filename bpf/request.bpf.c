@@ -4,8 +4,8 @@
  * a front whose client is remote. It leaves through `servers` (straight into the co-located
  * server's receive queue) or through `backs`.
  *
- * Neither program drops a byte: SK_DROP is sticky in sk_msg (every later send fails), and what
- * cannot be steered is passed on to the daemon with a reason.
+ * Neither program drops a byte of a live connection: SK_DROP is sticky in sk_msg (every later send
+ * fails), and what cannot be steered is passed on to the daemon with a reason.
  */
 #include "request.bpf.h"
 
@@ -25,6 +25,15 @@ SL_FN bool lane_accepts(const struct sl_lane *l, __u32 size)
 		return writer_has_room(l->back_sk, size);
 	return all_arrived(l->server_sk, l->back_sk) &&
 	       reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
+}
+
+/*
+ * Whether the slot still is the lane's, now that a redirect helper has looked its socket up. If
+ * not, the bytes would be another request's: a redirect cannot be taken back, so drop.
+ */
+SL_FN int verdict_of(const struct sl_lane *l, __u32 gen)
+{
+	return SL_GEN(SL_READ(l->word)) == gen ? SK_PASS : SK_DROP;
 }
 
 /* Sends the first @size bytes of @msg to the lane's far end. False: there is none any more. */
@@ -67,7 +76,7 @@ SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct s
 }
 
 /* The session is idle and its client sends: the beginning of a request. */
-SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
+SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 {
 	struct sl_control *c = control_get();
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
@@ -76,7 +85,7 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	__u32 reason;
 
 	if (!c || !h)
-		return;
+		return SK_PASS;
 	r->at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
 	s->decision.routed = 0;
 	if (c->flags & SL_C_BYPASS)
@@ -98,9 +107,11 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return request_to_user(r, SL_REASON_READER_SLOW);
 	}
 	if (!exchange_begin(r, l, &h->head))
-		return;
-	if (!redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
-		exchange_cancel(r, l);
+		return SK_PASS;
+	if (redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
+		return verdict_of(l, r->lane_gen);
+	exchange_cancel(r, l);
+	return SK_PASS;
 }
 
 /*
@@ -110,7 +121,7 @@ SL_FN void request_begin(struct sk_msg_md *msg, struct sl_request *r)
  * answers early free the lane, and another request get in before it. What goes through back is
  * counted: nothing is redirected before it has arrived.
  */
-SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
+SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
 {
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
 	__u32 lane_slot = s->lane - 1;
@@ -120,7 +131,7 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 	int rc;
 
 	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
-		return;
+		return SK_PASS;
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
 	if (rc != SL_BODY_MORE || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
@@ -128,9 +139,10 @@ SL_FN void request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 s
 			      : rc == SL_BODY_DONE ? SL_REASON_BODY_LARGE
 						   : SL_REASON_READER_SLOW;
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
-		return;
+		return SK_PASS;
 	}
 	s->req = body;
+	return verdict_of(l, s->lane_gen);
 }
 
 /* These bytes go by TCP for @reason, whoever owns the session. */
@@ -178,14 +190,10 @@ int client_msg(struct sk_msg_md *msg)
 		if ((SL_BITS(r.word) &
 		     (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER | SL_S_PENDING)))
 			return SK_PASS;
-		if (!(SL_BITS(r.word) & SL_S_EXCHANGE)) {
-			request_begin(msg, &r);
-			return SK_PASS;
-		}
-		if (!(SL_BITS(r.word) & SL_S_REQ_DONE)) {
-			request_continue(msg, r.s, r.slot, r.gen);
-			return SK_PASS;
-		}
+		if (!(SL_BITS(r.word) & SL_S_EXCHANGE))
+			return request_begin(msg, &r);
+		if (!(SL_BITS(r.word) & SL_S_REQ_DONE))
+			return request_continue(msg, r.s, r.slot, r.gen);
 		if (request_pipelined(r.s, r.word))
 			return SK_PASS;
 	}

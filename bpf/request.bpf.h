@@ -25,14 +25,15 @@ struct sl_request {
 	struct sl_body body;
 };
 
-/* The request goes the user path; the daemon counts @reason when it has read the head. */
-SL_FN void request_to_user(struct sl_request *r, __u32 reason)
+/* The request goes the user path; the daemon counts @reason when it has read the head. SK_PASS. */
+SL_FN int request_to_user(struct sl_request *r, __u32 reason)
 {
 	struct sl_session *s = r->s;
 
 	s->decision.at = r->at;
 	s->decision.reason = reason;
 	word_own(&s->word, r->gen, SL_S_USER);
+	return SK_PASS;
 }
 
 SL_FN const struct sl_table *table_get(void)

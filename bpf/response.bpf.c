@@ -130,6 +130,16 @@ SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 	       reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
 }
 
+/*
+ * Whether the slot still is the session's, now that a redirect helper has looked its socket up:
+ * if so, that socket is the session's too, since a new generation is written before a new
+ * socket is inserted.
+ */
+SL_FN bool session_is_same(const struct sl_response *r)
+{
+	return SL_GEN(SL_READ(r->s->word)) == r->gen;
+}
+
 SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
 {
 	if (SL_BITS(r->word) & SL_S_CLIENT)
@@ -198,6 +208,10 @@ int server_msg(struct sk_msg_md *msg)
 		response_to_user(&r, reason);
 		return SK_PASS;
 	}
+	/* A redirect cannot be taken back. The connection that these bytes are for is gone, and the
+	 * daemon closes this one: that the drop is sticky does not matter. */
+	if (!session_is_same(&r))
+		return SK_DROP;
 	response_advance(&r);
 	return SK_PASS;
 }
@@ -264,6 +278,8 @@ int back_skb(struct __sk_buff *skb)
 		word_change(&r.s->word, r.gen, SL_S_RESP_USER, 0);
 		return SK_PASS;
 	}
+	if (!session_is_same(&r))
+		return SK_DROP; /* see server_msg */
 	sl_add(&r.l->back_rx, skb->len);
 	r.s->front_skb |= SL_SKB_QUEUED;
 	sl_add(&r.s->front_tx, skb->len);

@@ -336,6 +336,7 @@ bool handover_retry(struct worker *w, struct front *f)
 void handover_timeouts(struct worker *w)
 {
 	const __u32 waits = SL_S_EXCHANGE | SL_S_REQ_DONE;
+	const __u32 over = waits | SL_S_RESP_DONE;
 	struct list *l, *next;
 
 	for (l = w->fronts.next; l != &w->fronts; l = next) {
@@ -344,6 +345,14 @@ void handover_timeouts(struct worker *w)
 		struct back *b;
 
 		next = l->next;
+		if ((bits & over) == over && !f->x.kernel) {
+			/* For an instant only; for longer if a worker died as it finished it. */
+			if (f->over_start == f->s->start_ns)
+				front_close(w, f);
+			else
+				f->over_start = f->s->start_ns;
+			continue;
+		}
 		if ((bits & (waits | SL_S_RESP_DONE | SL_S_RESP_USER)) != waits) {
 			f->wait_ns = 0;
 			continue;

@@ -148,6 +148,7 @@ struct front {
 	bool decided;	/* s->decision is about this request */
 	__u64 wait_ns; /* kernel exchange `wait_start` seen complete and unanswered since; 0: not */
 	__u64 wait_start;
+	__u64 over_start; /* kernel exchange seen done both ways and not ended; 0: none */
 
 	struct buffer in;  /* from the client */
 	struct buffer req; /* the request's head as sent; kept for a retry */

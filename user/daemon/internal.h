@@ -27,9 +27,10 @@
 #define STREAM_TIMEOUT_NS (300 * NS_PER_S) /* no byte either way in an exchange; Envoy's */
 #define SESSION_IDLE_NS (3600 * NS_PER_S)  /* Envoy's */
 #define LANE_IDLE_NS (55 * NS_PER_S)	   /* below nginx's 75 s and most others' 60 s */
-#define LINGER_NS (2 * NS_PER_S)  /* for the client to read an answer that ends the session */
-#define CONNECT_TRIES 3		  /* endpoints tried for one request */
-#define DISCARD_MAX (1024 * 1024) /* request body bytes read for an answer of our own */
+#define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */
+#define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
+#define CONNECT_TRIES 3		      /* endpoints tried for one request */
+#define DISCARD_MAX (1024 * 1024)     /* request body bytes read for an answer of our own */
 
 #define NO_SLOT (~0U)
 #define NO_INDEX (~0U)
@@ -146,6 +147,7 @@ struct front {
 	bool lingering; /* answered and shut down; reading until the client's FIN */
 	bool pipelined; /* this request was read together with an earlier one */
 	bool decided;	/* s->decision is about this request */
+	__u64 linger_until_ns;
 	__u64 wait_ns; /* kernel exchange `wait_start` seen complete and unanswered since; 0: not */
 	__u64 wait_start;
 	__u64 over_start; /* kernel exchange seen done both ways and not ended; 0: none */

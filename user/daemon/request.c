@@ -164,8 +164,9 @@ static bool request_body(struct worker *w, struct front *f)
 			x->req = SIDE_DONE;
 		} else if (rc == SL_BODY_BAD) {
 			if (x->answered || x->kernel) {
-				front_close(w, f);
-				return false;
+				x->abort = true;
+				x->req = SIDE_DONE;
+				return true;
 			}
 			x->close = true;
 			x->req = SIDE_DONE;

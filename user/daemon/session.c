@@ -9,13 +9,16 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
 
 #define ACCEPT_BATCH 64
 #define DRAIN_CHUNK 65536
+#define DRAIN_READS 16
 
 __u32 session_bits(const struct front *f)
 {
@@ -268,6 +271,7 @@ void front_linger(struct worker *w, struct front *f)
 	buffer_drop(w, &f->rin);
 	buffer_drop(w, &f->out);
 	(void)shutdown(f->io.fd, SHUT_WR);
+	f->linger_until_ns = w->now_ns + LINGER_MAX_NS;
 	timer_set(w, f, w->now_ns + LINGER_NS);
 	f->io.readable = true;
 	front_event(w, f);
@@ -277,7 +281,7 @@ static void linger_read(struct worker *w, struct front *f)
 {
 	static __u8 sink[DRAIN_CHUNK];
 
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < DRAIN_READS; i++) {
 		ssize_t n = recv(f->io.fd, sink, sizeof(sink), MSG_DONTWAIT);
 
 		if (n > 0) {
@@ -291,8 +295,20 @@ static void linger_read(struct worker *w, struct front *f)
 		front_close(w, f);
 		return;
 	}
-	/* It still sends after so much: it will not read the answer. */
-	front_close(w, f);
+	/* It sends on: others first. */
+	if (list_empty(&f->undrained))
+		list_add(&w->undrained, &f->undrained);
+}
+
+/* Time to read is over, unless the client is still at it. */
+static void linger_timeout(struct worker *w, struct front *f)
+{
+	int unread = 0;
+
+	if (w->now_ns < f->linger_until_ns && !ioctl(f->io.fd, SIOCOUTQ, &unread) && unread)
+		timer_set(w, f, w->now_ns + LINGER_NS);
+	else
+		front_close(w, f);
 }
 
 /* What epoll said is in f->io. */
@@ -315,7 +331,7 @@ void front_timeout(struct worker *w, struct front *f)
 {
 	timer_clear(f);
 	if (f->lingering)
-		front_close(w, f);
+		linger_timeout(w, f);
 	else
 		exchange_timeout(w, f);
 }

@@ -111,9 +111,10 @@ def _path(before, after):
     return {"total": total, "kernel": kernel, "reasons": {k: n for k, n in reasons.items() if n}}
 
 
-def bench(args, workdir):
-    result = {"format": 1, "machine": describe(args.sluice), "rounds": args.rounds,
-              "seconds": args.seconds, "cases": [], "bpf": []}
+def bench(args, workdir, result):
+    """Fills @result as it goes: what was measured before an interruption stays."""
+    result.update(format=1, complete=False, machine=describe(args.sluice), rounds=args.rounds,
+                  seconds=args.seconds, cases=[], bpf=[])
     report.print_machine(result["machine"])
     load = Load(workdir, args.threads)
     tag = f"bench{os.getpid()}"
@@ -135,7 +136,7 @@ def bench(args, workdir):
                     report.print_extras(result)
         finally:
             rig.close()
-    return result
+    result["complete"] = True
 
 
 def main():
@@ -150,27 +151,34 @@ def main():
         return 3
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _terminated)
     started = time.monotonic()
     workdir = tempfile.mkdtemp(prefix="sluice-bench.")
+    result, status = {}, 0
     try:
-        result = bench(args, workdir)
-        result["took_seconds"] = round(time.monotonic() - started, 1)
+        bench(args, workdir, result)
         if args.plot:
             plot.write(result, args.plot, workdir)
     except BenchError as e:
         print(f"bench: {e}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        status = 1
+    except KeyboardInterrupt as e:
+        print(f"bench: {e or 'interrupted'}", file=sys.stderr)
+        status = 130
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
-    report.print_end(result)
+    result["took_seconds"] = round(time.monotonic() - started, 1)
+    if result.get("cases"):
+        report.print_end(result)
     if args.json:
         with open(args.json, "w") as f:
             json.dump(result, f, indent=1)
             f.write("\n")
-    return 0
+    return status
+
+
+def _terminated(*_):
+    raise KeyboardInterrupt("ended by SIGTERM")
 
 
 if __name__ == "__main__":

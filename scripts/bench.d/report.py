@@ -7,7 +7,7 @@ from cases import FLOOR_ALL, FLOORS, FLOORS_USER
 PEERS = ("nginx", "haproxy")
 MEASURES = ("rps", "mb_s", "p50", "p99", "p999", "cpu", "cpu_proxy", "cpu_kthreads", "cores_proxy",
             "foreign", "steal")
-FOREIGN_MAX = 0.1  # of a core, used by others: above it a case is marked
+FOREIGN_MAX = 0.1  # cores that others had, at the median: above it a case is marked
 WORDS = {
     "direct": "x direct, req/s", "peer": "x best peer, req/s", "p50_direct": "x direct, p50",
     "p99_peer": "x best peer, p99", "cpu_peer": "x best peer, CPU a request",
@@ -34,8 +34,9 @@ def summarize(record):
     best = {"peer": _best(peers, "rps", max), "p99": _best(peers, "p99", min),
             "cpu": _best(peers, "cpu", min)}
     record["best_peer"] = best["peer"]
-    record["noisy"] = median(r["foreign"] for e in systems.values()
-                             for r in e["rounds"]) > FOREIGN_MAX
+    for what in ("foreign", "steal"):
+        record[what] = median(r[what] for e in systems.values() for r in e["rounds"])
+    record["noisy"] = record["foreign"] + record["steal"] > FOREIGN_MAX
     for entry in systems.values():
         ratios = entry["ratios"] = {"cores": entry["median"]["cores_proxy"]}
         if "direct" in systems:
@@ -113,7 +114,8 @@ def print_case(topology, case, record):
         print(f"  {'reached' if f['reached'] else 'MISSED '}  {f['system']} {f['value']:.3g} "
               f"{WORDS[f['measure']]} ({sign} {f['bound']:.3g})")
     if record["noisy"]:
-        print(f"  noisy: other processes used over {FOREIGN_MAX:.0%} of a core")
+        print(f"  noisy: other processes had {record['foreign']:.2f} cores, the host took "
+              f"{record['steal']:.2f}")
 
 
 def _path_note(path):
@@ -157,6 +159,8 @@ def print_end(result):
     missed = [(c, f) for c in result["cases"] for f in c["floors"] if not f["reached"]]
     count = sum(len(c["floors"]) for c in result["cases"])
     noisy = sum(c["noisy"] for c in result["cases"])
+    if not result["complete"]:
+        print("\nNOT COMPLETE: ended before all cases were measured")
     print(f"\n{len(result['cases'])} cases in {result['took_seconds']:.0f} s; "
           f"{count - len(missed)} of {count} floors reached"
           + (f"; {noisy} cases noisy: do not trust them" if noisy else ""))

@@ -81,8 +81,9 @@ void door_close(struct worker *w, __u32 skb, __u64 cookie)
 
 /*
  * Whether all that verdicts redirected out through @fd has been sent: @tx is front_tx or back_tx.
+ * QUEUED is never taken back: BPF may queue more between a look at the counters and that.
  */
-static bool drained(int fd, __u32 *skb, __u32 tx)
+static bool drained(int fd, const __u32 *skb, __u32 tx)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
@@ -93,10 +94,8 @@ static bool drained(int fd, __u32 *skb, __u32 tx)
 		return true; /* the write will tell */
 	if (info.tcpi_state == STATE_CLOSE)
 		return true; /* what was queued has gone with the connection */
-	if ((__u32)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes) != tx)
-		return false;
-	__sync_fetch_and_and(skb, ~SL_SKB_QUEUED);
-	return true;
+	return (__u32)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes) ==
+	       tx;
 }
 
 /*

@@ -41,6 +41,20 @@ __u32 session_change(struct front *f, __u32 set, __u32 clear)
 }
 
 /*
+ * Whether nothing is there after all, no FIN either: an event may be out of date. In a kernel
+ * exchange that matters, since BPF may be steering bytes of the same request this very moment.
+ */
+static bool front_quiet(struct front *f)
+{
+	__u8 byte;
+
+	if (recv(f->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
+		return false;
+	f->io.readable = false;
+	return true;
+}
+
+/*
  * Something is readable at front. Takes an idle session; notes PENDING in one that is in
  * a kernel exchange whose request the kernel still has.
  */
@@ -56,6 +70,8 @@ enum take session_take(struct front *f)
 		if (bits & SL_S_USER)
 			return TAKE_OWN;
 		if (bits & SL_S_EXCHANGE) {
+			if (!(bits & SL_S_REQ_USER) && front_quiet(f))
+				return TAKE_WAIT;
 			/* Bytes of a body are ours to relay, whether BPF could say so or not. */
 			take = bits & SL_S_REQ_DONE ? TAKE_WAIT : TAKE_RELAY;
 			set = take == TAKE_WAIT ? SL_S_PENDING : SL_S_REQ_USER;

@@ -18,28 +18,10 @@ void exchange_reset(struct front *f)
 }
 
 /* Something came from the client: whose is it? */
-/*
- * While BPF serves the session, an event that is out of date must not take the request from it
- * in the middle: whether there really is something to read, or the end.
- */
-static bool front_has_nothing(struct front *f)
-{
-	__u32 bits = session_bits(f);
-	__u8 byte;
-
-	if (!(bits & SL_S_EXCHANGE) || (bits & SL_S_REQ_USER) || f->io.rdhup ||
-	    recv(f->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)
-		return false;
-	f->io.readable = false;
-	return true;
-}
-
 static bool exchange_acquire(struct worker *w, struct front *f)
 {
 	if (f->owned || (!f->io.readable && !f->in.data) ||
 	    (f->x.req != SIDE_HEAD && f->x.req != SIDE_KERNEL))
-		return false;
-	if (!f->in.data && front_has_nothing(f))
 		return false;
 	switch (session_take(f)) {
 	case TAKE_OWN:

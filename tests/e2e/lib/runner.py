@@ -27,9 +27,9 @@ _tests = []
 
 def test(seconds=60, each=None):
     """Registers a test: f(t), or f(t, case) for every case of the list @each. Its name is the
-    file's (without test_), the function's, and the case."""
+    file's (without test_ or hunt_), the function's, and the case."""
     def register(f):
-        subject = f.__module__.removeprefix("test_").removeprefix("zz_")
+        subject = f.__module__.split("_", 1)[1].removeprefix("zz_")
         if each is None:
             _tests.append((f"{subject}.{f.__name__}", f, (), seconds))
         for case in each or ():
@@ -170,9 +170,11 @@ def prepare():
     os.environ["LC_ALL"] = "C"
 
 
-def load():
+def load(hunts):
+    """The tests, and with @hunts those that look for what is not known yet: random, and
+    run when they are named, not each time."""
     sys.path.insert(0, HERE)
-    for path in sorted(glob.glob(f"{HERE}/test_*.py")):
+    for path in sorted(glob.glob(f"{HERE}/test_*.py") + glob.glob(f"{HERE}/hunt_*.py") * hunts):
         importlib.import_module(os.path.basename(path)[:-3])
     return _tests
 
@@ -187,7 +189,7 @@ def main(argv):
     if "-h" in options or "--help" in options:
         print("usage: run [-v] [-l] [NAME...]   (NAME: beginning of a test's name)")
         return 0
-    tests = [one for one in load() if not names or any(one[0].startswith(n) for n in names)]
+    tests = [one for one in load(bool(names)) if not names or any(one[0].startswith(n) for n in names)]
     if "-l" in options or "--list" in options:
         print("\n".join(one[0] for one in tests))
         return 0

@@ -79,23 +79,27 @@ void door_close(struct worker *w, __u32 skb, __u64 cookie)
 		(void)sl_maps_cookie_del(w->maps, cookie);
 }
 
-/*
- * Whether all that verdicts redirected out through @fd has been sent: @tx is front_tx or back_tx.
- * QUEUED is never taken back: BPF may queue more between a look at the counters and that.
- */
-static bool drained(int fd, const __u32 *skb, __u32 tx)
+/* Whether the connection of @fd has had just @tx bytes to send, or has ended. */
+bool door_written(int fd, __u32 tx)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	if (!(SL_READ(*skb) & SL_SKB_QUEUED))
-		return true;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		return true; /* the write will tell */
 	if (info.tcpi_state == STATE_CLOSE)
 		return true; /* what was queued has gone with the connection */
 	return (__u32)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes) ==
 	       tx;
+}
+
+/*
+ * Whether all that verdicts redirected out through @fd has been sent: @tx is front_tx or back_tx.
+ * QUEUED is never taken back: BPF may queue more between a look at the counters and that.
+ */
+static bool drained(int fd, const __u32 *skb, __u32 tx)
+{
+	return !(SL_READ(*skb) & SL_SKB_QUEUED) || door_written(fd, tx);
 }
 
 /*

@@ -27,9 +27,11 @@ static bool exchange_acquire(struct worker *w, struct front *f)
 	case TAKE_OWN:
 		f->owned = true;
 		SL_WRITE(f->s->user_dirty, 1);
-		return true;
+		/* Again, now that it is ours: BPF may have ended an exchange since the last look.
+		 */
+		return door_drained(w, f);
 	case TAKE_RELAY:
-		return handover_request(w, f);
+		return handover_request(w, f) && door_drained(w, f);
 	case TAKE_GONE:
 		front_close(w, f);
 		return false;
@@ -225,7 +227,7 @@ void exchange_run(struct worker *w, struct front *f)
 		more = false;
 		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 			more |= steps[i](w, f);
-			if (f->io.fd < 0 || f->lingering)
+			if (f->io.fd < 0 || f->lingering || !list_empty(&f->undrained))
 				return;
 		}
 	}

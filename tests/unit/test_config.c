@@ -401,7 +401,6 @@ static void check_finds_arrays(void)
 	WRONG(c->clusters[0].first_endpoint, 0xffffffff);
 	WRONG(c->clusters[0].n_endpoints, 3);
 	WRONG(c->clusters[0].n_endpoints, 2);
-	WRONG(c->clusters[0].max_lanes, 0);
 	WRONG(c->clusters[0].max_lanes, SL_MAX_LANES + 1);
 	WRONG(c->clusters[0].connect_timeout_ms, 0);
 	WRONG(c->endpoints[1].cluster, 0);

@@ -146,6 +146,7 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	const struct cfg_header *headers = r->match.headers.items;
 	int err = 0;
 
+	c->out->route_limits[index] = sl_compile_route_limits(&r->route.limits);
 	route->path = put(c, path, path->text, false);
 	route->path_kind = r->match.prefix ? SL_PATH_PREFIX : SL_PATH_EXACT;
 	route->name = put(c, r->node, r->full_name, false);
@@ -229,16 +230,16 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 	struct sl_table *t = c->out->table;
 	__u32 index = t->n_clusters++;
 	struct sl_cluster *out = &c->out->clusters[index];
-	const struct cfg_threshold *th = cl->breakers.thresholds.items;
+	struct sl_cluster_limits *limits = &c->out->cluster_limits[index];
 	struct cfg_resolved r = {0};
 	int err = sl_resolve(c->w, cl, c->flags, &r);
 
 	cut_name(out->name, cl->name->text);
-	out->connect_timeout_ms =
-		cl->connect_timeout.node ? cl->connect_timeout.value : SL_CONNECT_TIMEOUT_MS;
-	out->max_lanes = SL_MAX_CONNECTIONS;
-	if (cl->breakers.thresholds.n && th->max_connections.node)
-		out->max_lanes = th->max_connections.value;
+	*limits = sl_compile_cluster_limits(&cl->limits);
+	out->connect_timeout_ms = limits->connect_ms;
+	/* One exchange at a time on a lane: so many lanes bound the requests on both paths. */
+	out->max_lanes = limits->max_connections < limits->max_requests ? limits->max_connections
+									: limits->max_requests;
 	if (out->max_lanes > SL_MAX_LANES)
 		out->max_lanes = SL_MAX_LANES;
 	out->first_endpoint = t->n_endpoints;
@@ -261,9 +262,11 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 static int compile_listener(struct compile *c, const struct cfg_listener *l)
 {
 	struct sl_listener *out = &c->out->listeners[c->out->n_listeners++];
+	const struct cfg_hcm *hcm = sl_listener_hcm(l);
 	char ip[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
 
 	*out = *l->out;
+	out->limits = sl_compile_hcm_limits(hcm ? &hcm->limits : NULL);
 	inet_ntop(out->family, out->addr, ip, sizeof(ip));
 	snprintf(text, sizeof(text), out->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, out->port);
 	out->name = strdup(l->name && l->name->len ? l->name->text : text);
@@ -286,6 +289,7 @@ static int fill(struct compile *c)
 		.kernel_path = any_on(&s->kernel_path),
 		.colocated_clients = any_on(&s->colocated_clients),
 		.colocated_servers = any_on(&s->colocated_servers),
+		.max_sessions = sl_compile_max_sessions(&s->max_sessions, &c->root->overload),
 	};
 	for (__u32 i = 0; i < listeners->n && !err; i++)
 		err = compile_listener(c, &cfg_items(*listeners, struct cfg_listener)[i]);
@@ -315,12 +319,15 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*out->endpoints));
 	out->splits = calloc(SL_MAX_SPLITS, sizeof(*out->splits));
 	out->route_infos = calloc(SL_MAX_ROUTES, sizeof(*out->route_infos));
+	out->route_limits = calloc(SL_MAX_ROUTES, sizeof(*out->route_limits));
+	out->cluster_limits = calloc(n_clusters, sizeof(*out->cluster_limits));
 	out->directs = calloc(SL_MAX_ROUTES, sizeof(*out->directs));
 	out->vhost_names = calloc(SL_MAX_VHOSTS, sizeof(*out->vhost_names));
 	out->route_lines = calloc(SL_MAX_ROUTES, sizeof(*out->route_lines));
 	out->listeners = calloc(n_listeners, sizeof(*out->listeners));
 	if (!out->table || !out->clusters || !out->endpoints || !out->splits || !out->route_infos ||
-	    !out->directs || !out->vhost_names || !out->route_lines || !out->listeners)
+	    !out->route_limits || !out->cluster_limits || !out->directs || !out->vhost_names ||
+	    !out->route_lines || !out->listeners)
 		goto out;
 	out->table->generation = flags->generation ? flags->generation : 1;
 	c.out = out;
@@ -353,6 +360,8 @@ void sl_compiled_free(struct sl_compiled *c)
 	free(c->endpoints);
 	free(c->splits);
 	free(c->route_infos);
+	free(c->route_limits);
+	free(c->cluster_limits);
 	free(c->directs);
 	free(c->listeners);
 	free(c);

@@ -7,6 +7,7 @@
 #ifndef SL_COMPILED_H
 #define SL_COMPILED_H
 
+#include "config/limits.h"
 #include "sl_table.h"
 
 struct sl_listener {
@@ -16,6 +17,7 @@ struct sl_listener {
 	__u8 family;   /* AF_INET or AF_INET6 */
 	bool wildcard; /* 0.0.0.0 or :: */
 	int line;      /* of the config, for messages */
+	struct sl_listener_limits limits;
 };
 
 struct sl_direct { /* direct_response of a route */
@@ -28,18 +30,21 @@ struct sl_options {		/* the `sluice:` section */
 	bool kernel_path;	/* default true */
 	bool colocated_clients; /* default true */
 	bool colocated_servers; /* default true */
+	__u32 max_sessions;	/* open at a time; default SL_NO_LIMIT */
 };
 
 struct sl_compiled {
-	struct sl_table *table;		   /* n_* in it count the arrays below too */
-	struct sl_cluster *clusters;	   /* [table->n_clusters]; name is set */
-	struct sl_endpoint *endpoints;	   /* [table->n_endpoints] */
-	struct sl_split *splits;	   /* [table->n_splits]; the index is the split id */
-	struct sl_route_info *route_infos; /* [table->n_routes] */
-	struct sl_direct *directs;	   /* [table->n_routes]; status 0: route has none */
-	char **vhost_names;		   /* [table->n_vhosts] */
-	__u32 *route_lines;		   /* [table->n_routes]; of the config, for messages */
-	struct sl_listener *listeners;	   /* [n_listeners] */
+	struct sl_table *table;			  /* n_* in it count the arrays below too */
+	struct sl_cluster *clusters;		  /* [table->n_clusters]; name is set */
+	struct sl_endpoint *endpoints;		  /* [table->n_endpoints] */
+	struct sl_split *splits;		  /* [table->n_splits]; the index is the split id */
+	struct sl_route_info *route_infos;	  /* [table->n_routes] */
+	struct sl_route_limits *route_limits;	  /* [table->n_routes] */
+	struct sl_cluster_limits *cluster_limits; /* [table->n_clusters] */
+	struct sl_direct *directs;		  /* [table->n_routes]; status 0: route has none */
+	char **vhost_names;			  /* [table->n_vhosts] */
+	__u32 *route_lines;	       /* [table->n_routes]; of the config, for messages */
+	struct sl_listener *listeners; /* [n_listeners] */
 	__u32 n_listeners;
 	struct sl_options options;
 };

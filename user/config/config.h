@@ -6,9 +6,7 @@
 #include "config/compiled.h"
 #include "config/diag.h"
 
-#define SL_CONNECT_TIMEOUT_MS 5000 /* Envoy's default */
-#define SL_MAX_CONNECTIONS 1024	   /* Envoy's default of circuit_breakers' max_connections */
-#define SL_DIRECT_BODY_MAX 4096	   /* bytes; Envoy's default limit */
+#define SL_DIRECT_BODY_MAX 4096 /* bytes; Envoy's default limit */
 
 struct sl_config_flags {
 	__u32 generation; /* for sl_table.generation; 0: 1 */

@@ -6,34 +6,8 @@
 #include <string.h>
 
 #include "config/envoy_keys.h"
+#include "config/key_tables.h"
 #include "config/model.h"
-
-#define HOUR_MS 3600000
-
-#define KEY(n, t, fl, st, field, ...)                                                      \
-	{                                                                                  \
-		.name = n, .type = SL_KEY_##t, .flags = fl, .offset = offsetof(st, field), \
-		__VA_ARGS__                                                                \
-	}
-#define IGNORED(n)                                \
-	{                                         \
-		.name = n, .type = SL_KEY_IGNORED \
-	}
-#define WARN(n, text)                                        \
-	{                                                    \
-		.name = n, .type = SL_KEY_WARN, .note = text \
-	}
-#define END                  \
-	{                    \
-		.name = NULL \
-	}
-
-#define SCHEMA(id, type, text, ...)          \
-	static const struct sl_schema id = { \
-		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
-
-#define REQ SL_KEY_REQUIRED
-#define FULL (SL_KEY_REQUIRED | SL_KEY_NONEMPTY)
 
 static bool any_of(const char *const *list, const char *s)
 {
@@ -167,6 +141,8 @@ static void action_done(struct sl_walk *w, void *dst)
 static const struct sl_key action_keys[] = {
 	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster),
 	KEY("weighted_clusters", MAP, 0, struct cfg_route_action, split, .sub = &split),
+	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
+	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
 	END,
 };
 SCHEMA(action, struct cfg_route_action, "route", .unsupported = sl_no_action, .done = action_done);
@@ -339,6 +315,15 @@ static const struct sl_key hcm_keys[] = {
 	KEY("stat_prefix", STRING, 0, struct cfg_hcm, stat_prefix),
 	KEY("route_config", MAP, 0, struct cfg_hcm, routes, .sub = &route_config),
 	KEY("http_filters", LIST, 0, struct cfg_hcm, http_filters, .sub = &http_filter),
+	KEY("common_http_protocol_options", MAP, 0, struct cfg_hcm, limits.common,
+	    .sub = &sl_schema_hcm_options),
+	TIMEOUT("idle_timeout", struct cfg_hcm, limits.idle),
+	TIMEOUT("stream_idle_timeout", struct cfg_hcm, limits.stream_idle),
+	TIMEOUT("request_timeout", struct cfg_hcm, limits.request),
+	TIMEOUT("request_headers_timeout", struct cfg_hcm, limits.request_headers),
+	TIMEOUT("drain_timeout", struct cfg_hcm, limits.drain),
+	KEY("max_request_headers_kb", U32, 0, struct cfg_hcm, limits.max_head_kb, .min = 1,
+	    .max = SL_HEAD_MAX / 1024),
 	END,
 };
 SCHEMA(hcm, struct cfg_hcm, "HTTP connection manager", .unsupported = sl_no_hcm, .done = hcm_done);
@@ -402,6 +387,8 @@ static const struct sl_key listener_keys[] = {
 	KEY("name", STRING, 0, struct cfg_listener, name),
 	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &address),
 	KEY("filter_chains", LIST, FULL, struct cfg_listener, chains, .sub = &filter_chain),
+	KEY("per_connection_buffer_limit_bytes", U32, 0, struct cfg_listener, buffer_limit,
+	    .max = 4294967295u),
 	END,
 };
 SCHEMA(listener, struct cfg_listener, "listener", .unsupported = sl_no_listener,
@@ -437,24 +424,6 @@ static const struct sl_key assignment_keys[] = {
 };
 SCHEMA(assignment, struct cfg_assignment, "load_assignment", .unsupported = sl_no_assignment);
 
-static const char *const priorities[] = {"DEFAULT", "-HIGH", NULL};
-
-static const struct sl_key threshold_keys[] = {
-	KEY("priority", ENUM, 0, struct cfg_threshold, priority, .names = priorities,
-	    .note = "DEFAULT"),
-	KEY("max_connections", U32, 0, struct cfg_threshold, max_connections, .min = 1,
-	    .max = 4294967295u),
-	END,
-};
-SCHEMA(threshold, struct cfg_threshold, "circuit breaker threshold",
-       .unsupported = sl_no_threshold);
-
-static const struct sl_key breakers_keys[] = {
-	KEY("thresholds", LIST, 0, struct cfg_breakers, thresholds, .sub = &threshold),
-	END,
-};
-SCHEMA(breakers, struct cfg_breakers, "circuit_breakers", .unsupported = sl_no_breakers);
-
 static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "-LOGICAL_DNS",
 					    "-EDS",   "-ORIGINAL_DST", NULL};
 static const char *const lb_policies[] = {
@@ -472,24 +441,30 @@ static void cluster_done(struct sl_walk *w, void *dst)
 		both(w, c->hosts.node, "hosts", c->assignment.node, "load_assignment");
 	if (!w->unsure && !given(c->node, "hosts") && !given(c->node, "load_assignment"))
 		sl_error(w, c->node, "missing 'load_assignment' in cluster");
-	if (c->breakers.thresholds.n > 1)
-		sl_error(w, c->breakers.thresholds.node->items[1],
-			 "more than one circuit breaker threshold is not supported yet");
 }
 
 static const struct sl_key cluster_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_cluster, name),
 	KEY("type", ENUM, 0, struct cfg_cluster, type, .names = cluster_types,
 	    .note = "STATIC or STRICT_DNS"),
-	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, connect_timeout, .min = 1,
-	    .max = HOUR_MS),
+	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, limits.connect, .min = 1,
+	    .max = SL_CONNECT_MAX_MS),
 	KEY("lb_policy", ENUM, 0, struct cfg_cluster, lb_policy, .names = lb_policies,
 	    .note = "ROUND_ROBIN"),
 	KEY("dns_lookup_family", ENUM, 0, struct cfg_cluster, dns_family, .names = dns_families,
 	    .note = "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL"),
 	KEY("load_assignment", MAP, 0, struct cfg_cluster, assignment, .sub = &assignment),
 	KEY("hosts", LIST, 0, struct cfg_cluster, hosts, .sub = &address),
-	KEY("circuit_breakers", MAP, 0, struct cfg_cluster, breakers, .sub = &breakers),
+	KEY("circuit_breakers", MAP, 0, struct cfg_cluster, limits.breakers,
+	    .sub = &sl_schema_breakers),
+	KEY("max_requests_per_connection", U32, 0, struct cfg_cluster, limits.max_requests,
+	    .max = 4294967295u),
+	KEY("common_http_protocol_options", MAP, 0, struct cfg_cluster, limits.common,
+	    .sub = &sl_schema_cluster_options),
+	KEY("typed_extension_protocol_options", MAP, 0, struct cfg_cluster, limits.extensions,
+	    .sub = &sl_schema_extensions),
+	KEY("per_connection_buffer_limit_bytes", U32, 0, struct cfg_cluster, buffer_limit,
+	    .max = 4294967295u),
 	WARN("http2_protocol_options",
 	     "HTTP/2 to backends is not supported yet; HTTP/1.1 is spoken to this cluster"),
 	END,
@@ -510,6 +485,7 @@ static const struct sl_key sluice_keys[] = {
 	KEY("kernel_path", BOOL, 0, struct cfg_sluice, kernel_path),
 	KEY("colocated_clients", BOOL, 0, struct cfg_sluice, colocated_clients),
 	KEY("colocated_servers", BOOL, 0, struct cfg_sluice, colocated_servers),
+	KEY("max_sessions", U32, 0, struct cfg_sluice, max_sessions, .min = 1, .max = 4294967295u),
 	END,
 };
 SCHEMA(sluice, struct cfg_sluice, "sluice");
@@ -517,6 +493,7 @@ SCHEMA(sluice, struct cfg_sluice, "sluice");
 static const struct sl_key root_keys[] = {
 	KEY("static_resources", MAP, REQ, struct cfg_root, resources, .sub = &static_res),
 	KEY("sluice", MAP, 0, struct cfg_root, sluice, .sub = &sluice),
+	KEY("overload_manager", MAP, 0, struct cfg_root, overload, .sub = &sl_schema_overload),
 	WARN("admin", "the admin endpoint is not served yet; use 'sluice stats'"),
 	END,
 };

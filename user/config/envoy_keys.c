@@ -25,13 +25,12 @@ LIST(sl_no_action, "cluster_header", "cluster_specifier_plugin", "inline_cluster
      "cluster_not_found_response_code", "metadata_match", "prefix_rewrite", "regex_rewrite",
      "path_rewrite_policy", "path_rewrite", "host_rewrite", "host_rewrite_literal",
      "auto_host_rewrite", "auto_host_rewrite_header", "host_rewrite_header",
-     "host_rewrite_path_regex", "host_rewrite_path", "append_x_forwarded_host", "timeout",
-     "idle_timeout", "flush_timeout", "early_data_policy", "retry_policy",
-     "retry_policy_typed_config", "request_mirror_policies", "request_mirror_policy", "priority",
-     "rate_limits", "include_vh_rate_limits", "hash_policy", "cors", "max_grpc_timeout",
-     "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
-     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "max_stream_duration",
-     "use_websocket");
+     "host_rewrite_path_regex", "host_rewrite_path", "append_x_forwarded_host", "flush_timeout",
+     "early_data_policy", "retry_policy", "retry_policy_typed_config", "request_mirror_policies",
+     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "hash_policy",
+     "cors", "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs",
+     "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
+     "hedge_policy", "max_stream_duration", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "redirect", "filter_action", "non_forwarding_action", "per_filter_config",
@@ -49,15 +48,14 @@ LIST(sl_no_route_config, "vhds", "internal_only_headers", HEADER_CHANGES,
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
-LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "common_http_protocol_options",
-     "http_protocol_options", "http2_protocol_options", "http3_protocol_options", "server_name",
-     "server_header_transformation", "scheme_header_transformation", "max_request_headers_kb",
-     "idle_timeout", "stream_idle_timeout", "stream_flush_timeout", "request_timeout",
-     "request_headers_timeout", "drain_timeout", "delayed_close_timeout", "access_log",
-     "access_log_flush_interval", "flush_access_log_on_new_request", "access_log_options",
-     "use_remote_address", "xff_num_trusted_hops", "original_ip_detection_extensions",
-     "early_header_mutation_extensions", "internal_address_config", "skip_xff_append", "via",
-     "generate_request_id", "preserve_external_request_id", "always_set_request_id_in_response",
+LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_protocol_options",
+     "http2_protocol_options", "http3_protocol_options", "server_name",
+     "server_header_transformation", "scheme_header_transformation", "stream_flush_timeout",
+     "delayed_close_timeout", "access_log", "access_log_flush_interval",
+     "flush_access_log_on_new_request", "access_log_options", "use_remote_address",
+     "xff_num_trusted_hops", "original_ip_detection_extensions", "early_header_mutation_extensions",
+     "internal_address_config", "skip_xff_append", "via", "generate_request_id",
+     "preserve_external_request_id", "always_set_request_id_in_response",
      "forward_client_cert_details", "set_current_client_cert_details", "proxy_100_continue",
      "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "upgrade_configs", "normalize_path",
      "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension",
@@ -78,13 +76,19 @@ LIST(sl_no_lb_endpoint, "endpoint_name", "health_status", "load_balancing_weight
 LIST(sl_no_locality, "load_balancing_weight", "priority", "leds_cluster_locality_config",
      "load_balancer_endpoints");
 LIST(sl_no_assignment, "named_endpoints", "policy");
-LIST(sl_no_threshold, "max_pending_requests", "max_requests", "max_retries", "retry_budget",
-     "track_remaining", "max_connection_pools");
+LIST(sl_no_threshold, "retry_budget", "track_remaining", "max_connection_pools");
+LIST(sl_no_hcm_options, "max_stream_duration", "headers_with_underscores_action",
+     "max_requests_per_connection", "max_response_headers_kb");
+LIST(sl_no_cluster_options, "max_stream_duration", "headers_with_underscores_action",
+     "max_headers_count", "max_response_headers_kb");
+LIST(sl_no_explicit_http, "http3_protocol_options");
+LIST(sl_no_upstream_http, "upstream_http_protocol_options", "auto_config", "http_filters",
+     "header_validation_config", "outlier_detection");
+LIST(sl_no_overload, "actions", "loadshed_points", "buffer_factory_config");
 LIST(sl_no_breakers, "per_host_thresholds");
 LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_config",
-     "load_balancing_policy", "health_checks", "max_requests_per_connection", "tls_context",
-     "upstream_http_protocol_options", "common_http_protocol_options", "http_protocol_options",
-     "typed_extension_protocol_options", "extension_protocol_options", "dns_refresh_rate",
+     "load_balancing_policy", "health_checks", "tls_context", "upstream_http_protocol_options",
+     "http_protocol_options", "extension_protocol_options", "dns_refresh_rate",
      "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
      "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
      "outlier_detection", "upstream_bind_config", "lb_subset_config", "ring_hash_lb_config",
@@ -105,16 +109,14 @@ LIST(sl_tune_metadata, "metadata");
 LIST(sl_tune_route, "metadata", "decorator", "tracing", "stat_prefix");
 LIST(sl_tune_router, "dynamic_stats", "start_child_span", "suppress_envoy_headers",
      "respect_expected_rq_timeout", "suppress_grpc_request_failure_code_stats");
-LIST(sl_tune_listener, "per_connection_buffer_limit_bytes", "metadata", "deprecated_v1",
-     "drain_type", "listener_filters_timeout", "continue_on_listener_filters_timeout",
-     "traffic_direction", "reuse_port", "enable_reuse_port", "tcp_backlog_size",
-     "max_connections_to_accept_per_socket_event", "ignore_global_conn_limit", "stat_prefix",
-     "bypass_overload_manager");
+LIST(sl_tune_listener, "metadata", "deprecated_v1", "drain_type", "listener_filters_timeout",
+     "continue_on_listener_filters_timeout", "traffic_direction", "reuse_port", "enable_reuse_port",
+     "tcp_backlog_size", "max_connections_to_accept_per_socket_event", "ignore_global_conn_limit",
+     "stat_prefix", "bypass_overload_manager");
 LIST(sl_tune_locality, "locality", "proximity", "metadata");
 LIST(sl_tune_cluster, "alt_stat_name", "wait_for_warm_on_init", "cleanup_interval", "metadata",
-     "track_timeout_budgets", "track_cluster_stats", "per_connection_buffer_limit_bytes");
+     "track_timeout_budgets", "track_cluster_stats");
 LIST(sl_tune_root, "node", "flags_path", "stats_config", "stats_flush_interval",
-     "stats_flush_on_admin", "watchdog", "watchdogs", "overload_manager", "enable_dispatcher_stats",
-     "header_prefix", "stats_server_version_override", "use_tcp_for_dns_lookups",
-     "dns_resolution_config", "typed_dns_resolver_config", "memory_allocator_manager",
-     "perf_tracing_file_path");
+     "stats_flush_on_admin", "watchdog", "watchdogs", "enable_dispatcher_stats", "header_prefix",
+     "stats_server_version_override", "use_tcp_for_dns_lookups", "dns_resolution_config",
+     "typed_dns_resolver_config", "memory_allocator_manager", "perf_tracing_file_path");

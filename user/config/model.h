@@ -8,6 +8,7 @@
 #define SL_MODEL_H
 
 #include "config/config.h"
+#include "config/limits_model.h"
 #include "config/schema.h"
 
 struct cfg_socket_address {
@@ -60,6 +61,7 @@ struct cfg_route_action {
 	const struct sl_node *node;
 	const struct sl_node *cluster;
 	struct cfg_split split;
+	struct cfg_route_limits limits;
 	__u32 cluster_index; /* validate */
 };
 
@@ -110,6 +112,7 @@ struct cfg_hcm {
 	struct cfg_u32 codec_type;
 	struct cfg_route_config routes;
 	struct cfg_list http_filters; /* struct cfg_http_filter */
+	struct cfg_hcm_limits limits;
 };
 
 struct cfg_filter {
@@ -129,7 +132,8 @@ struct cfg_listener {
 	const struct sl_node *node;
 	const struct sl_node *name;
 	struct cfg_address address;
-	struct cfg_list chains;	 /* struct cfg_filter_chain */
+	struct cfg_list chains; /* struct cfg_filter_chain */
+	struct cfg_u32 buffer_limit;
 	struct sl_listener *out; /* validate */
 };
 
@@ -155,17 +159,6 @@ struct cfg_assignment {
 	struct cfg_list endpoints; /* struct cfg_locality */
 };
 
-struct cfg_threshold {
-	const struct sl_node *node;
-	struct cfg_u32 priority;
-	struct cfg_u32 max_connections;
-};
-
-struct cfg_breakers {
-	const struct sl_node *node;
-	struct cfg_list thresholds; /* struct cfg_threshold */
-};
-
 enum cfg_cluster_type {
 	CFG_STATIC,
 	CFG_STRICT_DNS,
@@ -185,10 +178,10 @@ struct cfg_cluster {
 	struct cfg_u32 type;
 	struct cfg_u32 lb_policy;
 	struct cfg_u32 dns_family;
-	struct cfg_u32 connect_timeout; /* ms */
 	struct cfg_assignment assignment;
 	struct cfg_list hosts; /* struct cfg_address */
-	struct cfg_breakers breakers;
+	struct cfg_cluster_limits limits;
+	struct cfg_u32 buffer_limit;
 };
 
 struct cfg_static {
@@ -202,12 +195,14 @@ struct cfg_sluice {
 	struct cfg_u32 kernel_path;
 	struct cfg_u32 colocated_clients;
 	struct cfg_u32 colocated_servers;
+	struct cfg_u32 max_sessions;
 };
 
 struct cfg_root {
 	const struct sl_node *node;
 	struct cfg_static resources;
 	struct cfg_sluice sluice;
+	struct cfg_overload overload;
 	/* validate: the one route configuration that every listener has; NULL: none */
 	const struct cfg_route_config *routes;
 };
@@ -219,6 +214,8 @@ extern const struct sl_schema sl_schema_root;
 /* validate.c, validate_routes.c: rules across keys. Errors go to w->diags. */
 void sl_validate(struct sl_walk *w, struct cfg_root *root);
 void sl_validate_routes(struct sl_walk *w, struct cfg_root *root);
+/* The listener's HTTP connection manager; NULL: was wrong. */
+const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l);
 
 /* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
 struct cfg_resolved {

@@ -138,7 +138,7 @@ int sl_compiled_check(const struct sl_compiled *c, const char **ret_why)
 			return wrong(ret_why, "cluster endpoints");
 		if (!memchr(cl->name, '\0', sizeof(cl->name)))
 			return wrong(ret_why, "cluster.name");
-		if (!cl->max_lanes || cl->max_lanes > SL_MAX_LANES || !cl->connect_timeout_ms)
+		if (cl->max_lanes > SL_MAX_LANES || !cl->connect_timeout_ms)
 			return wrong(ret_why, "cluster limits");
 		for (__u32 j = 0; j < cl->n_endpoints; j++)
 			if (c->endpoints[cl->first_endpoint + j].cluster != i)

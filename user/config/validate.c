@@ -81,14 +81,19 @@ static void check_listener_address(struct sl_walk *w, struct cfg_root *root, __u
 	}
 }
 
-static const struct cfg_route_config *routes_of(const struct cfg_listener *l)
+const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l)
 {
 	const struct cfg_filter_chain *c = cfg_items(l->chains, struct cfg_filter_chain);
 	const struct cfg_filter *f = l->chains.n ? cfg_items(c->filters, struct cfg_filter) : NULL;
 
-	if (!f || !c->filters.n || !f->hcm || !f->hcm->routes.node)
-		return NULL;
-	return &f->hcm->routes;
+	return f && c->filters.n ? f->hcm : NULL;
+}
+
+static const struct cfg_route_config *routes_of(const struct cfg_listener *l)
+{
+	const struct cfg_hcm *hcm = sl_listener_hcm(l);
+
+	return hcm && hcm->routes.node ? &hcm->routes : NULL;
 }
 
 /* The tables hold one route configuration: every listener must have the same. */
@@ -131,6 +136,9 @@ static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 		}
 		check_listener_address(w, root, i);
 		check_same_routes(w, root, &all[i]);
+		sl_validate_buffer_limit(w, &all[i].buffer_limit);
+		if (sl_listener_hcm(&all[i]))
+			sl_validate_hcm_limits(w, &sl_listener_hcm(&all[i])->limits);
 	}
 }
 
@@ -185,7 +193,6 @@ static void check_cluster(struct sl_walk *w, const struct cfg_cluster *all, __u3
 			  __u32 *n_endpoints)
 {
 	const struct cfg_cluster *c = &all[index];
-	const struct cfg_threshold *t = c->breakers.thresholds.items;
 
 	check_name(w, c->name, "cluster");
 	for (__u32 i = 0; c->name && i < index; i++) {
@@ -196,11 +203,8 @@ static void check_cluster(struct sl_walk *w, const struct cfg_cluster *all, __u3
 			 c->name->text, all[i].name->line);
 		break;
 	}
-	if (t && c->breakers.thresholds.n && t->max_connections.value > SL_MAX_LANES)
-		sl_warning(w, t->max_connections.node,
-			   "'max_connections' is over the limit of %u connections in all "
-			   "(SL_MAX_LANES)",
-			   SL_MAX_LANES);
+	sl_validate_cluster_limits(w, &c->limits);
+	sl_validate_buffer_limit(w, &c->buffer_limit);
 	check_endpoints(w, c, n_endpoints);
 }
 

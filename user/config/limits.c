@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Timeouts and limits: rules across keys, and the values with their defaults. */
+#include "config/limits.h"
+
+#include "config/limits_model.h"
+#include "sl_limits.h"
+
+#define BUFFER_BYTES 69632 /* of one direction of a connection, in the daemon: BUFFER_CAP */
+
+const struct sl_listener_limits sl_listener_defaults = {
+	.request_headers_ms = SL_REQUEST_HEADERS_MS,
+	.stream_idle_ms = SL_STREAM_IDLE_MS,
+	.idle_ms = SL_IDLE_MS,
+	.drain_ms = SL_DRAIN_MS,
+	.max_head = SL_HEAD_KB * 1024,
+	.max_headers = SL_MAX_HEADERS,
+};
+
+const struct sl_route_limits sl_route_defaults = {
+	.timeout_ms = SL_ROUTE_TIMEOUT_MS,
+	.idle_ms = SL_INHERIT,
+};
+
+const struct sl_cluster_limits sl_cluster_defaults = {
+	.connect_ms = SL_CONNECT_TIMEOUT_MS,
+	.idle_ms = SL_IDLE_MS,
+	.max_connections = SL_MAX_CONNECTIONS,
+	.max_pending = SL_MAX_PENDING,
+	.max_requests = SL_MAX_REQUESTS,
+	.max_retries = SL_MAX_RETRIES,
+};
+
+/* ---- rules across keys ---- */
+
+/* One thing in two places of the file: protobuf would have two fields, and one would win. */
+static void twice(struct sl_walk *w, const struct cfg_u32 *a, const struct cfg_u32 *b,
+		  const char *what)
+{
+	const struct cfg_u32 *second = a, *first = b;
+
+	if (!a->node || !b->node)
+		return;
+	if (b->node->line > a->node->line) {
+		second = b;
+		first = a;
+	}
+	sl_error(w, second->node, "%s is given twice; first at line %u", what, first->node->line);
+}
+
+void sl_validate_hcm_limits(struct sl_walk *w, const struct cfg_hcm_limits *l)
+{
+	twice(w, &l->idle, &l->common.idle, "'idle_timeout' of the HTTP connection manager");
+}
+
+static void warn_zero(struct sl_walk *w, const struct cfg_u32 *n, const char *name)
+{
+	if (n->node && !n->value)
+		sl_warning(w, n->node, "'%s: 0' lets no request through; all are answered 503",
+			   name);
+}
+
+void sl_validate_cluster_limits(struct sl_walk *w, const struct cfg_cluster_limits *l)
+{
+	const struct cfg_http_options *ext = &l->extensions.http.common;
+	const struct cfg_threshold *t = l->breakers.thresholds.items;
+
+	if (l->common.node && ext->node)
+		sl_error(w, ext->node,
+			 "'common_http_protocol_options' is given twice; first at line %u",
+			 l->common.node->line);
+	twice(w, &l->max_requests, &l->common.max_requests, "'max_requests_per_connection'");
+	twice(w, &l->max_requests, &ext->max_requests, "'max_requests_per_connection'");
+	if (l->breakers.thresholds.n > 1)
+		sl_error(w, l->breakers.thresholds.node->items[1],
+			 "more than one circuit breaker threshold is not supported yet");
+	if (!l->breakers.thresholds.n)
+		return;
+	if (t->max_connections.value > SL_MAX_LANES)
+		sl_warning(w, t->max_connections.node,
+			   "'max_connections' is over the limit of %u connections in all "
+			   "(SL_MAX_LANES)",
+			   SL_MAX_LANES);
+	warn_zero(w, &t->max_pending, "max_pending_requests");
+	warn_zero(w, &t->max_requests, "max_requests");
+}
+
+void sl_validate_buffer_limit(struct sl_walk *w, const struct cfg_u32 *bytes)
+{
+	if (bytes->node && bytes->value < BUFFER_BYTES)
+		sl_warning(w, bytes->node,
+			   "'per_connection_buffer_limit_bytes' is taken as %u: a direction of a "
+			   "connection has a buffer of that size",
+			   BUFFER_BYTES);
+}
+
+/* ---- values ---- */
+
+static __u32 value_or(const struct cfg_u32 *v, __u32 or)
+{
+	return v->node ? v->value : or ;
+}
+
+struct sl_listener_limits sl_compile_hcm_limits(const struct cfg_hcm_limits *l)
+{
+	struct sl_listener_limits out = sl_listener_defaults;
+
+	if (!l)
+		return out;
+	out.request_headers_ms = value_or(&l->request_headers, out.request_headers_ms);
+	out.request_ms = value_or(&l->request, out.request_ms);
+	out.stream_idle_ms = value_or(&l->stream_idle, out.stream_idle_ms);
+	out.idle_ms = value_or(&l->common.idle, value_or(&l->idle, out.idle_ms));
+	out.max_duration_ms = value_or(&l->common.max_duration, out.max_duration_ms);
+	out.drain_ms = value_or(&l->drain, out.drain_ms);
+	out.max_head = value_or(&l->max_head_kb, SL_HEAD_KB) * 1024;
+	out.max_headers = value_or(&l->common.max_headers, out.max_headers);
+	return out;
+}
+
+struct sl_route_limits sl_compile_route_limits(const struct cfg_route_limits *l)
+{
+	return (struct sl_route_limits){
+		.timeout_ms = value_or(&l->timeout, sl_route_defaults.timeout_ms),
+		.idle_ms = value_or(&l->idle, sl_route_defaults.idle_ms),
+	};
+}
+
+struct sl_cluster_limits sl_compile_cluster_limits(const struct cfg_cluster_limits *l)
+{
+	const struct cfg_http_options *o = l->common.node ? &l->common : &l->extensions.http.common;
+	struct sl_cluster_limits out = sl_cluster_defaults;
+	const struct cfg_threshold *t = l->breakers.thresholds.items;
+
+	out.connect_ms = value_or(&l->connect, out.connect_ms);
+	out.idle_ms = value_or(&o->idle, out.idle_ms);
+	out.max_duration_ms = value_or(&o->max_duration, out.max_duration_ms);
+	out.lane_requests = value_or(&l->max_requests, value_or(&o->max_requests, 0));
+	if (!l->breakers.thresholds.n)
+		return out;
+	out.max_connections = value_or(&t->max_connections, out.max_connections);
+	out.max_pending = value_or(&t->max_pending, out.max_pending);
+	out.max_requests = value_or(&t->max_requests, out.max_requests);
+	out.max_retries = value_or(&t->max_retries, out.max_retries);
+	return out;
+}
+
+__u32 sl_compile_max_sessions(const struct cfg_u32 *ours, const struct cfg_overload *envoys)
+{
+	const struct cfg_monitor *all = envoys->monitors.items;
+	__u32 max = value_or(ours, SL_NO_LIMIT);
+
+	for (__u32 i = 0; i < envoys->monitors.n; i++)
+		if (all[i].config.max.node && all[i].config.max.value < max)
+			max = all[i].config.max.value;
+	return max;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Envoy's messages that hold nothing but timeouts and limits, as tables (schema.h). */
+#include <string.h>
+
+#include "config/envoy_keys.h"
+#include "config/key_tables.h"
+#include "config/limits_model.h"
+#include "sl_limits.h"
+
+#define COUNT(n, st, field) KEY(n, U32, 0, st, field, .max = 4294967295u)
+
+#define PUBLIC_SCHEMA(id, type, text, ...)        \
+	const struct sl_schema sl_schema_##id = { \
+		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
+
+/* ---- common_http_protocol_options ---- */
+
+static const struct sl_key hcm_options_keys[] = {
+	TIMEOUT("idle_timeout", struct cfg_http_options, idle),
+	TIMEOUT("max_connection_duration", struct cfg_http_options, max_duration),
+	KEY("max_headers_count", U32, 0, struct cfg_http_options, max_headers, .min = 1,
+	    .max = SL_MAX_HEADERS),
+	END,
+};
+PUBLIC_SCHEMA(hcm_options, struct cfg_http_options, "common_http_protocol_options",
+	      .unsupported = sl_no_hcm_options);
+
+static const struct sl_key cluster_options_keys[] = {
+	TIMEOUT("idle_timeout", struct cfg_http_options, idle),
+	TIMEOUT("max_connection_duration", struct cfg_http_options, max_duration),
+	COUNT("max_requests_per_connection", struct cfg_http_options, max_requests),
+	END,
+};
+PUBLIC_SCHEMA(cluster_options, struct cfg_http_options, "common_http_protocol_options",
+	      .unsupported = sl_no_cluster_options);
+
+/* ---- typed_extension_protocol_options of a cluster ---- */
+
+/* Its presence alone says something; of what it can hold nothing is served. */
+static void http1_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_explicit_http *e = dst;
+
+	if (e->http1 && e->http1->kind == SL_NODE_MAP && e->http1->n)
+		sl_error(w, e->http1->items[0],
+			 "'%.64s' of http_protocol_options is not supported yet",
+			 e->http1->items[0]->text);
+}
+
+static const struct sl_key explicit_http_keys[] = {
+	KEY("http_protocol_options", ANY, 0, struct cfg_explicit_http, http1),
+	WARN("http2_protocol_options",
+	     "HTTP/2 to backends is not supported yet; HTTP/1.1 is spoken to this cluster"),
+	END,
+};
+SCHEMA(explicit_http, struct cfg_explicit_http, "HTTP protocol config",
+       .unsupported = sl_no_explicit_http, .done = http1_done);
+
+static const char http_options_type[] =
+	"type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+static void type_check(struct sl_walk *w, const struct sl_node *type, const char *want)
+{
+	if (type && strcmp(type->text, want))
+		sl_error(w, type, "'%.128s' is not supported yet; only '%s' is", type->text, want);
+}
+
+static void upstream_http_done(struct sl_walk *w, void *dst)
+{
+	type_check(w, ((struct cfg_upstream_http *)dst)->type_url, http_options_type);
+}
+
+static const struct sl_key upstream_http_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_upstream_http, type_url),
+	KEY("common_http_protocol_options", MAP, 0, struct cfg_upstream_http, common,
+	    .sub = &sl_schema_cluster_options),
+	KEY("explicit_http_config", MAP, 0, struct cfg_upstream_http, explicit_http,
+	    .sub = &explicit_http),
+	KEY("use_downstream_protocol_config", MAP, 0, struct cfg_upstream_http, downstream_http,
+	    .sub = &explicit_http),
+	END,
+};
+SCHEMA(upstream_http, struct cfg_upstream_http, "HttpProtocolOptions",
+       .unsupported = sl_no_upstream_http, .done = upstream_http_done);
+
+static const struct sl_key extensions_keys[] = {
+	KEY("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", MAP, 0, struct cfg_extensions,
+	    http, .sub = &upstream_http),
+	END,
+};
+PUBLIC_SCHEMA(extensions, struct cfg_extensions, "typed_extension_protocol_options");
+
+/* ---- circuit_breakers ---- */
+
+static const char *const priorities[] = {"DEFAULT", "-HIGH", NULL};
+
+static const struct sl_key threshold_keys[] = {
+	KEY("priority", ENUM, 0, struct cfg_threshold, priority, .names = priorities,
+	    .note = "DEFAULT"),
+	KEY("max_connections", U32, 0, struct cfg_threshold, max_connections, .min = 1,
+	    .max = 4294967295u),
+	COUNT("max_pending_requests", struct cfg_threshold, max_pending),
+	COUNT("max_requests", struct cfg_threshold, max_requests),
+	COUNT("max_retries", struct cfg_threshold, max_retries),
+	END,
+};
+SCHEMA(threshold, struct cfg_threshold, "circuit breaker threshold",
+       .unsupported = sl_no_threshold);
+
+static const struct sl_key breakers_keys[] = {
+	KEY("thresholds", LIST, 0, struct cfg_breakers, thresholds, .sub = &threshold),
+	END,
+};
+PUBLIC_SCHEMA(breakers, struct cfg_breakers, "circuit_breakers", .unsupported = sl_no_breakers);
+
+/* ---- overload_manager ---- */
+
+static const char monitor_name[] = "envoy.resource_monitors.global_downstream_max_connections";
+static const char monitor_type[] =
+	"type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3."
+	"DownstreamConnectionsConfig";
+
+static void connections_monitor_done(struct sl_walk *w, void *dst)
+{
+	type_check(w, ((struct cfg_connections_monitor *)dst)->type_url, monitor_type);
+}
+
+static const struct sl_key connections_monitor_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_connections_monitor, type_url),
+	KEY("max_active_downstream_connections", U32, REQ, struct cfg_connections_monitor, max,
+	    .min = 1, .max = 4294967295u),
+	END,
+};
+SCHEMA(connections_monitor, struct cfg_connections_monitor, "resource monitor",
+       .done = connections_monitor_done);
+
+static void monitor_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_monitor *m = dst;
+
+	if (m->name && strcmp(m->name->text, monitor_name))
+		sl_error(w, m->name, "resource monitor '%.128s' is not supported yet; only '%s' is",
+			 m->name->text, monitor_name);
+}
+
+static const struct sl_key monitor_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_monitor, name),
+	KEY("typed_config", MAP, REQ, struct cfg_monitor, config, .sub = &connections_monitor),
+	END,
+};
+SCHEMA(monitor, struct cfg_monitor, "resource monitor", .done = monitor_done);
+
+static const struct sl_key overload_keys[] = {
+	KEY("resource_monitors", LIST, FULL, struct cfg_overload, monitors, .sub = &monitor),
+	IGNORED("refresh_interval"), /* it is counted, not sampled */
+	END,
+};
+PUBLIC_SCHEMA(overload, struct cfg_overload, "overload_manager", .unsupported = sl_no_overload);

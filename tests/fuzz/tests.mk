@@ -10,9 +10,10 @@ FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
 FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_SEEDS_proxy := tests/corpus/proxy
-FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c,$(wildcard user/daemon/*.c))
+FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c,$(wildcard user/daemon/*.c)) \
+	user/util/regex.c
 FUZZ_ARGS_proxy := -max_len=4096
-FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c
+FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c
 FUZZ_ARGS_config := -max_len=16384
 FUZZ_ARGS_head := -max_len=4200
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \
@@ -31,6 +32,6 @@ fuzz: $(FUZZ_BIN) ## fuzzers, FUZZ_SECONDS each
 $(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
 	$(call msg,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8
 
 -include $(FUZZ_BIN:%=%.d)

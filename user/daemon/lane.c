@@ -267,6 +267,11 @@ void lane_event(struct worker *w, struct back *b)
 		lane_established(w, b);
 		return;
 	}
+	/* Bound for the request alone: an answer, or the lane's end, is ours to take up. */
+	if (b->io.readable && b->front && b->front->x.kernel && b->front->x.resp == SIDE_KERNEL)
+		handover_response(w, b);
+	if (b->io.fd < 0)
+		return;
 	if (b->front) {
 		exchange_run(w, b->front);
 		return;

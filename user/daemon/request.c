@@ -154,7 +154,7 @@ static bool request_body(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
 	struct buffer *in = &f->in;
-	__u32 before = in->framed, used;
+	__u32 before = in->framed, dropped = 0, used;
 	enum sl_body_result rc;
 
 	if (in->framed < in->end) {
@@ -175,7 +175,8 @@ static bool request_body(struct worker *w, struct front *f)
 		}
 	}
 	if (x->discard) {
-		x->discarded += in->framed - in->pos;
+		dropped = in->framed - in->pos;
+		x->discarded += dropped;
 		in->pos = in->framed;
 	}
 	if (x->req == SIDE_BODY && f->io.eof && in->framed == in->end) {
@@ -183,7 +184,8 @@ static bool request_body(struct worker *w, struct front *f)
 		front_close(w, f);
 		return false;
 	}
-	return in->framed != before;
+	/* What was dropped made room to read on. */
+	return dropped || in->framed != before;
 }
 
 bool request_advance(struct worker *w, struct front *f)

@@ -88,21 +88,6 @@ static bool lane_has_something(const struct back *b)
 	return recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
 }
 
-/*
- * The backend answered before it had the whole request, and ended the lane: nobody takes the rest,
- * so the session ends behind its answer.
- */
-static void end_behind_answer(struct worker *w, struct front *f, struct back *b)
-{
-	__u32 status = b->l->status;
-
-	handover_seize(w, f, false);
-	if (!f->x.counted)
-		count_exchange(w, f, status);
-	f->x.resp = SIDE_DONE;
-	exchange_run(w, f);
-}
-
 /* Something came on a lane that is in a kernel exchange: the response, or its end. */
 void handover_response(struct worker *w, struct back *b)
 {
@@ -121,10 +106,12 @@ void handover_response(struct worker *w, struct back *b)
 		return;
 	}
 	if (bits & SL_S_RESP_DONE) {
-		/* The answer is whole; what comes behind it, or the end, is the lane's. */
+		/*
+		 * The answer is whole; what comes behind it, or the end, is the lane's. If the
+		 * request is not, nobody takes the rest: it is handed over by the client's next
+		 * send, and dropped when the lane's write fails.
+		 */
 		lane_mark_surplus(b);
-		if (!(bits & SL_S_REQ_DONE) && (b->io.rdhup || b->io.failed))
-			end_behind_answer(w, f, b);
 		return;
 	}
 	if (!(bits & SL_S_RESP_USER))

@@ -110,8 +110,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return SK_PASS;
 	if (redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
 		return verdict_of(l, r->lane_gen);
-	exchange_cancel(r, l);
-	return SK_PASS;
+	return exchange_cancel(r, l);
 }
 
 /*
@@ -226,39 +225,40 @@ SL_FN __u32 segment_decide(struct __sk_buff *skb, struct sl_request *r, struct s
 	return request_route(r);
 }
 
-/* The session is idle and a segment came from its remote client. True: redirected. */
-SL_FN bool segment_begin(struct __sk_buff *skb, struct sl_request *r)
+/* The session is idle and a segment came from its remote client: redirects it, or passes it on. */
+SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
 {
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
 	struct sl_control *c = control_get();
 	struct sl_session *s = r->s;
 	struct sl_lane *l;
 	__u32 reason;
+	int verdict;
 
 	if (!c || !h)
-		return false;
+		return SK_PASS;
 	s->decision.routed = 0;
 	s->start_ns = bpf_ktime_get_ns();
 	reason = c->flags & SL_C_BYPASS ? SL_REASON_KERNEL_PATH_OFF : segment_decide(skb, r, h);
-	if (reason) {
-		request_to_user(r, reason);
-		return false;
-	}
+	if (reason)
+		return request_to_user(r, reason);
 	l = request_lane(r);
-	if (!l) {
-		request_to_user(r, SL_REASON_NO_IDLE_LANE);
-		return false;
-	}
+	if (!l)
+		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
 	if (!exchange_begin(r, l, &h->head))
-		return false;
-	if (bpf_sk_redirect_map(skb, &backs, r->lane_slot, 0) != SK_PASS) {
-		exchange_cancel(r, l);
-		return false;
+		return SK_PASS;
+	verdict = bpf_sk_redirect_map(skb, &backs, r->lane_slot, 0);
+	if (verdict != SK_PASS) {
+		verdict = exchange_cancel(r, l);
+		if (verdict == SK_PASS)
+			return SK_PASS;
+	} else {
+		/* In this order: who sees the bytes counted knows that they may still be queued. */
+		l->back_skb |= SL_SKB_QUEUED;
+		sl_add(&l->back_tx, skb->len);
 	}
-	/* In this order: who sees the bytes counted knows that they may still be queued. */
-	l->back_skb |= SL_SKB_QUEUED;
-	sl_add(&l->back_tx, skb->len);
-	return true;
+	sl_add(&s->front_rx, skb->len);
+	return verdict;
 }
 
 SEC("sk_skb")
@@ -298,9 +298,7 @@ int front_skb(struct __sk_buff *skb)
 		request_to_user(&r, SL_REASON_DRAINING_BYTES);
 		return SK_PASS;
 	}
-	if (segment_begin(skb, &r))
-		sl_add(&r.s->front_rx, skb->len);
-	return SK_PASS;
+	return segment_begin(skb, &r);
 }
 
 /*

@@ -212,16 +212,26 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	return false;
 }
 
-/* The redirect found no target after all: the lane is finished, the request is the daemon's. */
-SL_FN void exchange_cancel(struct sl_request *r, struct sl_lane *l)
+/*
+ * The redirect found no target after all: the lane is finished, the request is the daemon's.
+ * The verdict: SK_PASS, unless the daemon saw the lane die first and has taken the exchange away:
+ * it repeats the request from our copy of the head, and must not find it at front once more.
+ */
+SL_FN int exchange_cancel(struct sl_request *r, struct sl_lane *l)
 {
+	__u64 old;
+
 	r->s->lane = 0;
 	l->session = 0;
 	lane_surrender(l, r->lane_slot, r->lane_gen, SL_LANE_KERNEL);
 	r->s->decision.at = r->at;
 	r->s->decision.reason = SL_REASON_LANE_LOST;
-	if (SL_BITS(word_change(&r->s->word, r->gen, SL_S_USER, SL_S_EXCHANGE_BITS)) & SL_S_PENDING)
+	old = word_change(&r->s->word, r->gen, SL_S_USER, SL_S_EXCHANGE_BITS);
+	if (SL_BITS(old) & SL_S_ABORTED)
+		return SK_DROP;
+	if (SL_BITS(old) & SL_S_PENDING)
 		event_send(SL_EVENT_USER, r->slot, r->gen);
+	return SK_PASS;
 }
 
 #endif /* SL_REQUEST_BPF_H */

@@ -182,6 +182,13 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 		return front_accepted(r) ? SL_REASON_READER_SLOW : SL_REASON_NOT_ACCEPTED;
 	if (!response_frame(msg, r))
 		return SL_REASON_ANSWER_NEEDS_USER;
+	/*
+	 * The end of an answer behind which the daemon has something to write, or a FIN: there is
+	 * no hook behind the redirect that tells when the bytes have been moved. The daemon keeps
+	 * the order of what it writes itself.
+	 */
+	if (r->done && (SL_BITS(SL_READ(r->s->word)) & SL_S_PENDING))
+		return SL_REASON_PIPELINED;
 	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
 }
 

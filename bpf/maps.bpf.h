@@ -12,6 +12,7 @@
 #include "sl_session.h"
 #include "sl_table.h"
 #include "sl_stats.h"
+#include "sl_counts.h"
 #include "sl_stack.h"
 
 /*
@@ -25,6 +26,7 @@ union sl_map_values {
 	struct sl_endpoint endpoint;
 	struct sl_sequence sequence;
 	struct sl_stats stats;
+	struct sl_counts counts;
 	struct sl_control control;
 	struct sl_table table;
 	struct sl_route_info route_info;
@@ -63,6 +65,7 @@ SL_ARRAY(sequences, struct sl_sequence, SL_MAX_SPLITS);
 SL_ARRAY(route_stats, struct sl_stats, SL_MAX_ROUTES *SL_STAT_SHARDS);
 SL_ARRAY(cluster_stats, struct sl_stats, SL_MAX_CLUSTERS *SL_STAT_SHARDS);
 SL_ARRAY(reasons, __u64, SL_N_REASONS);
+SL_ARRAY(counts, struct sl_counts, 1 + SL_MAX_CLUSTERS);
 
 /*
  * The head that a session's (lane's) socket sent last, and what the parser made of it. Not

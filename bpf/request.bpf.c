@@ -88,8 +88,9 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return SK_PASS;
 	r->at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
 	s->decision.routed = 0;
-	if (c->flags & SL_C_BYPASS)
-		return request_to_user(r, SL_REASON_KERNEL_PATH_OFF);
+	reason = session_barred(c, r->word);
+	if (reason)
+		return request_to_user(r, reason);
 	/* In this order: what is promised is written, and what is written has arrived. */
 	if (!all_read(s->client_sk, s->front_sk) ||
 	    !all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx)) ||
@@ -141,6 +142,7 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 		return SK_PASS;
 	}
 	s->req = body;
+	s->moved++;
 	return verdict_of(l, s->lane_gen);
 }
 
@@ -239,7 +241,9 @@ SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
 		return SK_PASS;
 	s->decision.routed = 0;
 	s->start_ns = bpf_ktime_get_ns();
-	reason = c->flags & SL_C_BYPASS ? SL_REASON_KERNEL_PATH_OFF : segment_decide(skb, r, h);
+	reason = session_barred(c, r->word);
+	if (!reason)
+		reason = segment_decide(skb, r, h);
 	if (reason)
 		return request_to_user(r, reason);
 	l = request_lane(r);

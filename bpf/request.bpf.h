@@ -65,6 +65,15 @@ SL_FN __u32 split_pick(__u32 id, __u32 *ret_cluster)
  * multiply with their callers'.
  */
 
+/* Over what some listener takes: the daemon knows whether over this one's. */
+SL_FN bool head_is_large(const struct sl_head *h)
+{
+	const struct sl_control *c = control_get();
+
+	return c && ((c->max_head && h->len > c->max_head) ||
+		     (c->max_headers && h->n_headers > c->max_headers));
+}
+
 /*
  * Parses the first @n bytes of the head that session @slot sent. A reason, or NONE: whole, strict
  * and nothing in it needs the user path.
@@ -77,7 +86,8 @@ __noinline int request_parse(__u32 slot, __u32 n)
 		return SL_REASON_INTERNAL;
 	switch (sl_request_parse(&h->head, h->bytes, n)) {
 	case SL_PARSE_DONE:
-		return sl_kernel_reason(&h->head);
+		return head_is_large(&h->head) ? SL_REASON_HEAD_TOO_LONG
+					       : sl_kernel_reason(&h->head);
 	case SL_PARSE_MORE:
 		return n == SL_KERNEL_HEAD_MAX ? SL_REASON_HEAD_TOO_LONG
 					       : SL_REASON_HEAD_INCOMPLETE;
@@ -182,6 +192,23 @@ SL_FN struct sl_lane *request_lane(struct sl_request *r)
 	return lane_at(r->lane_slot);
 }
 
+/* Envoy's max_requests_per_connection: this may be the lane's last request. */
+SL_FN void lane_used(struct sl_lane *l, __u32 gen)
+{
+	if (l->left && !--l->left)
+		word_change(&l->word, gen, SL_L_SURPLUS, 0);
+}
+
+/* Whether the session may begin no exchange at all. A reason, or NONE. */
+SL_FN __u32 session_barred(const struct sl_control *c, __u64 word)
+{
+	if (!(c->flags & (SL_C_BYPASS | SL_C_FULL)))
+		return SL_REASON_NONE;
+	if (c->flags & SL_C_BYPASS)
+		return SL_REASON_KERNEL_PATH_OFF;
+	return SL_BITS(word) & SL_S_ADOPTED ? SL_REASON_NONE : SL_REASON_SESSIONS_FULL;
+}
+
 /*
  * Binds lane and session and begins the exchange. False: the session is not idle any more
  * (the daemon ends it); the lane is idle again.
@@ -204,8 +231,10 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	s->req = r->body;
 	if (sl_body_done(&r->body))
 		bits |= SL_S_REQ_DONE;
-	if (word_own(&s->word, r->gen, bits))
+	if (word_own(&s->word, r->gen, bits)) {
+		lane_used(l, r->lane_gen);
 		return true;
+	}
 	s->lane = 0;
 	lane_return(r->lane_slot, r->lane_gen);
 	request_to_user(r, SL_REASON_DRAINING_BYTES);

@@ -164,6 +164,7 @@ SL_FN void response_advance(struct sl_response *r)
 			word_change(&l->word, r->lane_gen, SL_L_SURPLUS, 0);
 	}
 	l->resp = r->body;
+	l->moved++;
 	if (r->done)
 		direction_done(r->s, r->slot, r->gen, SL_S_RESP_DONE, SL_S_REQ_DONE);
 }

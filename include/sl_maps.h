@@ -31,6 +31,7 @@
 	X(route_stats)    \
 	X(cluster_stats)  \
 	X(reasons)        \
+	X(counts)         \
 	X(events)
 
 #endif /* SL_MAPS_H */

@@ -31,7 +31,9 @@
 	X(INTERNAL, internal, "table or state not usable; the daemon's log says more")             \
 	X(ANSWER_NEEDS_USER, answer_needs_user,                                                    \
 	  "answer is interim, ends with the connection, or is not strict")                         \
-	X(NOT_ACCEPTED, not_accepted, "answer came before the daemon had accepted the connection")
+	X(NOT_ACCEPTED, not_accepted, "answer came before the daemon had accepted the connection") \
+	X(SESSIONS_FULL, sessions_full,                                                            \
+	  "more open connections than max_sessions, or than the kernel path has room for")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

@@ -141,7 +141,7 @@ struct sl_session {
 	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
 	__u32 front_skb;    /* SL_SKB_* */
 	__u32 front_ws0;    /* front's write_seq at establishment; BPF */
-	__u32 zero1;
+	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
 };
 
 /* sl_session.front_skb, sl_lane.back_skb */
@@ -176,7 +176,7 @@ struct sl_lane {
 	__u8 phase;	     /* enum sl_resp_phase */
 	__u8 zero0;
 	__u16 status; /* of the final head forwarded */
-	__u32 zero1;
+	__u32 moved;  /* sends of responses that BPF steered, modulo 2^32; BPF */
 
 	/* The daemon's. */
 	__s32 back_fd;	/* -1: none */
@@ -184,7 +184,7 @@ struct sl_lane {
 	__u64 back_cookie;
 	__u64 idle_ns; /* CLOCK_MONOTONIC when it last became idle */
 	__u32 back_in; /* bytes that back_skb saw (passed and steered), modulo 2^32 */
-	__u32 zero2;
+	__u32 left;    /* requests that it may still have, by its owner; 0: any number */
 	__u64 zero3;
 };
 
@@ -237,6 +237,8 @@ struct sl_addr {
 #define SL_C_COLOCATED_CLIENTS 0x2 /* pair sessions with clients on this host */
 #define SL_C_COLOCATED_SERVERS 0x4 /* pair lanes with servers on this host */
 #define SL_C_DOOR_SKB 0x8	   /* the sk_skb verdict doors are on */
+#define SL_C_DOORS (SL_C_COLOCATED_CLIENTS | SL_C_DOOR_SKB) /* some client has a slot */
+#define SL_C_FULL 0x20 /* max_sessions is reached: no exchange before the daemon has accepted */
 
 struct sl_control {
 	__u32 abi;	     /* SL_ABI */
@@ -249,8 +251,11 @@ struct sl_control {
 	__u64 no_session;  /* connections that found no free session slot; BPF */
 	__s32 supervisor;  /* pid of the supervisor and of the worker */
 	__s32 worker;
-	__u64 netns; /* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
-	__u64 zero[7];
+	__u64 netns;	/* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
+	__u32 max_head; /* bytes and header lines of a head that some listener may not take: above
+			 */
+	__u32 max_headers; /* it is the daemon's to say; 0: no limit */
+	__u64 zero[6];
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

@@ -21,7 +21,7 @@ rank()
 	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h | sl_selftest.h) echo 2 ;;
 	sl_head.h) echo 3 ;;
 	sl_body.h) echo 4 ;;
-	sl_stats.h | sl_session.h | sl_table.h) echo 5 ;;
+	sl_stats.h | sl_counts.h | sl_session.h | sl_table.h) echo 5 ;;
 	sl_field.h) echo 6 ;;
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;

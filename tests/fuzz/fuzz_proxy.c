@@ -401,7 +401,7 @@ static void begin(void)
 	client.len = client.at = said.len = said.at = 0;
 	client.in_body = client.to_end = said.in_body = said.to_end = false;
 	n_requests = n_answers = n_sums = 0;
-	front_add(&w, pair[0]);
+	front_add(&w, pair[0], 0);
 }
 
 /* Everything is hung up: nothing may be left. */

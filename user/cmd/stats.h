@@ -7,6 +7,7 @@
 #include "sl_reason.h"
 #include "sl_stack.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 /* The shards of one route or cluster, added up. */
@@ -34,6 +35,8 @@ struct sl_snapshot {
 	struct sl_stat_sum cluster_sums[SL_MAX_CLUSTERS];
 	__u32 idle[SL_MAX_ENDPOINTS]; /* idle lanes */
 	__u64 reasons[SL_N_REASONS];
+	struct sl_counts down; /* of all listeners */
+	struct sl_counts up[SL_MAX_CLUSTERS];
 	__u64 kernel; /* requests served by the kernel path */
 	__u64 user;   /* requests that took the user path: the sum of reasons */
 	struct sl_census census;
@@ -59,6 +62,11 @@ double sl_stats_percentile(const struct sl_stats *s, double percent);
 void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT]);
 
 extern const char *const sl_lane_state_names[16]; /* NULL: no such state */
+
+/* stats_counts.c: timeouts and limits that were reached. */
+int sl_counts_print(const struct sl_maps *m, const struct sl_snapshot *s);
+/* @up: those of a cluster, else of the listeners. */
+json_t *sl_counts_json(const struct sl_counts *c, bool up);
 
 /* Prints to stdout; returns the exit status. @before: of @seconds ago, for rates, or NULL. */
 int sl_stats_print(const struct sl_maps *m, const char *instance, const struct sl_snapshot *s,

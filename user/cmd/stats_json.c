@@ -57,6 +57,7 @@ static json_t *clusters_json(const struct sl_maps *m, const struct sl_snapshot *
 		json_t *cluster =
 			json_pack("{s:o}", "cluster", sl_json_text(sl_cmd_cluster_name(m, i)));
 
+		json_object_set_new(cluster, "limits", sl_counts_json(&s->up[i], true));
 		json_array_append_new(list, with_counters(cluster, &s->cluster_sums[i]));
 	}
 	return list;
@@ -117,5 +118,6 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 		sessions, "lanes", lanes_json(c), "no_session", (json_int_t)m->control->no_session,
 		"lost_events", (json_int_t)m->control->lost_events);
 
+	json_object_set_new(root, "limits", sl_counts_json(&s->down, false));
 	return sl_json_print(root) || fflush(stdout) ? SL_EXIT_SYSTEM : SL_EXIT_DONE;
 }

@@ -101,6 +101,10 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 	}
 	for (__u32 i = 0; i < ret->n_clusters; i++)
 		add_up(&m->cluster_stats[i * SL_STAT_SHARDS], &ret->cluster_sums[i]);
+	if (m->counts) {
+		ret->down = m->counts[0];
+		memcpy(ret->up, m->counts + 1, ret->n_clusters * sizeof(*ret->up));
+	}
 	for (__u32 i = 0; i < ret->n_endpoints; i++)
 		ret->idle[i] = idle_lanes(m, &m->endpoints[i]);
 	for (__u32 i = SL_REASON_NONE + 1; i < SL_N_REASONS; i++) {

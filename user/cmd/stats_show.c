@@ -198,6 +198,7 @@ int sl_stats_print(const struct sl_maps *m, const char *instance, const struct s
 	failed |= print_latency("CLUSTER", cluster_name, m, s->cluster_sums, s->n_clusters);
 	failed |= print_endpoints(m, s);
 	failed |= print_reasons(s);
+	failed |= sl_counts_print(m, s);
 	print_census(m, &s->census);
 	return failed || fflush(stdout) ? SL_EXIT_SYSTEM : SL_EXIT_DONE;
 }

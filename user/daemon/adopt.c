@@ -122,7 +122,7 @@ static void stray_socket(struct worker *w, int fd)
 	    (domain != AF_INET && domain != AF_INET6))
 		return;
 	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT)
-		front_add(w, fd); /* closes it if the slot is not free to take */
+		front_add(w, fd, NO_INDEX); /* closes it if the slot is not free to take */
 	else
 		close(fd);
 }

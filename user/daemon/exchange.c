@@ -59,7 +59,7 @@ static bool answer_is_sent(const struct front *f)
  * The answer was cut: the client must not take what it has for the whole. A FIN tells where the
  * length is known; it leaves the client the answers before this one, which a reset could destroy.
  */
-static void exchange_cut(struct worker *w, struct front *f)
+void exchange_cut(struct worker *w, struct front *f)
 {
 	struct linger reset = {.l_onoff = 1};
 
@@ -138,6 +138,7 @@ static bool exchange_finish(struct worker *w, struct front *f)
 		front_linger(w, f);
 		return false;
 	}
+	breaker_forget(w, f);
 	exchange_reset(f);
 	f->pipelined = f->in.pos != f->in.end;
 	buffer_drop(w, &f->req);
@@ -153,63 +154,12 @@ static void exchange_rest(struct worker *w, struct front *f)
 	if (!f->owned || f->x.req != SIDE_HEAD || f->in.pos != f->in.end || f->io.readable)
 		return;
 	buffer_drop(w, &f->in);
-	if (f->io.eof || w->draining) {
+	if (f->io.eof || w->draining || (f->ending && w->now_ns >= f->end_ns)) {
 		front_close(w, f);
 		return;
 	}
-	session_release(f, false);
-}
-
-static enum phase exchange_phase(const struct front *f)
-{
-	const struct exchange *x = &f->x;
-
-	if (x->kernel)
-		return x->req != SIDE_BODY && x->resp == SIDE_HEAD ? PHASE_ANSWER : PHASE_STREAM;
-	if (x->req == SIDE_HEAD)
-		return f->in.pos == f->in.end ? PHASE_IDLE : PHASE_HEAD;
-	if (x->connecting)
-		return PHASE_CONNECT;
-	if (!list_empty(&f->waiting))
-		return PHASE_ANSWER;
-	if (answer_is_sent(f))
-		return PHASE_REST;
-	if (x->resp == SIDE_HEAD && request_is_sent(f))
-		return PHASE_ANSWER;
-	return PHASE_STREAM;
-}
-
-/* One deadline for what the exchange waits for; it starts when the wait starts. */
-static void exchange_deadline(struct worker *w, struct front *f)
-{
-	enum phase phase = exchange_phase(f);
-	__u64 ns = STREAM_TIMEOUT_NS;
-
-	if (phase == f->x.phase && phase != PHASE_STREAM)
-		return;
-	f->x.phase = phase;
-	switch (phase) {
-	case PHASE_NONE:
-	case PHASE_IDLE:
-		timer_clear(f);
-		return;
-	case PHASE_HEAD:
-		ns = HEAD_TIMEOUT_NS;
-		break;
-	case PHASE_CONNECT:
-		ns = w->maps->clusters[f->x.cluster].connect_timeout_ms * NS_PER_MS;
-		break;
-	case PHASE_ANSWER:
-	case PHASE_REST:
-		ns = ROUTE_TIMEOUT_NS;
-		break;
-	case PHASE_STREAM:
-		/* It takes no more and has said goodbye: not worth a long wait. */
-		if (f->io.rdhup && !f->io.writable)
-			ns = ROUTE_TIMEOUT_NS;
-		break;
-	}
-	timer_set(w, f, w->now_ns + ns);
+	if (!f->ending)
+		session_release(f, false);
 }
 
 void exchange_run(struct worker *w, struct front *f)
@@ -219,7 +169,7 @@ void exchange_run(struct worker *w, struct front *f)
 		request_write,	    response_read,  response_advance,
 		exchange_lane_done, response_write, exchange_finish,
 	};
-	bool more = door_drained(w, f);
+	bool more = door_drained(w, f), moved = false;
 
 	if (!more)
 		return;
@@ -230,27 +180,32 @@ void exchange_run(struct worker *w, struct front *f)
 			if (f->io.fd < 0 || f->lingering || !list_empty(&f->undrained))
 				return;
 		}
+		moved |= more;
 	}
 	exchange_rest(w, f);
 	if (f->io.fd >= 0)
-		exchange_deadline(w, f);
+		exchange_deadline(w, f, moved);
 }
 
 void exchange_connected(struct worker *w, struct front *f)
 {
 	f->x.connecting = false;
+	breaker_unpend(w, f);
 	exchange_run(w, f);
 }
 
 /* Another lane for the same request: its head is still there, of its body nothing was sent. */
 static void exchange_again(struct worker *w, struct front *f)
 {
+	__u32 status;
+
 	f->req.pos = 0;
 	f->x.lane_close = false;
 	f->x.discard = false;
 	buffer_drop(w, &f->rin);
-	if (lane_get(w, f, true))
-		reply(w, f, 503);
+	status = lane_get(w, f, true);
+	if (status)
+		reply(w, f, status);
 }
 
 /*
@@ -275,7 +230,8 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	x->connecting = false;
 	if (connecting) {
 		endpoint = route_endpoint(w, x->cluster);
-		if (endpoint == NO_INDEX) {
+		/* The same again would fail again. */
+		if (endpoint == NO_INDEX || endpoint == x->endpoint) {
 			reply(w, f, 503);
 		} else {
 			x->endpoint = endpoint;
@@ -286,31 +242,4 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	} else {
 		reply(w, f, 502);
 	}
-}
-
-void exchange_timeout(struct worker *w, struct front *f)
-{
-	struct exchange *x = &f->x;
-
-	switch (x->phase) {
-	case PHASE_HEAD:
-		x->close = true;
-		reply(w, f, 408);
-		break;
-	case PHASE_CONNECT:
-		exchange_lane_failed(w, f);
-		break;
-	case PHASE_ANSWER:
-		if (x->kernel)
-			handover_seize(w, f, false);
-		reply(w, f, 504);
-		break;
-	case PHASE_REST:
-		front_linger(w, f);
-		return;
-	default:
-		front_close(w, f);
-		return;
-	}
-	exchange_run(w, f);
 }

@@ -9,8 +9,7 @@
 #include <sys/socket.h>
 #include "internal.h"
 
-/* The lane of the session's kernel exchange, if it is still bound to it. */
-static struct back *lane_of(struct worker *w, const struct front *f)
+struct back *handover_lane(struct worker *w, const struct front *f)
 {
 	__u32 slot1 = SL_READ(f->s->lane);
 	struct back *b;
@@ -28,7 +27,7 @@ static struct back *lane_of(struct worker *w, const struct front *f)
 static struct back *take_up(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
-	struct back *b = lane_of(w, f);
+	struct back *b = handover_lane(w, f);
 	__u32 bits = session_bits(f);
 
 	if (!b || !(bits & SL_S_EXCHANGE) || (b->front && b->front != f))
@@ -96,7 +95,7 @@ void handover_response(struct worker *w, struct back *b)
 	__u32 bits;
 
 	/* Without a front: not accepted yet; accepting looks here again. */
-	if (!f || lane_of(w, f) != b)
+	if (!f || handover_lane(w, f) != b)
 		return;
 	bits = session_bits(f);
 	if (!(bits & SL_S_EXCHANGE))
@@ -245,7 +244,7 @@ bool handover_finish(struct worker *w, struct front *f)
  */
 void handover_seize(struct worker *w, struct front *f, bool keep)
 {
-	struct back *b = f->back ? f->back : lane_of(w, f);
+	struct back *b = f->back ? f->back : handover_lane(w, f);
 	__u32 bits = session_change(f, SL_S_USER | SL_S_ABORTED, SL_S_EXCHANGE_BITS);
 
 	/* Both marks: BPF was second and is just ending the exchange; the lane is its to return. */
@@ -317,41 +316,4 @@ bool handover_retry(struct worker *w, struct front *f)
 	if (status)
 		reply(w, f, status);
 	return true;
-}
-
-/* A request that BPF sent whole, and no answer: Envoy's route timeout, in steps of a sweep. */
-void handover_timeouts(struct worker *w)
-{
-	const __u32 waits = SL_S_EXCHANGE | SL_S_REQ_DONE;
-	const __u32 over = waits | SL_S_RESP_DONE;
-	struct list *l, *next;
-
-	for (l = w->fronts.next; l != &w->fronts; l = next) {
-		struct front *f = FRONT_OF(l, all);
-		__u32 bits = f->slot == NO_SLOT ? 0 : session_bits(f);
-		struct back *b;
-
-		next = l->next;
-		if ((bits & over) == over && !f->x.kernel) {
-			/* For an instant only; for longer if a worker died as it finished it. */
-			if (f->over_start == f->s->start_ns)
-				front_close(w, f);
-			else
-				f->over_start = f->s->start_ns;
-			continue;
-		}
-		if ((bits & (waits | SL_S_RESP_DONE | SL_S_RESP_USER)) != waits) {
-			f->wait_ns = 0;
-			continue;
-		}
-		b = lane_of(w, f);
-		if (!b || b->l->phase != SL_RESP_HEAD || f->wait_start != f->s->start_ns) {
-			f->wait_start = f->s->start_ns;
-			f->wait_ns = w->now_ns;
-		} else if (f->wait_ns && w->now_ns - f->wait_ns >= ROUTE_TIMEOUT_NS) {
-			handover_seize(w, f, false);
-			reply(w, f, 504);
-			exchange_run(w, f);
-		}
-	}
 }

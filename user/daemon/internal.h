@@ -20,17 +20,18 @@
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S 1000000000ULL
 
-#define TICK_NS (100 * NS_PER_MS)	   /* resolution of deadlines */
-#define SWEEP_NS NS_PER_S		   /* between two scans of the tables */
-#define HEAD_TIMEOUT_NS (60 * NS_PER_S)	   /* first byte of a request to the end of its head */
-#define ROUTE_TIMEOUT_NS (15 * NS_PER_S)   /* whole request sent to the answer's head; Envoy's */
-#define STREAM_TIMEOUT_NS (300 * NS_PER_S) /* no byte either way in an exchange; Envoy's */
-#define SESSION_IDLE_NS (3600 * NS_PER_S)  /* Envoy's */
-#define LANE_IDLE_NS (55 * NS_PER_S)	   /* below nginx's 75 s and most others' 60 s */
+#define TICK_NS (10 * NS_PER_MS)      /* resolution of deadlines */
+#define WATCH_MIN_NS (10 * NS_PER_MS) /* between two looks at what BPF does, at least */
+#define SWEEP_NS NS_PER_S	      /* between two scans of the tables */
+#define REFUSED_NS (5 * NS_PER_S)     /* for a client over max_sessions to send a request */
 #define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */
 #define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
 #define CONNECT_TRIES 3		      /* endpoints tried for one request */
 #define DISCARD_MAX (1024 * 1024)     /* request body bytes read for an answer of our own */
+
+/* Bodies of answers of our own, as Envoy words them. */
+#define RESET_REASON "upstream connect error or disconnect/reset before headers. reset reason: "
+#define CONNECT_FAILED RESET_REASON "remote connection failure\n"
 
 #define NO_SLOT (~0U)
 #define NO_INDEX (~0U)
@@ -76,15 +77,39 @@ enum side {
 
 struct back;
 
-/* What an exchange waits for: one deadline each. */
-enum phase {
-	PHASE_NONE,
-	PHASE_IDLE,
-	PHASE_HEAD,
-	PHASE_CONNECT,
-	PHASE_ANSWER,
-	PHASE_REST, /* of the request, when the answer is complete */
-	PHASE_STREAM,
+/* Which of the deadlines that run is the next one. */
+enum cause {
+	CAUSE_NONE,
+	CAUSE_HEAD,    /* request_headers_timeout */
+	CAUSE_REQUEST, /* request_timeout */
+	CAUSE_CONNECT, /* connect_timeout */
+	CAUSE_ROUTE,   /* the route's timeout */
+	CAUSE_STREAM,  /* stream_idle_timeout, or the route's idle_timeout */
+	CAUSE_REST,    /* for what is left of a request whose answer is complete */
+	CAUSE_END,     /* the session's, see front.ending */
+};
+
+struct due {
+	__u64 ns;
+	enum cause cause; /* CAUSE_NONE: no deadline */
+};
+
+/* What the deadlines of an exchange, of whichever path, count from; CLOCK_MONOTONIC, 0: not yet. */
+struct progress {
+	__u64 first_ns; /* first byte of the request */
+	__u64 sent_ns;	/* its last one */
+	__u64 moved_ns; /* last byte either way */
+	__u32 route;	/* NO_INDEX: none */
+	bool answered;	/* the answer has begun */
+	bool complete;	/* and ended */
+};
+
+/* What was seen of a kernel exchange; see watch_look(). */
+struct watch {
+	__u64 start_ns; /* sl_session.start_ns of the exchange that this is about */
+	__u64 sent_ns;
+	__u64 moved_ns;
+	__u32 moved; /* the counters at moved_ns */
 };
 
 struct exchange {
@@ -112,13 +137,21 @@ struct exchange {
 	__u32 route;	   /* NO_INDEX: none */
 	__u32 cluster;	   /* NO_INDEX: none */
 	__u32 endpoint;	   /* of the last lane tried */
-	__u8 phase;	   /* enum phase the deadline is for */
+	bool pending;	   /* counted in n_pending */
+	bool retrying;	   /* counted in n_retrying */
+	bool overloaded;   /* a circuit breaker refused it */
 	bool reasoned;	   /* counted in `reasons` */
 	bool seized;	   /* begun by BPF, taken away from it */
 	bool mid_body;	   /* BPF had forwarded the answer's head when it handed the rest over */
 	bool interim;	   /* a 1xx answer has come: no retry */
 	bool client_close; /* the client ends the session itself */
+	const char *why;   /* body of an answer of our own; NULL: the status's */
 	__u64 start_ns;
+	__u64 head_ns;	  /* first byte of the request; 0: none yet */
+	__u64 sent_ns;	  /* it was complete; 0: is not */
+	__u64 moved_ns;	  /* last byte either way */
+	__u64 connect_ns; /* the lane began to connect */
+	__u64 rest_ns;	  /* the answer was out, and the request was not complete */
 	__u64 discarded;
 	__u64 body_sent; /* bytes of the request's body written to the lane */
 	struct sl_body req_body;
@@ -148,9 +181,13 @@ struct front {
 	bool pipelined; /* this request was read together with an earlier one */
 	bool decided;	/* s->decision is about this request */
 	__u64 linger_until_ns;
-	__u64 wait_ns; /* kernel exchange `wait_start` seen complete and unanswered since; 0: not */
-	__u64 wait_start;
+	struct watch watch;
 	__u64 over_start; /* kernel exchange seen done both ways and not ended; 0: none */
+	__u64 over_ns;	  /* ... since */
+	__u64 born_ns;
+	bool ending;  /* it stays ours, and is closed when idle at end_ns */
+	bool refused; /* over max_sessions: its request is answered 503 */
+	__u64 end_ns;
 
 	struct buffer in;  /* from the client */
 	struct buffer req; /* the request's head as sent; kept for a retry */
@@ -170,6 +207,7 @@ struct back {
 	__u32 gen;
 	__u32 endpoint;
 	bool connecting;
+	__u64 born_ns;
 	struct front *front; /* exchange that the daemon serves, at least one side of it */
 };
 
@@ -189,6 +227,13 @@ struct worker {
 	__u64 tick_ns;
 	__u64 sweep_ns;
 	__u64 start_ns;
+	__u64 due_ns;	   /* no deadline of `timed` is before it; ~0: none */
+	__u64 watch_ns;	   /* next watch_scan() */
+	__u64 shortest_ns; /* the shortest timeout of the config */
+	__u64 reaped_ns;   /* when lane_get() last looked for lanes that are to be closed */
+	bool full;	   /* SL_C_FULL is set */
+	__u32 n_pending[SL_MAX_CLUSTERS];
+	__u32 n_retrying[SL_MAX_CLUSTERS];
 
 	struct list fronts;
 	struct list backs;
@@ -251,8 +296,8 @@ void front_accept(struct worker *w, struct io *listener);
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
 void front_event(struct worker *w, struct front *f);
 void front_close(struct worker *w, struct front *f);
-/* Serves an accepted socket; closes it if it cannot. */
-void front_add(struct worker *w, int fd);
+/* Serves a socket that listener @index accepted; closes it if it cannot. */
+void front_add(struct worker *w, int fd, __u32 index);
 /* Closes a session that cannot be adopted; its fd may be gone already. */
 void front_drop(struct worker *w, struct front *f);
 void front_linger(struct worker *w, struct front *f);
@@ -311,17 +356,71 @@ void door_retry(struct worker *w);
 
 /* exchange.c */
 void exchange_run(struct worker *w, struct front *f);
-void exchange_timeout(struct worker *w, struct front *f);
 void exchange_lane_failed(struct worker *w, struct front *f);
 void exchange_connected(struct worker *w, struct front *f);
 void exchange_reset(struct front *f);
+/* Ends an answer that has begun so that the client can tell that it is cut. */
+void exchange_cut(struct worker *w, struct front *f);
+
+/* deadline.c */
+/* @d becomes @cause if @ns after @from_ns is sooner; 0 of either: is no deadline. */
+void due_add(struct due *d, enum cause cause, __u64 from_ns, __u64 ns);
+/* The next deadline of an exchange of @f's. */
+struct due due_of(struct worker *w, const struct front *f, const struct progress *p);
+/* Sets the timer anew. @moved: a byte went either way. */
+void exchange_deadline(struct worker *w, struct front *f, bool moved);
+/* The timer has run out. */
+void exchange_timeout(struct worker *w, struct front *f);
+/* A deadline has passed. @sent: the request was complete. */
+void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool sent);
+
+/* watch.c */
+/* Brings f->watch up to date; the session is in a kernel exchange. */
+void watch_look(struct worker *w, struct front *f);
+/* Timeouts of what BPF does, of idle sessions and idle lanes. */
+void watch_scan(struct worker *w);
+/* The session ends when what it has in hand is done, or idle for @grace_ns. */
+void session_end_soon(struct worker *w, struct front *f, __u64 grace_ns);
+
+/* limits.c */
+const struct sl_listener_limits *limits_of_listener(const struct worker *w, const struct front *f);
+const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route);
+const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster);
+__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32 route);
+/* The shortest timeout that holds for something that BPF can begin; at most SWEEP_NS. */
+__u64 limits_shortest_ns(const struct worker *w);
+/* @cluster is not looked at for what is counted for listeners. */
+void count_limit(struct worker *w, enum sl_count what, __u32 cluster);
+/* After n_fronts has changed. */
+void limits_sessions_changed(struct worker *w);
+/* Whether there are too many sessions even to say so to one more. Counts it. */
+bool limits_hopeless(struct worker *w);
+/* A new session: over max_sessions it is to be refused. */
+void limits_accepted(struct worker *w, struct front *f);
+
+/* breaker.c */
+/* The request is counted as waiting for a connection. False: as many as may are. */
+bool breaker_pend(struct worker *w, struct front *f);
+void breaker_unpend(struct worker *w, struct front *f);
+/* A circuit breaker refuses the request: 503, the status to answer. */
+__u32 breaker_overflow(struct worker *w, struct front *f);
+/* Whether max_requests, and not max_connections, is what bounds the cluster's lanes. */
+bool breaker_requests_bind(const struct worker *w, __u32 cluster);
+/*
+ * Before a request is repeated by a retry policy: whether max_retries has room. It is counted until
+ * the exchange ends.
+ */
+bool breaker_retry(struct worker *w, struct front *f);
+/* The exchange is over: it counts nowhere any more. */
+void breaker_forget(struct worker *w, struct front *f);
 
 /* handover.c: exchanges that BPF began. */
 bool handover_request(struct worker *w, struct front *f);
 void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
 void handover_seize(struct worker *w, struct front *f, bool keep);
-void handover_timeouts(struct worker *w);
+/* The lane of the session's kernel exchange; NULL: it is not bound to one. */
+struct back *handover_lane(struct worker *w, const struct front *f);
 bool handover_retry(struct worker *w, struct front *f);
 bool handover_counts(const struct front *f);
 

@@ -55,6 +55,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	b->io.fd = fd;
 	b->io.kind = IO_BACK;
 	b->io.writable = true;
+	b->born_ns = w->now_ns;
 	b->slot = slot;
 	b->gen = gen;
 	b->endpoint = endpoint;
@@ -94,13 +95,17 @@ static void slot_free(struct worker *w, struct back *b)
 
 static void back_shut(struct worker *w, struct back *b)
 {
+	__u32 cluster = w->maps->endpoints[b->endpoint].cluster;
+
 	if (b->io.fd < 0)
 		return;
 	door_close(w, b->l->back_skb, b->l->back_cookie);
+	if (!b->l->left && limits_of_cluster(w, cluster)->lane_requests)
+		count_limit(w, SL_COUNT_UP_CX_MAX_REQUESTS, cluster);
 	close(b->io.fd);
 	b->io.fd = -1;
 	b->l->back_fd = -1;
-	sl_add(&w->maps->clusters[w->maps->endpoints[b->endpoint].cluster].n_lanes, -1ULL);
+	sl_add(&w->maps->clusters[cluster].n_lanes, -1ULL);
 }
 
 /* Ends a lane that is ours and on no stack: states CONNECTING, USER, REAPED, or DEAD once swept. */
@@ -157,6 +162,8 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	l->back_skb = 0;
 	l->next = next;
 	l->endpoint = endpoint;
+	l->moved = 0;
+	l->left = 0;
 }
 
 static int back_connect(const struct sl_endpoint *e, int fd)
@@ -197,6 +204,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 		return NULL;
 	}
 	lane_init(b->l, gen, endpoint);
+	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
 	sl_add(&w->maps->clusters[e->cluster].n_lanes, 1);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
@@ -228,6 +236,8 @@ static void lane_established(struct worker *w, struct back *b)
 			lane_close(w, b);
 			return;
 		}
+		count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
+		f->x.why = CONNECT_FAILED;
 		exchange_lane_failed(w, f);
 		exchange_run(w, f);
 		return;

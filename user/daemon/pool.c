@@ -7,8 +7,7 @@
 #include <sys/socket.h>
 #include "internal.h"
 
-#define POP_TRIES 64	 /* dead lanes skipped for one request */
-#define WAITING_MAX 1024 /* Envoy's max_pending_requests */
+#define POP_TRIES 64 /* dead lanes skipped for one request */
 
 /* An exchange is over: to the pool, or closed. The lane's state is USER. */
 void lane_release(struct worker *w, struct back *b, bool reusable)
@@ -74,13 +73,15 @@ void waiting_cancel(struct worker *w, struct front *f)
 		return;
 	list_del(&f->waiting);
 	w->n_waiting--;
+	breaker_unpend(w, f);
 }
 
 /* The cluster's circuit breaker is closed: in turn, behind those that wait already. */
 static __u32 waiting_add(struct worker *w, struct front *f)
 {
-	if (w->n_waiting >= WAITING_MAX || !w->maps->clusters[f->x.cluster].max_lanes)
-		return 503;
+	count_limit(w, SL_COUNT_UP_CX_OVERFLOW, f->x.cluster);
+	if (!breaker_pend(w, f))
+		return breaker_overflow(w, f);
 	list_add(&w->waiting, &f->waiting);
 	w->n_waiting++;
 	return 0;
@@ -100,6 +101,42 @@ static bool make_room(struct worker *w, const struct sl_cluster *c)
 	return false;
 }
 
+/* Envoy's max_requests_per_connection: this may be its last request. */
+static void lane_used(struct back *b)
+{
+	if (b->l->left && !--b->l->left)
+		lane_mark_surplus(b);
+}
+
+static bool at_limit(const struct sl_cluster *c)
+{
+	return SL_READ(c->n_lanes) >= c->max_lanes;
+}
+
+/*
+ * Closes the lanes that BPF has taken out of use, as the sweep and events do in their time: they
+ * must not count against a limit. Once a wake-up. False: there was none.
+ */
+static bool reap(struct worker *w)
+{
+	struct list *l, *next;
+	__u32 before = w->n_backs;
+
+	if (w->reaped_ns == w->now_ns)
+		return false;
+	w->reaped_ns = w->now_ns;
+	for (l = w->backs.next; l != &w->backs; l = next) {
+		struct back *b = BACK_OF(l, all);
+		__u32 state = lane_bits(b) & SL_L_STATE;
+
+		next = l->next;
+		if (state == SL_LANE_REAPED ||
+		    (state == SL_LANE_USER && !b->front && !b->connecting))
+			lane_close(w, b);
+	}
+	return w->n_backs < before;
+}
+
 static struct back *lane_fresh(struct worker *w, struct front *f)
 {
 	struct back *b = NULL;
@@ -107,6 +144,8 @@ static struct back *lane_fresh(struct worker *w, struct front *f)
 	while (!b && f->x.tries < CONNECT_TRIES) {
 		f->x.tries++;
 		b = lane_open(w, f->x.endpoint);
+		if (!b)
+			count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
 		if (!b)
 			f->x.endpoint = route_endpoint(w, f->x.cluster);
 		if (f->x.endpoint == NO_INDEX)
@@ -132,14 +171,26 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 		lane_close(w, b);
 	}
 	f->x.reused = b;
-	if (!b && SL_READ(c->n_lanes) >= c->max_lanes && !make_room(w, c))
+	if (!b && at_limit(c) && !make_room(w, c) && (!reap(w) || at_limit(c))) {
+		if (breaker_requests_bind(w, f->x.cluster))
+			return breaker_overflow(w, f);
 		return waiting_add(w, f);
+	}
+	if (!b && !breaker_pend(w, f))
+		return breaker_overflow(w, f);
 	if (!b)
 		b = lane_fresh(w, f);
-	if (!b)
+	if (!b || !b->connecting)
+		breaker_unpend(w, f);
+	if (!b) {
+		if (!f->x.why)
+			f->x.why = CONNECT_FAILED;
 		return 503;
+	}
+	lane_used(b);
+	f->x.why = NULL;
 	f->x.connecting = b->connecting;
-	f->x.phase = PHASE_NONE;
+	f->x.connect_ns = w->now_ns;
 	f->x.write_failed = false;
 	f->back = b;
 	b->front = f;
@@ -226,7 +277,7 @@ void lane_walk_pools(struct worker *w, __u8 *listed)
 		sweep_endpoint(w, i, listed);
 }
 
-/* Once a second: idle lanes that are too old, reaped ones, dead ones that BPF took off. */
+/* Once a second: idle lanes of endpoints that go, reaped ones, dead ones that BPF took off. */
 void lane_timeouts(struct worker *w)
 {
 	struct list *l, *next;
@@ -249,9 +300,7 @@ void lane_timeouts(struct worker *w)
 				lane_died(w, b);
 				break;
 			}
-			/* Signed: BPF may have stamped it after we looked at the clock. */
-			if ((__s64)(w->now_ns - SL_READ(b->l->idle_ns)) < (__s64)LANE_IDLE_NS &&
-			    !w->draining && !(e->flags & SL_ENDPOINT_DRAINING))
+			if (!w->draining && !(e->flags & SL_ENDPOINT_DRAINING))
 				break;
 			if (lane_move(b, SL_LANE_IDLE, SL_LANE_DEAD)) {
 				w->dirty_endpoints[b->endpoint] = 1;

@@ -62,7 +62,7 @@ static bool reply_head(struct worker *w, struct front *f, __u32 status, const ch
 		       __u32 len)
 {
 	const struct exchange *x = &f->x;
-	char head[256];
+	char head[320];
 	int n;
 
 	n = snprintf(head, sizeof(head), "HTTP/1.1 %u %s\r\nserver: sluice\r\ndate: %s\r\n", status,
@@ -71,6 +71,8 @@ static bool reply_head(struct worker *w, struct front *f, __u32 status, const ch
 		n += snprintf(head + n, sizeof(head) - n, "content-length: %u\r\n", len);
 	if (len)
 		n += snprintf(head + n, sizeof(head) - n, "content-type: text/plain\r\n");
+	if (x->overloaded) /* Envoy's */
+		n += snprintf(head + n, sizeof(head) - n, "x-envoy-overloaded: true\r\n");
 	if (x->close)
 		n += snprintf(head + n, sizeof(head) - n, "connection: close\r\n");
 	else if (x->client10)
@@ -89,6 +91,7 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 		lane_close(w, f->back);
 	x->connecting = false;
 	waiting_cancel(w, f);
+	breaker_unpend(w, f);
 	buffer_drop(w, &f->req);
 	buffer_drop(w, &f->rin);
 	if (x->req == SIDE_HEAD)
@@ -132,6 +135,8 @@ void reply(struct worker *w, struct front *f, __u32 status)
 		return;
 	}
 	reply_text(status, &phrase, &text);
+	if (f->x.why)
+		text = f->x.why;
 	reply_with(w, f, status, phrase, text, strlen(text));
 }
 

@@ -64,15 +64,17 @@ bool request_is_idempotent(__u8 method)
 }
 
 /* What the head says about the exchange. */
-static void exchange_describe(struct worker *w, struct exchange *x, const struct sl_head *h)
+static void exchange_describe(struct worker *w, struct front *f, const struct sl_head *h)
 {
+	struct exchange *x = &f->x;
+
 	x->start_ns = clock_ns();
 	x->head_method = h->method == SL_METHOD_HEAD;
 	x->idempotent = request_is_idempotent(h->method);
 	x->client10 = h->flags & SL_HEAD_HTTP10;
 	x->client_close =
 		(h->flags & SL_HEAD_CLOSE) || (x->client10 && !(h->flags & SL_HEAD_KEEP_ALIVE));
-	x->close = x->client_close || w->draining;
+	x->close = x->client_close || w->draining || f->ending;
 	x->expects = (h->flags & SL_HEAD_EXPECT_CONTINUE) && !x->client10;
 	x->req_body = sl_request_body(h);
 	x->req = x->req_body.kind == SL_BODY_NONE ||
@@ -90,6 +92,10 @@ static __u32 request_send(struct worker *w, struct front *f, const struct sl_hea
 
 	if (h->method == SL_METHOD_CONNECT || (h->flags & SL_HEAD_AUTHORITY))
 		return 501;
+	if (f->refused) {
+		f->x.why = "too many connections\n";
+		return 503;
+	}
 	/* RFC 9110 section 10.1.1 */
 	if ((h->flags & SL_HEAD_EXPECT) && !(h->flags & SL_HEAD_EXPECT_CONTINUE))
 		return 417;
@@ -106,6 +112,19 @@ static __u32 request_send(struct worker *w, struct front *f, const struct sl_hea
 	if (!rewrite_request(&f->req, h, buf, &w->maps->endpoints[f->x.endpoint]))
 		return 431;
 	return lane_get(w, f, false);
+}
+
+/* Over the listener's limits, if not over the parser's. */
+static bool head_is_large(struct worker *w, struct front *f, const struct sl_head *h)
+{
+	const struct sl_listener_limits *l = limits_of_listener(w, f);
+
+	if (h->len <= l->max_head && h->n_headers <= l->max_headers)
+		return false;
+	count_limit(w, SL_COUNT_DOWN_RQ_HEAD_LARGE, NO_INDEX);
+	f->x.start_ns = clock_ns();
+	f->x.close = true;
+	return true;
 }
 
 static bool request_head(struct worker *w, struct front *f)
@@ -129,7 +148,7 @@ static bool request_head(struct worker *w, struct front *f)
 	}
 	len = in->end < SL_HEAD_MAX ? in->end : SL_HEAD_MAX;
 	parse = sl_request_parse(h, in->data, len);
-	if (parse == SL_PARSE_MORE && len < SL_HEAD_MAX) {
+	if (parse == SL_PARSE_MORE && len < limits_of_listener(w, f)->max_head) {
 		if (f->io.eof)
 			front_close(w, f);
 		return false;
@@ -138,10 +157,17 @@ static bool request_head(struct worker *w, struct front *f)
 	if (parse != SL_PARSE_DONE) {
 		x->start_ns = clock_ns();
 		x->close = true;
-		reply(w, f, parse == SL_PARSE_MORE ? 431 : h->error ? h->error : 400);
+		status = parse == SL_PARSE_MORE ? 431 : h->error ? h->error : 400;
+		if (status == 431)
+			count_limit(w, SL_COUNT_DOWN_RQ_HEAD_LARGE, NO_INDEX);
+		reply(w, f, status);
 		return true;
 	}
-	exchange_describe(w, x, h);
+	if (head_is_large(w, f, h)) {
+		reply(w, f, 431);
+		return true;
+	}
+	exchange_describe(w, f, h);
 	in->pos = in->framed = h->len;
 	status = request_send(w, f, h, in->data);
 	if (status)

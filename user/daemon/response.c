@@ -84,6 +84,8 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 		x->dechunk = true;
 		x->close = true;
 	}
+	if (f->ending)
+		x->close = true;
 	/* The lane will take no more of the request: nor shall we. */
 	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)
 		x->close = true;
@@ -237,10 +239,10 @@ static bool releases_early(const struct worker *w, const struct front *f, __u32 
 	const struct exchange *x = &f->x;
 
 	return f->owned && f->slot != NO_SLOT && !x->kernel && !x->seized && !x->close &&
-	       !x->abort && !x->interim && x->resp == SIDE_DONE && x->req == SIDE_DONE &&
-	       !f->back && !f->pipelined && f->in.pos == f->in.end && !f->io.readable &&
-	       !f->io.rdhup && !w->draining && f->out.pos == 0 && f->out.end > 0 &&
-	       total <= RELEASE_MAX;
+	       !f->ending && !x->abort && !x->interim && x->resp == SIDE_DONE &&
+	       x->req == SIDE_DONE && !f->back && !f->pipelined && f->in.pos == f->in.end &&
+	       !f->io.readable && !f->io.rdhup && !w->draining && f->out.pos == 0 &&
+	       f->out.end > 0 && total <= RELEASE_MAX;
 }
 
 bool response_write(struct worker *w, struct front *f)

@@ -132,6 +132,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	list_init(&f->timed);
 	list_init(&f->undrained);
 	list_init(&f->waiting);
+	f->born_ns = w->now_ns;
 	exchange_reset(f);
 	list_add(&w->fronts, &f->all);
 	w->n_fronts++;
@@ -156,7 +157,7 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 	}
 }
 
-void front_add(struct worker *w, int fd)
+void front_add(struct worker *w, int fd, __u32 index)
 {
 	struct sl_socket me;
 	struct front *f;
@@ -174,6 +175,8 @@ void front_add(struct worker *w, int fd)
 			door_front(w, f);
 	} else {
 		f = front_new(w, fd, NO_SLOT, 1);
+		if (f)
+			f->s->listener = index;
 	}
 	if (!f) {
 		/* The slot is found by the leak scan of the next worker. */
@@ -184,6 +187,9 @@ void front_add(struct worker *w, int fd)
 		front_close(w, f);
 		return;
 	}
+	limits_accepted(w, f);
+	if (f->io.fd < 0)
+		return;
 	/* BPF may have taken requests before we accepted; their lane may have asked for us. */
 	if (f->slot != NO_SLOT && (session_bits(f) & SL_S_EXCHANGE)) {
 		__u32 lane = SL_READ(f->s->lane);
@@ -209,7 +215,10 @@ void front_accept(struct worker *w, struct io *listener)
 			}
 			continue;
 		}
-		front_add(w, fd);
+		if (limits_hopeless(w))
+			close(fd);
+		else
+			front_add(w, fd, listener - w->listeners);
 	}
 	/* More may wait: level-triggered, the next epoll_wait() says so. */
 	listener->readable = false;
@@ -238,6 +247,7 @@ static void front_end(struct worker *w, struct front *f)
 	timer_clear(f);
 	list_del(&f->undrained);
 	waiting_cancel(w, f);
+	breaker_forget(w, f);
 	door_close(w, f->s->front_skb, f->s->front_cookie);
 	if (f->io.fd >= 0)
 		close(f->io.fd);
@@ -254,6 +264,7 @@ static void front_end(struct worker *w, struct front *f)
 	list_del(&f->all);
 	list_add(&w->dead_fronts, &f->all);
 	w->n_fronts--;
+	limits_sessions_changed(w);
 }
 
 /* Ends the session now. Consistent at each step: a crash in between leaves nothing in doubt. */

@@ -35,6 +35,8 @@ int io_add(struct worker *w, struct io *io, __u32 events)
 void timer_set(struct worker *w, struct front *f, __u64 deadline_ns)
 {
 	f->deadline_ns = deadline_ns;
+	if (deadline_ns < w->due_ns)
+		w->due_ns = deadline_ns;
 	if (list_empty(&f->timed))
 		list_add(&w->timed, &f->timed);
 }
@@ -110,14 +112,32 @@ static void dispatch(struct worker *w, struct io *io, __u32 events)
 
 static void deadlines_check(struct worker *w)
 {
-	struct list *l, *next;
+	struct list passed = {&passed, &passed}, *l, *next;
 
+	if (w->due_ns > w->now_ns)
+		return;
+	w->due_ns = ~0ULL;
 	for (l = w->timed.next; l != &w->timed; l = next) {
 		struct front *f = FRONT_OF(l, timed);
 
 		next = l->next;
-		if (f->deadline_ns <= w->now_ns)
+		if (f->deadline_ns <= w->now_ns) {
+			list_del(l);
+			list_add(&passed, l);
+		} else if (f->deadline_ns < w->due_ns) {
+			w->due_ns = f->deadline_ns;
+		}
+	}
+	/* From a list of their own: one that ends can end others. */
+	while (!list_empty(&passed)) {
+		struct front *f = FRONT_OF(passed.next, timed);
+		bool due = f->deadline_ns <= w->now_ns;
+
+		list_del(&f->timed);
+		if (due)
 			front_timeout(w, f);
+		else
+			timer_set(w, f, f->deadline_ns); /* set anew by the end of another */
 	}
 }
 
@@ -144,7 +164,7 @@ static bool client_is_gone(const struct front *f, __u32 bits)
 	       (bits & (SL_S_CLIENT | SL_S_GONE)) != SL_S_CLIENT;
 }
 
-/* What events may have been lost for, and what has grown too old. */
+/* What events may have been lost for. */
 static void sessions_sweep(struct worker *w)
 {
 	struct list *l, *next;
@@ -165,9 +185,6 @@ static void sessions_sweep(struct worker *w)
 			front_event(w, f);
 		} else if (w->draining) {
 			drain_front(w, f);
-		} else if (!(bits & SL_S_EXCHANGE) &&
-			   (__s64)(w->now_ns - f->s->last_ns) > (__s64)SESSION_IDLE_NS) {
-			front_close(w, f);
 		}
 	}
 }
@@ -198,21 +215,27 @@ static void tick(struct worker *w)
 	if (w->now_ns - w->sweep_ns >= SWEEP_NS) {
 		w->sweep_ns = w->now_ns;
 		sessions_sweep(w);
-		handover_timeouts(w);
 		lane_timeouts(w);
 		leaks_scan(w);
 	}
+	watch_scan(w);
 	lane_sweep(w);
 }
 
 static int timeout_ms(const struct worker *w)
 {
+	__u64 next = w->now_ns + SWEEP_NS;
+
 	/* Nobody tells when BPF puts a lane back that a request waits for. */
 	if (!list_empty(&w->undrained) || w->n_waiting)
 		return 1;
 	if (w->draining)
 		return 20;
-	return list_empty(&w->timed) ? SWEEP_NS / NS_PER_MS : TICK_NS / NS_PER_MS;
+	if (w->due_ns < next)
+		next = w->due_ns;
+	if (w->watch_ns < next)
+		next = w->watch_ns;
+	return next <= w->now_ns ? 1 : (next - w->now_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 
 int worker_step(struct worker *w, int wait_ms)
@@ -295,6 +318,8 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();
+	w->due_ns = ~0ULL;
+	w->shortest_ns = limits_shortest_ns(w);
 	w->front_of = calloc(w->n_sessions + 1, sizeof(*w->front_of));
 	w->back_of = calloc(w->n_lanes + 1, sizeof(*w->back_of));
 	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));

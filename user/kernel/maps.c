@@ -114,6 +114,9 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 		rc = map_array(m->reasons_fd, sizeof(*m->reasons), SL_N_REASONS, rw,
 			       (void **)&m->reasons);
 	if (!rc)
+		rc = map_array(m->counts_fd, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS, rw,
+			       (void **)&m->counts);
+	if (!rc)
 		rc = map_table(m);
 	if (rc)
 		sl_maps_close(m);
@@ -131,6 +134,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->route_stats, sizeof(*m->route_stats), SL_MAX_ROUTES * SL_STAT_SHARDS);
 	unmap_array(m->cluster_stats, sizeof(*m->cluster_stats), SL_MAX_CLUSTERS * SL_STAT_SHARDS);
 	unmap_array(m->reasons, sizeof(*m->reasons), SL_N_REASONS);
+	unmap_array(m->counts, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS);
 	unmap_array(m->table, sizeof(*m->table), 1);
 #define X(name)                \
 	if (m->name##_fd >= 0) \

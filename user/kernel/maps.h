@@ -7,6 +7,7 @@
 #define SL_USER_MAPS_H
 
 #include "sl_maps.h"
+#include "sl_counts.h"
 #include "sl_reason.h"
 #include "sl_session.h"
 #include "sl_stats.h"
@@ -27,6 +28,7 @@ struct sl_maps {
 	struct sl_stats *route_stats;	/* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
 	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
 	__u64 *reasons;			/* [SL_N_REASONS] */
+	struct sl_counts *counts;	/* [1 + SL_MAX_CLUSTERS] */
 	const struct sl_table *table;	/* read-only: the bytes that BPF matches on */
 };
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A backend that answers, waits or stops as the path says; it knows its connections."""
+import socket
+import threading
+import time
+
+
+class Scripted:
+    """
+    GET /fast          "ok"
+    GET /number        how many requests this connection has had
+    GET /hang          no answer
+    GET /half          a head for 100 bytes, and 10 of them
+    GET /drip/N        N chunks of 10 bytes, 0.1 s apart
+    POST /take         "ok" when the body is there
+    """
+
+    def __init__(self, t, port=9001, backlog=256):
+        self.listener = t.listen(port, backlog=backlog)
+        self.connections = 0
+        self.requests = 0
+        self.active = self.most = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        t.stack.callback(self._stop.set)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while not self._stop.is_set():
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        n, buf = 0, b""
+        with conn:
+            try:
+                while True:
+                    while b"\r\n\r\n" not in buf:
+                        data = conn.recv(65536)
+                        if not data:
+                            return
+                        buf += data
+                    head, _, buf = buf.partition(b"\r\n\r\n")
+                    n += 1
+                    with self._lock:
+                        self.requests += 1
+                        self.active += 1
+                        self.most = max(self.most, self.active)
+                    try:
+                        buf = self._answer(conn, head.decode("latin-1"), buf, n)
+                    finally:
+                        with self._lock:
+                            self.active -= 1
+            except OSError:
+                pass
+
+    def _answer(self, conn, head, buf, n):
+        path = head.split(" ")[1]
+        length = 0
+        for line in head.split("\r\n"):
+            if line.lower().startswith("content-length:"):
+                length = int(line.split(":")[1])
+        while len(buf) < length:
+            data = conn.recv(65536)
+            if not data:
+                raise OSError("end of the body")
+            buf += data
+        words = path.strip("/").split("/")
+        what = words[-2] if words[-1].isdigit() else words[-1]
+        if what == "hang":
+            self._wait(conn)
+        elif what == "half":
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")
+            self._wait(conn)
+        elif what == "drip":
+            conn.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for _ in range(int(words[-1])):
+                time.sleep(0.1)
+                conn.sendall(b"a\r\n0123456789\r\n")
+            conn.sendall(b"0\r\n\r\n")
+        else:
+            if what == "slow":
+                time.sleep(int(words[-1]) / 1000)
+            body = str(n).encode() if what == "number" else b"ok"
+            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        return buf[length:]
+
+    def _wait(self, conn):
+        """Until the other side ends the connection."""
+        while conn.recv(65536):
+            pass
+        raise OSError("ended")

@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Envoy's timeouts on both paths: each at its time, not before, with its status and its counter."""
+import socket
+import time
+
+from lib.config import DOORS, cluster, dump, listener, route
+from lib.http1 import Closed, Conn, build
+from lib.runner import test
+from lib.scripted import Scripted
+
+FRONT = ("127.0.0.1", 8000)
+SLACK = 0.6  # seconds that a timeout may be late, on a machine that is busy
+
+
+def conf(door, routes=None, hcm=None, back=None, sluice=None):
+    """One listener (@hcm: of its connection manager), one cluster (@back: of it)."""
+    front = listener("front", FRONT, routes or [route(to="one")])
+    front["filter_chains"][0]["filters"][0]["typed_config"].update(hcm or {})
+    one = cluster("one", [("127.0.0.1", 9001)])
+    one.update(back or {})
+    return dump({"static_resources": {"listeners": [front], "clusters": [one]},
+                 "sluice": {**DOORS[door], **(sluice or {})}} if DOORS[door] or sluice else
+                {"static_resources": {"listeners": [front], "clusters": [one]}}) + "\n"
+
+
+def timed(prefix, timeout=None, idle=None):
+    r = route(prefix=prefix, to="one", name=prefix.strip("/") or "rest")
+    if timeout is not None:
+        r["route"]["timeout"] = timeout
+    if idle is not None:
+        r["route"]["idle_timeout"] = idle
+    return r
+
+
+class Clock:
+    def __enter__(self):
+        self.start = time.monotonic()
+        return self
+
+    def __exit__(self, *exc):
+        self.took = time.monotonic() - self.start
+
+    def about(self, seconds):
+        assert seconds - 0.05 <= self.took <= seconds + SLACK, \
+            f"after {self.took:.3f} s, not {seconds}"
+
+
+def warm(conn, path="/fast"):
+    """Makes the lane and finds the session idle: what follows can take the kernel path."""
+    for _ in range(3):
+        r = conn.get(path)
+        assert r.status == 200, r
+
+
+def under_way(t, s, door, path):
+    """Waits until an exchange on @path, which is not answered, is where it ought to be."""
+    place = "user" if door == "user" else "in_exchange"
+    with Conn(FRONT) as conn:
+        warm(conn)
+        conn.send(build("GET", path))
+        t.wait(lambda: s.stats().tree["sessions"][place] == 1, f"the exchange is {place}", 5, 0.01)
+
+
+def limits(s, cluster_name=None):
+    tree = s.stats().clusters[cluster_name] if cluster_name else s.stats().tree
+    return {k: n for k, n in tree["limits"].items() if n}
+
+
+@test(seconds=30, each=list(DOORS))
+def route_timeout(t, door):
+    """504 when the answer does not begin in time, a cut when it does not end in time."""
+    Scripted(t)
+    s = t.sluice(conf(door, [timed("/short", "0.4s"), timed("/none", "0s"), timed("/")]))
+    under_way(t, s, door, "/none/hang")
+    with Conn(FRONT) as conn:
+        warm(conn)
+        conn.send(build("GET", "/short/hang"))
+        with Clock() as clock:
+            r = conn.response()
+        clock.about(0.4)
+        assert r.status == 504 and r.body == b"upstream request timeout\n", f"{r} {r.body}"
+    with Conn(FRONT) as conn:
+        warm(conn)
+        with Clock() as clock:
+            conn.send(build("GET", "/short/half"))
+            try:
+                r = conn.response()
+                raise AssertionError(f"not cut: {r} {r.body}")
+            except Closed as e:
+                assert e.got == b"0123456789", e.got
+        clock.about(0.4)
+    assert limits(s, "one") == {"upstream_rq_timeout": 2}, limits(s, "one")
+    with Conn(FRONT) as none, Conn(FRONT) as long, Conn(FRONT) as upload:
+        for conn in (none, long, upload):
+            warm(conn)
+        none.send(build("GET", "/none/drip/8"))
+        long.send(build("GET", "/hang"))
+        # The time runs from the end of the request.
+        whole = build("POST", "/short/take", body=b"x" * 40)
+        for at in range(0, len(whole), 20):
+            upload.send(whole[at:at + 20])
+            time.sleep(0.1)
+        assert upload.response().status == 200
+        assert none.response().body == b"0123456789" * 8
+        long.sock.settimeout(0.01)
+        try:
+            raise AssertionError(f"timed out before its time: {long.sock.recv(99)!r}")
+        except socket.timeout:
+            pass
+    assert limits(s, "one") == {"upstream_rq_timeout": 2}, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=list(DOORS))
+def stream_idle(t, door):
+    """An exchange without a byte for too long ends: 504, 408, or cut; one that moves goes on."""
+    Scripted(t)
+    s = t.sluice(conf(door, [timed("/short", "0s", "0.8s"), timed("/off", "0s", "0s"), timed("/")],
+                      {"stream_idle_timeout": "0.5s"}))
+    under_way(t, s, door, "/off/hang")
+    with Conn(FRONT) as conn:
+        warm(conn)
+        conn.send(build("GET", "/short/hang"))
+        with Clock() as clock:
+            r = conn.response()
+        clock.about(0.8)
+        assert r.status == 504 and r.body == b"stream timeout\n", f"{r} {r.body}"
+    with Conn(FRONT) as conn:
+        warm(conn)
+        with Clock() as clock:
+            conn.send(build("GET", "/half"))  # the listener's time
+            try:
+                raise AssertionError(f"not cut: {conn.response()}")
+            except Closed as e:
+                assert e.got == b"0123456789", e.got
+        clock.about(0.5)
+    with Conn(FRONT) as conn:
+        warm(conn)
+        with Clock() as clock:
+            conn.send(build("POST", "/short/take", body=b"x" * 100)[:-1])
+            r = conn.response()
+        clock.about(0.8)
+        assert r.status == 408 and r.body == b"stream timeout\n" and conn.at_eof(), f"{r} {r.body}"
+    assert limits(s) == {"downstream_rq_idle_timeout": 3}, limits(s)
+    with Conn(FRONT) as drip, Conn(FRONT) as off, Conn(FRONT) as upload:
+        for conn in (drip, off, upload):
+            warm(conn)
+        drip.send(build("GET", "/short/drip/13"))
+        off.send(build("GET", "/off/hang"))
+        whole = build("POST", "/short/take", body=b"x" * 200)
+        for at in range(0, len(whole), 20):
+            upload.send(whole[at:at + 20])
+            time.sleep(0.1)
+        assert upload.response().status == 200
+        assert drip.response().body == b"0123456789" * 13
+        off.sock.settimeout(0.01)
+        try:
+            raise AssertionError(f"timed out without a timeout: {off.sock.recv(99)!r}")
+        except socket.timeout:
+            pass
+    assert limits(s) == {"downstream_rq_idle_timeout": 3}, limits(s)
+    s.check()
+
+
+@test(seconds=30, each=["both", "remote-client", "user"])
+def slowloris(t, door):
+    """A head that dribbles, and a body that does, are answered 408 in their time and no later."""
+    Scripted(t)
+    s = t.sluice(conf(door, hcm={"request_headers_timeout": "0.5s", "request_timeout": "0.8s"}))
+    for first, seconds, text, count in (
+            (b"GET /fast HTTP/1.1\r\nHost: x\r\nX: ", 0.5, b"request header timeout\n",
+             "downstream_rq_header_timeout"),
+            (b"POST /take HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n", 0.8,
+             b"request timeout\n", "downstream_rq_timeout")):
+        for used in (False, True):
+            with Conn(FRONT) as conn:
+                if used:
+                    warm(conn)
+                conn.send(first)
+                conn.sock.settimeout(0.1)
+                with Clock() as clock:
+                    while True:
+                        try:
+                            if conn._fill():
+                                break
+                        except socket.timeout:
+                            conn.send(b"x")
+                clock.about(seconds)
+                conn.sock.settimeout(5)
+                r = conn.response()
+                assert r.status == 408 and r.body == text, f"{r} {r.body}"
+                assert r.get("connection") == "close" and conn.at_eof(), r
+        assert limits(s)[count] == 2, limits(s)
+    with Conn(FRONT) as conn:  # an idle connection is no slow head
+        warm(conn)
+        time.sleep(0.9)
+        warm(conn)
+    s.check()
+
+
+@test(seconds=30, each=list(DOORS))
+def idle_connections(t, door):
+    """Sessions and lanes without a request end in their time; those in use do not."""
+    back = Scripted(t)
+    s = t.sluice(conf(door, hcm={"common_http_protocol_options": {"idle_timeout": "0.6s"}},
+                      back={"common_http_protocol_options": {"idle_timeout": "0.3s"}}))
+    with Conn(FRONT) as idle, Conn(FRONT) as busy, Conn(FRONT) as fresh, Conn(FRONT) as waits:
+        with Clock() as clock:
+            warm(idle)
+            warm(busy)
+            waits.send(build("GET", "/drip/9"))
+            for _ in range(8):
+                time.sleep(0.1)
+                assert busy.get("/fast").status == 200
+            assert idle.at_eof() and fresh.at_eof()
+        clock.about(0.8)
+        assert busy.get("/fast").status == 200
+        assert waits.response().status == 200
+        with Clock() as clock:
+            assert busy.at_eof()
+    t.wait(lambda: s.stats().tree["lanes"]["open"] == 0, "no lane is left", 2, 0.02)
+    assert limits(s)["downstream_cx_idle_timeout"] >= 3, limits(s)
+    assert limits(s, "one")["upstream_cx_idle_timeout"] == back.connections, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=list(DOORS))
+def connection_duration(t, door):
+    """max_connection_duration: idle ones end after drain_timeout, one more request is told so."""
+    Scripted(t)
+    s = t.sluice(conf(door, hcm={"drain_timeout": "0.5s", "common_http_protocol_options":
+                                 {"max_connection_duration": "0.4s"}}))
+    with Conn(FRONT) as idle, Conn(FRONT) as used, Conn(FRONT) as busy:
+        for conn in (idle, used, busy):
+            warm(conn)
+        with Clock() as clock:
+            busy.send(build("GET", "/drip/12"))
+            time.sleep(0.5)
+            r = used.get("/fast")
+            assert r.status == 200 and r.get("connection") == "close" and used.at_eof(), r
+            assert idle.at_eof()
+        clock.about(0.9)
+        r = busy.response()
+        assert r.status == 200 and r.body == b"0123456789" * 12, r
+        assert busy.at_eof()
+    assert limits(s) == {"downstream_cx_max_duration_reached": 3}, limits(s)
+    s.check()
+
+
+@test(seconds=30, each=list(DOORS))
+def lane_life(t, door):
+    """max_requests_per_connection and max_connection_duration of a cluster."""
+    back = Scripted(t)
+    s = t.sluice(conf(door, back={"max_requests_per_connection": 3, "common_http_protocol_options":
+                                  {"max_connection_duration": "2s"}}))
+    with Conn(FRONT) as conn:
+        numbers = [int(conn.get("/number").body) for _ in range(30)]
+        assert numbers == [1, 2, 3] * 10, numbers
+        kernel = s.stats().kernel
+        assert (kernel == 0) if door == "user" else kernel >= 5, s.stats()
+        t.wait(lambda: limits(s, "one").get("upstream_cx_max_requests") == 10, "ten lanes counted",
+               2, 0.02)
+        assert back.connections == 10, back.connections
+        assert int(conn.get("/number").body) == 1
+        time.sleep(2.2)
+        assert int(conn.get("/number").body) == 1
+    assert limits(s, "one")["upstream_cx_max_duration_reached"] == 1, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=["both", "user"])
+def connect_timeout(t, door):
+    """A backend whose queue is full does not answer the SYN: 503 after connect_timeout."""
+    full = t.listen(9001, backlog=0)
+    fill = [socket.socket() for _ in range(3)]
+    for sock in fill:
+        sock.setblocking(False)
+        sock.connect_ex(full.getsockname())
+    s = t.sluice(conf(door, back={"connect_timeout": "0.2s"}))
+    with Conn(FRONT) as conn, Clock() as clock:
+        r = conn.get("/fast")
+    assert r.status == 503, r
+    assert r.body.startswith(b"upstream connect error") and b"connection timeout" in r.body, r.body
+    clock.about(0.2)
+    assert limits(s, "one") == {"upstream_cx_connect_timeout": 1}, limits(s, "one")
+    for sock in fill:
+        sock.close()

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Circuit breakers of clusters (Envoy's thresholds). One exchange at a time is on a lane, so the
+ * number of lanes bounds the requests of both paths: sl_cluster.max_lanes is the lesser of
+ * max_connections and max_requests. What is left to decide here is what becomes of a
+ * request for which no lane may be made: it waits, or it is answered 503.
+ */
+#include "internal.h"
+
+__u32 breaker_overflow(struct worker *w, struct front *f)
+{
+	count_limit(w, SL_COUNT_UP_RQ_PENDING_OVERFLOW, f->x.cluster);
+	f->x.why = RESET_REASON "overflow\n";
+	f->x.overloaded = true;
+	return 503;
+}
+
+bool breaker_pend(struct worker *w, struct front *f)
+{
+	__u32 cluster = f->x.cluster;
+
+	if (f->x.pending)
+		return true;
+	if (cluster >= SL_MAX_CLUSTERS ||
+	    w->n_pending[cluster] >= limits_of_cluster(w, cluster)->max_pending)
+		return false;
+	w->n_pending[cluster]++;
+	f->x.pending = true;
+	return true;
+}
+
+void breaker_unpend(struct worker *w, struct front *f)
+{
+	if (!f->x.pending)
+		return;
+	f->x.pending = false;
+	w->n_pending[f->x.cluster]--;
+}
+
+bool breaker_requests_bind(const struct worker *w, __u32 cluster)
+{
+	const struct sl_cluster_limits *l = limits_of_cluster(w, cluster);
+
+	return l->max_requests < l->max_connections;
+}
+
+bool breaker_retry(struct worker *w, struct front *f)
+{
+	__u32 cluster = f->x.cluster;
+
+	if (f->x.retrying)
+		return true;
+	if (cluster >= SL_MAX_CLUSTERS ||
+	    w->n_retrying[cluster] >= limits_of_cluster(w, cluster)->max_retries) {
+		count_limit(w, SL_COUNT_UP_RQ_RETRY_OVERFLOW, cluster);
+		return false;
+	}
+	w->n_retrying[cluster]++;
+	f->x.retrying = true;
+	return true;
+}
+
+void breaker_forget(struct worker *w, struct front *f)
+{
+	breaker_unpend(w, f);
+	if (!f->x.retrying)
+		return;
+	f->x.retrying = false;
+	w->n_retrying[f->x.cluster]--;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The deadlines of an exchange that the daemon has in hand, at least one side of it. Several
+ * run at a time; the next one is computed anew each time something has happened.
+ */
+#include "internal.h"
+
+/* The answer is complete and the rest of its request is still coming: how long we drop it. */
+#define REST_NS (15 * NS_PER_S)
+/* A client that takes no more and has said goodbye is not worth a long wait. */
+#define GOODBYE_NS (15 * NS_PER_S)
+
+void due_add(struct due *d, enum cause cause, __u64 from_ns, __u64 ns)
+{
+	if (!ns || !from_ns || (d->cause && from_ns + ns >= d->ns))
+		return;
+	d->cause = cause;
+	d->ns = from_ns + ns;
+}
+
+struct due due_of(struct worker *w, const struct front *f, const struct progress *p)
+{
+	const struct sl_route_limits *r = limits_of_route(w, p->route);
+	const struct sl_listener_limits *l = limits_of_listener(w, f);
+	struct due d = {0};
+
+	if (!p->sent_ns && !p->answered)
+		due_add(&d, CAUSE_REQUEST, p->first_ns, l->request_ms * NS_PER_MS);
+	if (p->sent_ns && p->route != NO_INDEX && !p->complete)
+		due_add(&d, CAUSE_ROUTE, p->sent_ns, r->timeout_ms * NS_PER_MS);
+	due_add(&d, CAUSE_STREAM, p->moved_ns, limits_stream_idle_ms(w, f, p->route) * NS_PER_MS);
+	return d;
+}
+
+static bool answer_is_out(const struct front *f)
+{
+	return f->x.resp == SIDE_DONE && f->out.pos == f->out.end && f->rin.pos == f->rin.framed;
+}
+
+/* Notes when what the deadlines count from has happened. @moved: a byte went either way. */
+static void stamp(struct worker *w, struct front *f, bool moved)
+{
+	struct exchange *x = &f->x;
+
+	if (x->req == SIDE_HEAD) {
+		if (f->in.pos == f->in.end)
+			x->head_ns = 0;
+		else if (!x->head_ns)
+			x->head_ns = w->now_ns;
+		return;
+	}
+	if (!x->head_ns)
+		x->head_ns = x->start_ns;
+	if (moved || !x->moved_ns)
+		x->moved_ns = w->now_ns;
+	if (x->req == SIDE_DONE && !x->sent_ns)
+		x->sent_ns = w->now_ns;
+	if (!x->rest_ns && !x->kernel && answer_is_out(f))
+		x->rest_ns = w->now_ns;
+	if (x->kernel) {
+		watch_look(w, f);
+		if (f->watch.sent_ns)
+			x->sent_ns = f->watch.sent_ns;
+		if (f->watch.moved_ns > x->moved_ns)
+			x->moved_ns = f->watch.moved_ns;
+	}
+}
+
+/* Between two requests, or in the head of one. */
+static struct due head_due(struct worker *w, const struct front *f)
+{
+	struct due d = {0};
+
+	if (f->in.pos != f->in.end)
+		due_add(&d, CAUSE_HEAD, f->x.head_ns,
+			limits_of_listener(w, f)->request_headers_ms * NS_PER_MS);
+	if (f->x.head_ns)
+		due_add(&d, CAUSE_REQUEST, f->x.head_ns,
+			limits_of_listener(w, f)->request_ms * NS_PER_MS);
+	else if (f->ending)
+		d = (struct due){.cause = CAUSE_END, .ns = f->end_ns};
+	return d;
+}
+
+static struct due exchange_due(struct worker *w, const struct front *f)
+{
+	const struct exchange *x = &f->x;
+	const struct progress p = {
+		.route = x->cluster == NO_INDEX ? NO_INDEX : x->route,
+		.first_ns = x->head_ns,
+		.sent_ns = x->sent_ns,
+		.moved_ns = x->moved_ns,
+		.answered = x->answered,
+		.complete = x->resp == SIDE_DONE,
+	};
+	struct due d;
+
+	if (x->req == SIDE_HEAD)
+		return head_due(w, f);
+	d = due_of(w, f, &p);
+	if (x->connecting)
+		due_add(&d, CAUSE_CONNECT, x->connect_ns,
+			limits_of_cluster(w, x->cluster)->connect_ms * NS_PER_MS);
+	due_add(&d, CAUSE_REST, x->rest_ns, REST_NS);
+	if (f->io.rdhup && !f->io.writable)
+		due_add(&d, CAUSE_STREAM, x->moved_ns, GOODBYE_NS);
+	return d;
+}
+
+void exchange_deadline(struct worker *w, struct front *f, bool moved)
+{
+	struct due d;
+
+	stamp(w, f, moved);
+	d = exchange_due(w, f);
+	if (d.cause)
+		timer_set(w, f, d.ns);
+	else
+		timer_clear(f);
+}
+
+/* 504 when the backend had the whole request, else 408 (Envoy's maybeRequestTimeoutCode()). */
+static void stream_timeout(struct worker *w, struct front *f, bool sent)
+{
+	count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
+	f->x.why = "stream timeout\n";
+	f->x.close |= !sent;
+	reply(w, f, sent ? 504 : 408);
+}
+
+static void client_timeout(struct worker *w, struct front *f, enum sl_count what, const char *why)
+{
+	count_limit(w, what, NO_INDEX);
+	f->x.close = true;
+	f->x.why = why;
+	reply(w, f, 408);
+}
+
+void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool sent)
+{
+	struct exchange *x = &f->x;
+
+	if (cause != CAUSE_CONNECT && (x->kernel || !f->owned)) {
+		__u64 sent_ns = x->sent_ns;
+
+		handover_seize(w, f, false);
+		x->sent_ns = sent_ns;
+	}
+	switch (cause) {
+	case CAUSE_HEAD:
+		client_timeout(w, f, SL_COUNT_DOWN_RQ_HEADER, "request header timeout\n");
+		break;
+	case CAUSE_REQUEST:
+		client_timeout(w, f, SL_COUNT_DOWN_RQ_TIMEOUT, "request timeout\n");
+		break;
+	case CAUSE_CONNECT:
+		count_limit(w, SL_COUNT_UP_CX_CONNECT_TIMEOUT, x->cluster);
+		x->why = RESET_REASON "connection timeout\n";
+		exchange_lane_failed(w, f);
+		break;
+	case CAUSE_ROUTE:
+		count_limit(w, SL_COUNT_UP_RQ_TIMEOUT, x->cluster);
+		x->why = "upstream request timeout\n";
+		if (x->answered)
+			exchange_cut(w, f);
+		else
+			reply(w, f, 504);
+		break;
+	case CAUSE_STREAM:
+		if (x->answered) {
+			count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
+			exchange_cut(w, f);
+		} else {
+			stream_timeout(w, f, sent);
+		}
+		break;
+	case CAUSE_REST:
+		front_linger(w, f);
+		break;
+	default:
+		front_close(w, f);
+	}
+	if (f->io.fd >= 0 && !f->lingering)
+		exchange_run(w, f);
+}
+
+void exchange_timeout(struct worker *w, struct front *f)
+{
+	struct due d;
+
+	/* What BPF has moved meanwhile nobody has told us. */
+	stamp(w, f, false);
+	d = exchange_due(w, f);
+	if (!d.cause)
+		return;
+	if (d.ns > w->now_ns)
+		timer_set(w, f, d.ns);
+	else
+		exchange_expire(w, f, d.cause, f->x.sent_ns);
+}

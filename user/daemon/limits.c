@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which timeouts and limits hold for whom, and what is counted when one is reached. */
+#include "internal.h"
+
+const struct sl_listener_limits *limits_of_listener(const struct worker *w, const struct front *f)
+{
+	const struct sl_compiled *c = w->args->compiled;
+	__u32 index = f->s->listener;
+
+	return index < c->n_listeners ? &c->listeners[index].limits : &sl_listener_defaults;
+}
+
+const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route)
+{
+	const struct sl_compiled *c = w->args->compiled;
+
+	if (!c->route_limits || route >= c->table->n_routes)
+		return &sl_route_defaults;
+	return &c->route_limits[route];
+}
+
+const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster)
+{
+	const struct sl_compiled *c = w->args->compiled;
+
+	if (!c->cluster_limits || cluster >= c->table->n_clusters)
+		return &sl_cluster_defaults;
+	return &c->cluster_limits[cluster];
+}
+
+__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32 route)
+{
+	const struct sl_route_limits *r = limits_of_route(w, route);
+
+	return r->idle_ms == SL_INHERIT ? limits_of_listener(w, f)->stream_idle_ms : r->idle_ms;
+}
+
+static void shorter(__u64 *ns, __u32 ms)
+{
+	if (ms && ms != SL_INHERIT && ms * NS_PER_MS < *ns)
+		*ns = ms * NS_PER_MS;
+}
+
+__u64 limits_shortest_ns(const struct worker *w)
+{
+	const struct sl_compiled *c = w->args->compiled;
+	__u64 ns = SWEEP_NS;
+
+	for (__u32 i = 0; i < c->n_listeners; i++) {
+		shorter(&ns, c->listeners[i].limits.request_ms);
+		shorter(&ns, c->listeners[i].limits.stream_idle_ms);
+		shorter(&ns, c->listeners[i].limits.idle_ms);
+		shorter(&ns, c->listeners[i].limits.max_duration_ms);
+	}
+	for (__u32 i = 0; c->route_limits && i < c->table->n_routes; i++) {
+		shorter(&ns, c->route_limits[i].timeout_ms);
+		shorter(&ns, c->route_limits[i].idle_ms);
+	}
+	for (__u32 i = 0; c->cluster_limits && i < c->table->n_clusters; i++) {
+		shorter(&ns, c->cluster_limits[i].idle_ms);
+		shorter(&ns, c->cluster_limits[i].max_duration_ms);
+	}
+	return ns;
+}
+
+void count_limit(struct worker *w, enum sl_count what, __u32 cluster)
+{
+	__u32 key = what < SL_COUNT_FIRST_UP ? 0 : 1 + cluster;
+
+	if (w->maps->counts && key <= SL_MAX_CLUSTERS)
+		sl_add(&w->maps->counts[key].n[what], 1);
+}
+
+/* ---- open sessions ---- */
+
+#define TOLD_MAX 256 /* sessions over the limit that are told so at a time; more: closed */
+
+static __u32 max_sessions(const struct worker *w)
+{
+	__u32 max = w->args->compiled->options.max_sessions;
+
+	return max ? max : SL_NO_LIMIT;
+}
+
+/* BPF takes no request of a connection that we have not seen while we may have to refuse it. */
+void limits_sessions_changed(struct worker *w)
+{
+	bool full = w->n_fronts >= max_sessions(w);
+
+	if (full == w->full)
+		return;
+	w->full = full;
+	if (full)
+		__sync_fetch_and_or(&w->maps->control->flags, SL_C_FULL);
+	else
+		__sync_fetch_and_and(&w->maps->control->flags, ~SL_C_FULL);
+}
+
+bool limits_hopeless(struct worker *w)
+{
+	__u64 max = max_sessions(w);
+
+	if (w->n_fronts < max + TOLD_MAX)
+		return false;
+	count_limit(w, SL_COUNT_DOWN_CX_OVERFLOW, NO_INDEX);
+	return true;
+}
+
+void limits_accepted(struct worker *w, struct front *f)
+{
+	limits_sessions_changed(w);
+	if (w->n_fronts <= max_sessions(w))
+		return;
+	count_limit(w, SL_COUNT_DOWN_CX_OVERFLOW, NO_INDEX);
+	f->refused = true;
+	session_end_soon(w, f, REFUSED_NS);
+}

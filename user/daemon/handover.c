@@ -78,13 +78,17 @@ bool handover_request(struct worker *w, struct front *f)
 	return take_up(w, f);
 }
 
-static bool lane_has_something(const struct back *b)
+static bool lane_has_something(struct back *b)
 {
 	__u8 byte;
 
 	if (b->io.rdhup || b->io.failed)
 		return true;
-	return recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+	if (recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+		return true;
+	/* The socket tells its error once. */
+	b->io.reset |= errno != EAGAIN;
+	return b->io.reset;
 }
 
 /* Something came on a lane that is in a kernel exchange: the response, or its end. */

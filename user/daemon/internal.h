@@ -63,6 +63,7 @@ struct io {
 	bool writable;
 	bool rdhup;   /* FIN is here or behind the bytes that are */
 	bool failed;  /* EPOLLERR or EPOLLHUP */
+	bool reset;   /* recv() failed: it has ended, but not by FIN */
 	bool eof;     /* read to the FIN */
 	bool steered; /* in a map with a verdict program: a short read does not mean empty */
 };

@@ -37,6 +37,7 @@ bool response_read(struct worker *w, struct front *f)
 	b->io.readable = false;
 	if (n < 0 && errno == EAGAIN)
 		return false;
+	b->io.reset |= n < 0;
 	b->io.eof = true;
 	x->lane_close = true;
 	return true;
@@ -201,7 +202,9 @@ static bool response_body(struct worker *w, struct front *f)
 				  &used);
 		rin->framed += used;
 	}
-	if (rc == SL_BODY_DONE || (x->resp_body.kind == SL_BODY_CLOSE && f->back->io.eof)) {
+	/* A reset is no end of a body that ends with the connection (RFC 9112 section 8). */
+	if (rc == SL_BODY_DONE ||
+	    (x->resp_body.kind == SL_BODY_CLOSE && f->back->io.eof && !f->back->io.reset)) {
 		response_complete(w, f);
 		return true;
 	}

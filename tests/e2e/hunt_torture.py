@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Millions of exchanges: random clients and servers in C (tests/e2e/torture), at every door.
+
+$TORTURE_SECONDS makes a run longer; $TORTURE_ARGS goes to the client as it is: `--go-on`, or
+`--seed N --first N --connections N` of a fault that was printed.
+"""
+import os
+
+from lib.config import DOORS
+from lib.runner import test
+from lib.torture import MIXES, Torture
+
+SECONDS = int(os.environ.get("TORTURE_SECONDS", 20))
+
+
+def go(t, door, mix, **kw):
+    torture = Torture(t, door, mix)
+    print(f"    {t.name}: seed {torture.seed}", flush=True)
+    counts = torture.run(SECONDS, extra=os.environ.get("TORTURE_ARGS", "").split(), **kw)
+    print(f"    {counts}\n    {torture.sluice.stats()}", flush=True)
+    torture.settles()
+    torture.sluice.stop()
+
+
+@test(seconds=SECONDS + 120, each=[(d, m) for d in DOORS for m in MIXES])
+def mixed(t, case):
+    go(t, *case)
+
+
+@test(seconds=SECONDS + 120, each=list(DOORS))
+def killed(t, door):
+    """The worker dies again and again: connections may end, but no byte is wrong."""
+    go(t, door, "hostile", kill_every=1.5)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the torture's client and backend (tests/e2e/torture) on both sides of a sluice."""
+import json
+import os
+import random
+import time
+
+from .config import DOORS, config, route
+
+FRONT = ("127.0.0.1", 8000)
+PORTS = (9001, 9002)
+MIXES = {"steady": "s", "closing": "c", "hostile": "h"}
+
+
+def program(t, name):
+    path = os.environ.get("TORTURE") or f"{os.path.dirname(t.sluice_bin)}/tests/e2e/torture"
+    return f"{path}/{name}"
+
+
+def wrongs(p):
+    return [line for line in p.log().splitlines() if line.startswith("WRONG")]
+
+
+class Torture:
+    """One door, one mix of servers, one seed."""
+
+    def __init__(self, t, door, mix, seed=None):
+        self.t, self.door, self.mix = t, door, mix
+        self.seed = seed if seed is not None else random.randrange(1 << 32)
+        self.backend = t.start([program(t, "backend"), "127.0.0.1", *PORTS], name="backend")
+        for port in PORTS:
+            self.backend.wait_port(("127.0.0.1", port))
+        clusters = {f"s{port}": [("127.0.0.1", port)] for port in PORTS}
+        routes = [route(weights={name: 50 for name in clusters}, name="all")]
+        self.sluice = t.sluice(config(FRONT, clusters, routes, DOORS[door], connect_timeout="5s"))
+        self.random = random.Random(self.seed)
+
+    def weights(self):
+        weight = self.random.randrange(101)
+        self.sluice.weights("all", s9001=weight, s9002=100 - weight)
+
+    def run(self, seconds, threads=16, patience_ms=20000, kill_every=None, extra=(), each=None):
+        """Yields the client's counts; fails on a fault that either side saw. @kill_every: seconds
+        between two kills of the worker. @each: is called again and again meanwhile."""
+        argv = [program(self.t, "client"), "--seed", self.seed, "--seconds", seconds,
+                "--threads", threads, "--mix", MIXES[self.mix], "--patience", patience_ms,
+                *(["--kills"] if kill_every else []), *extra, *FRONT]
+        client = self.t.start([str(word) for word in argv], name="client")
+        end = time.monotonic() + int(seconds) + 3 * patience_ms / 1000 + 10
+        killed = time.monotonic()
+        while client.running():
+            assert time.monotonic() < end, f"seed {self.seed}: the client hangs"
+            self.weights()
+            if each:
+                each()
+            time.sleep(0.02)
+            if kill_every and time.monotonic() - killed > kill_every:
+                self.sluice.kill_worker()
+                killed = time.monotonic()
+        wrong = wrongs(client) + wrongs(self.backend)
+        assert not wrong, f"{len(wrong)} wrong: " + " | ".join(wrong[:3])
+        counts = json.loads(client.log().splitlines()[-1])
+        assert counts["exchanges"] > 0, counts
+        return counts
+
+    def settles(self):
+        """Nobody is connected any more: every session and lane is in its place."""
+        self.t.wait(lambda: self.sluice.stats().tree["sessions"]["open"] == 0,
+                    "no session is left", 20)
+        self.sluice.check()

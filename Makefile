@@ -31,7 +31,7 @@ BPF_CFLAGS := -std=gnu11 -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wa
 	-Wno-unused-parameter -I. -Iinclude -Ibpf $(BPF_SYS)
 
 # bpf/sluice.bpf.c includes the files of the data path.
-BPF_OBJ := $(O)/bpf/sluice.bpf.o $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(wildcard bpf/selftest.bpf.c))
+BPF_OBJ := $(O)/bpf/sluice.bpf.o $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(wildcard bpf/selftest.bpf.c bpf/attach.bpf.c))
 SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)

@@ -21,8 +21,8 @@ SL_FN __u64 pair_key(__u32 active_snd_nxt, __u32 active_rcv_nxt)
 	return (__u64)active_snd_nxt << 32 | active_rcv_nxt;
 }
 
-/* Where a client dials to, in the form of `local_addrs`. */
-SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
+/* The far address, IPv4 mapped. */
+SL_FN void addr_of_remote_exact(struct bpf_sock_ops *ctx, struct sl_addr *a)
 {
 	__u32 *w = (__u32 *)a->addr;
 
@@ -35,7 +35,7 @@ SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
 		w[0] = 0;
 		w[1] = 0;
 		w[2] = bpf_htonl(0xffff);
-		w[3] = (bpf_ntohl(ip) >> 24) == 127 ? bpf_htonl(0x7f000001) : ip;
+		w[3] = ip;
 	} else {
 		__u32 a0 = ctx->remote_ip6[0], a1 = ctx->remote_ip6[1];
 		__u32 a2 = ctx->remote_ip6[2], a3 = ctx->remote_ip6[3];
@@ -46,20 +46,24 @@ SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
 		w[1] = a1;
 		w[2] = a2;
 		w[3] = a3;
-		if (!a0 && !a1 && a2 == bpf_htonl(0xffff) && (bpf_ntohl(a3) >> 24) == 127)
-			w[3] = bpf_htonl(0x7f000001);
 	}
 	a->port = bpf_ntohl(ctx->remote_port);
+	a->zero = 0;
+	a->netns = 0;
 }
 
-/* 127.0.0.1 (addr_of_remote() folds 127.0.0.0/8 to it) or ::1. */
-SL_FN bool addr_is_loopback(const struct sl_addr *a)
+/* Where a client dials to, in the form of `local_addrs`. */
+SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
 {
-	const __u32 *w = (const __u32 *)a->addr;
+	__u32 *w = (__u32 *)a->addr;
 
-	if (w[0] || w[1])
-		return false;
-	return w[2] ? w[3] == bpf_htonl(0x7f000001) : w[3] == bpf_htonl(1);
+	addr_of_remote_exact(ctx, a);
+	if (!sl_is_loopback(a->addr))
+		return;
+	if (w[2])
+		w[3] = bpf_htonl(0x7f000001);
+	/* Another namespace's loopback is another host's: maybe another instance's. */
+	a->netns = bpf_get_netns_cookie(ctx);
 }
 
 /* A new session slot with @bits set; slot + 1, or 0 when all are taken. */
@@ -150,20 +154,27 @@ SL_FN void pair_offer(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 ge
 	bpf_map_update_elem(&pairing, &key, &pair, BPF_NOEXIST);
 }
 
+/* Whether the clients of listener @index reach it: those of an attached address that was given
+ * back do not. */
+SL_FN bool listener_is_open(__u32 index)
+{
+	struct sl_attach_point *p = bpf_map_lookup_elem(&attach_points, &index);
+
+	return !p || (SL_READ(p->flags) & (SL_A_USED | SL_A_ON)) != SL_A_USED;
+}
+
 /* An application on this host connected to one of our listeners, or so it seems. */
 SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 {
+	__u32 slot1, slot, gen, *listener;
 	struct sl_session *s;
 	struct sl_addr addr;
-	__u32 slot1, slot, gen;
 
 	if (!(c->flags & SL_C_COLOCATED_CLIENTS) || (c->flags & SL_C_BYPASS))
 		return;
 	addr_of_remote(ctx, &addr);
-	if (!bpf_map_lookup_elem(&local_addrs, &addr))
-		return;
-	/* Another namespace's loopback is another host's: maybe another instance's. */
-	if (addr_is_loopback(&addr) && bpf_get_netns_cookie(ctx) != c->netns)
+	listener = bpf_map_lookup_elem(&local_addrs, &addr);
+	if (!listener || !listener_is_open(*listener))
 		return;
 	slot1 = session_alloc(c, SL_S_CLIENT, &gen);
 	if (!slot1)
@@ -184,11 +195,68 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 	pair_offer(ctx, SL_ROLE_CLIENT, slot, gen);
 }
 
+/* Addresses of @ctx as `connecting` has them; see sl_attach.h. */
+SL_FN void tuple_of(struct bpf_sock_ops *ctx, struct sl_tuple *t)
+{
+	__u32 *src = (__u32 *)t->src;
+	struct sl_addr to;
+
+	addr_of_remote_exact(ctx, &to);
+	if (ctx->family == AF_INET) {
+		__u32 ip = ctx->local_ip4;
+
+		barrier_var(ip);
+		src[0] = 0;
+		src[1] = 0;
+		src[2] = bpf_htonl(0xffff);
+		src[3] = ip;
+	} else {
+		__u32 a0 = ctx->local_ip6[0], a1 = ctx->local_ip6[1];
+		__u32 a2 = ctx->local_ip6[2], a3 = ctx->local_ip6[3];
+
+		barrier_var(a0);
+		barrier_var(a3);
+		src[0] = a0;
+		src[1] = a1;
+		src[2] = a2;
+		src[3] = a3;
+	}
+	sl_memcpy(t->dst, to.addr, sizeof(t->dst));
+	t->src_port = ctx->local_port;
+	t->dst_port = to.port;
+	t->netns = sl_is_loopback(to.addr) ? bpf_get_netns_cookie(ctx) : 0;
+}
+
+/* A lane's four-tuple is chosen and its SYN not sent yet: sk_lookup must know it. */
+SL_FN void back_connects(struct bpf_sock_ops *ctx, struct sl_control *c)
+{
+	struct sl_tuple t;
+	__u32 one = 1;
+
+	if (!(SL_READ(c->flags) & SL_C_ATTACH))
+		return;
+	tuple_of(ctx, &t);
+	bpf_map_update_elem(&connecting, &t, &one, BPF_ANY);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* Its SYN was answered, or it is over: no other will be sent. */
+SL_FN void back_connected(struct bpf_sock_ops *ctx, struct sl_control *c)
+{
+	struct sl_tuple t;
+
+	if (!(SL_READ(c->flags) & SL_C_ATTACH))
+		return;
+	tuple_of(ctx, &t);
+	bpf_map_delete_elem(&connecting, &t);
+}
+
 /* The daemon's own connect to an endpoint succeeded. */
 SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u32 slot, __u32 gen)
 {
 	struct sl_lane *l = lane_at(slot);
 
+	back_connected(ctx, c);
 	if (!l || SL_GEN(SL_READ(l->word)) != gen)
 		return;
 	l->back_sk = (__u64)ctx->sk;
@@ -205,6 +273,11 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 	struct sl_session *s;
 	__u32 slot, gen;
 
+	/* A lane that came back to us: with every request it would open one more. */
+	if (pair && pair->role == SL_ROLE_BACK) {
+		socket_mark(ctx, SL_ROLE_LOOP, 0, 0);
+		return;
+	}
 	if (pair && pair->role == SL_ROLE_CLIENT) {
 		slot = pair->slot;
 		gen = pair->gen;
@@ -321,6 +394,11 @@ int capture(struct bpf_sock_ops *ctx)
 	if (!c || !sk)
 		return 1;
 	switch (ctx->op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+		if (me && me->role == SL_ROLE_BACK)
+			back_connects(ctx, c);
+		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 		if (!me)
@@ -339,7 +417,9 @@ int capture(struct bpf_sock_ops *ctx)
 		if (ctx->args[1] != BPF_TCP_CLOSE)
 			break;
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-		if (me)
+		if (me && me->role == SL_ROLE_BACK)
+			back_connected(ctx, c);
+		else if (me)
 			socket_closed(sk, me);
 		break;
 	}

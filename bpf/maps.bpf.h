@@ -14,6 +14,7 @@
 #include "sl_stats.h"
 #include "sl_counts.h"
 #include "sl_stack.h"
+#include "sl_attach.h"
 
 /*
  * clang describes a type in BTF as a mere declaration when everything only points to it (and the
@@ -35,6 +36,9 @@ union sl_map_values {
 	struct sl_pair pair;
 	struct sl_addr addr;
 	struct sl_event event;
+	struct sl_attach_key attach_key;
+	struct sl_attach_point attach_point;
+	struct sl_tuple tuple;
 };
 
 const union sl_map_values *map_values SEC(".rodata") = NULL;
@@ -151,6 +155,26 @@ SL_SOCKMAP(fronts, SL_MAX_SESSIONS);	 /* targets only */
 SL_SOCKMAP(backs, SL_MAX_LANES);	 /* targets only */
 SL_SOCKMAP(fronts_skb, SL_MAX_SESSIONS); /* front_skb */
 SL_SOCKMAP(backs_skb, SL_MAX_LANES);	 /* back_skb */
+
+SL_ARRAY(attach_points, struct sl_attach_point, SL_MAX_LISTENERS);
+SL_ARRAY(l4_counts, __u64, SL_MAX_CLUSTERS); /* connections given to a cluster at SYN time */
+SL_SOCKMAP(attach_socks, SL_MAX_LISTENERS);  /* our listening sockets */
+SL_SOCKMAP(l4_sockets, SL_MAX_ENDPOINTS *SL_L4_SOCKETS);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_LOCAL_ADDRS);
+	__type(key, struct sl_attach_key);
+	__type(value, __u32);
+} attached SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_LANES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct sl_tuple);
+	__type(value, __u32);
+} connecting SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

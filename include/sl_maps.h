@@ -32,6 +32,12 @@
 	X(cluster_stats)  \
 	X(reasons)        \
 	X(counts)         \
+	X(attached)       \
+	X(attach_points)  \
+	X(attach_socks)   \
+	X(connecting)     \
+	X(l4_sockets)     \
+	X(l4_counts)      \
 	X(events)
 
 #endif /* SL_MAPS_H */

@@ -200,6 +200,7 @@ enum sl_role {
 	SL_ROLE_FRONT,	  /* slot: session */
 	SL_ROLE_BACK,	  /* slot: lane */
 	SL_ROLE_SERVER,	  /* slot: lane */
+	SL_ROLE_LOOP,	  /* a front whose client is a lane of ours: closed when it is accepted */
 };
 
 struct sl_socket {
@@ -227,10 +228,12 @@ struct sl_pair {
 struct sl_addr {
 	__u8 addr[16]; /* network byte order */
 	__u32 port;    /* host byte order */
+	__u32 zero;
+	__u64 netns; /* cookie of the namespace whose loopback address it is; other addresses: 0 */
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 1
+#define SL_ABI 2
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -238,7 +241,8 @@ struct sl_addr {
 #define SL_C_COLOCATED_SERVERS 0x4 /* pair lanes with servers on this host */
 #define SL_C_DOOR_SKB 0x8	   /* the sk_skb verdict doors are on */
 #define SL_C_DOORS (SL_C_COLOCATED_CLIENTS | SL_C_DOOR_SKB) /* some client has a slot */
-#define SL_C_FULL 0x20 /* max_sessions is reached: no exchange before the daemon has accepted */
+#define SL_C_FULL 0x20	 /* max_sessions is reached: no exchange before the daemon has accepted */
+#define SL_C_ATTACH 0x10 /* lanes' four-tuples are written down: see sl_attach.h */
 
 struct sl_control {
 	__u32 abi;	     /* SL_ABI */

@@ -145,6 +145,9 @@ struct sl_endpoint {
 };
 
 #define SL_ENDPOINT_DRAINING 0x1 /* gets no new requests */
+/* Network namespace to connect from, as sl_listener.netns; in the upper half of the flags. */
+#define SL_ENDPOINT_NETNS_SHIFT 4
+#define SL_ENDPOINT_NETNS(e) ((__u32)(e)->flags >> SL_ENDPOINT_NETNS_SHIFT)
 
 /* Map `routes`, array: route index -> this. For people and `sluice weights`; not read by BPF. */
 struct sl_route_info {

@@ -22,7 +22,7 @@ rank()
 	sl_head.h) echo 3 ;;
 	sl_body.h) echo 4 ;;
 	sl_stats.h | sl_counts.h | sl_session.h | sl_table.h) echo 5 ;;
-	sl_field.h) echo 6 ;;
+	sl_field.h | sl_attach.h) echo 6 ;;
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;
 	sl_match.h) echo 9 ;;
@@ -51,9 +51,10 @@ below()
 	util) echo util ;;
 	config) echo util config ;;
 	kernel) echo util config kernel ;;
-	daemon) echo util config kernel daemon ;;
+	attach) echo util config kernel attach ;;
+	daemon) echo util config kernel attach daemon ;;
 	demo) echo util demo ;;
-	cmd) echo util config kernel daemon demo cmd ;;
+	cmd) echo util config kernel attach daemon demo cmd ;;
 	esac
 }
 

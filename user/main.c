@@ -17,6 +17,8 @@ static const struct command {
 	{"explain", sl_cmd_explain, "say which way a request would take, and why"},
 	{"weights", sl_cmd_weights, "show or set the weights of a split"},
 	{"stats", sl_cmd_stats, "show counters and latencies"},
+	{"attach", sl_cmd_attach, "put sluice in front of a port that is in use"},
+	{"detach", sl_cmd_detach, "give an attached port back"},
 	{"demo", sl_cmd_demo, "three services and sluice in front of them, to try it"},
 };
 

@@ -14,7 +14,7 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 README = os.path.join(TOP, "README.md")
 UPDATE = os.environ.get("SL_README_UPDATE") == "1"
 # Latencies, shares of the two paths, and what a tool prints of itself differ from run to run.
-VARYING = re.compile(r"sluice stats|bpftool")
+VARYING = re.compile(r"sluice (stats|attach|detach)|bpftool")
 
 
 def examples(lines):
@@ -78,5 +78,6 @@ def commands(t):
         t.note(f"README.md:{index + 1}: $ {command}\n" + "\n".join(got))
     assert UPDATE or not wrong, "\n".join(
         f"README.md:{index + 1}: $ {command}: " + " | ".join(got) for index, command, _, got in wrong)
-    subprocess.run(["rm", "-f", "/tmp/bad.yaml"], check=True)
+    subprocess.run(["rm", "-f", "/tmp/bad.yaml", *(f"/run/sluice/front.{end}" for end in
+                                                  ("yaml", "log", "lock"))], check=True)
     assert demo.stop(20) == 0, demo.log()

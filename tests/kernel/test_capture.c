@@ -183,18 +183,16 @@ static int listen_on(int where, const char *text, bool marked, __u16 *port)
 
 static void sl_addr_of(struct sl_addr *ret, const char *text, __u16 port)
 {
+	struct sl_address address = {.port = port};
 	union addr a;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->port = port;
 	to_addr(&a, text, port);
-	if (a.sa.sa_family == AF_INET6) {
-		memcpy(ret->addr, &a.in6.sin6_addr, 16);
-		return;
-	}
-	ret->addr[10] = 0xff;
-	ret->addr[11] = 0xff;
-	memcpy(ret->addr + 12, &a.in.sin_addr, 4);
+	address.family = a.sa.sa_family;
+	if (address.family == AF_INET6)
+		memcpy(address.addr, &a.in6.sin6_addr, 16);
+	else
+		memcpy(address.addr, &a.in.sin_addr, 4);
+	sl_local_addr(ret, &address, maps.control->netns);
 }
 
 static bool await(int fd, short events)

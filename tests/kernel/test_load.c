@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "attach.skel.h"
 #include "sluice.skel.h"
 
 #define MAX_PROGS 32
@@ -68,6 +69,7 @@ static bool within_budget(const struct bpf_program *prog)
 int main(int argc, char **argv)
 {
 	struct sluice_bpf *skel;
+	struct attach_bpf *attach;
 	struct bpf_program *prog;
 	int passed = 0, failed = 0;
 
@@ -76,18 +78,22 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	skel = sluice_bpf__open_and_load();
-	if (!skel) {
+	attach = attach_bpf__open_and_load();
+	if (!skel || !attach) {
 		printf("FAIL load: the programs do not load\n0 passed, 1 failed\n");
 		return 1;
 	}
 	bpf_object__for_each_program(prog, skel->obj) * (within_budget(prog) ? &passed : &failed) +=
 		1;
+	bpf_object__for_each_program(prog, attach->obj) *
+		(within_budget(prog) ? &passed : &failed) += 1;
 	for (int i = 0; i < n_budgets; i++) {
 		if (budgets[i].seen)
 			continue;
 		printf("FAIL %s: a budget for no program\n", budgets[i].name);
 		failed++;
 	}
+	attach_bpf__destroy(attach);
 	sluice_bpf__destroy(skel);
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed != 0;

@@ -7,7 +7,8 @@
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 UNIT_LIB := $(wildcard user/config/*.c user/util/*.c) user/cmd/explain_why.c \
-	user/cmd/conserve.c user/cmd/stats_read.c
+	user/cmd/conserve.c user/cmd/stats_read.c user/attach/target.c user/attach/owners.c \
+	user/attach/generate.c
 UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)
 UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN)
 

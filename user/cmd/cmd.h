@@ -20,6 +20,8 @@ int sl_cmd_check(int argc, char **argv);
 int sl_cmd_explain(int argc, char **argv);
 int sl_cmd_weights(int argc, char **argv);
 int sl_cmd_stats(int argc, char **argv);
+int sl_cmd_attach(int argc, char **argv);
+int sl_cmd_detach(int argc, char **argv);
 int sl_cmd_demo(int argc, char **argv);
 
 /*

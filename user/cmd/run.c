@@ -25,6 +25,9 @@ static int help(void)
 	       "\n"
 	       "  -c, --config FILE     Envoy static bootstrap (v3, or the older v2 spelling)\n"
 	       "      --instance NAME   name of this instance (default: %s)\n"
+	       "      --until-detached  end when nothing is attached any more (see 'sluice "
+	       "attach')\n"
+	       "                        and the last connection has ended\n"
 	       "\n"
 	       "SIGTERM or SIGINT: finish what is in flight, unload everything, end.\n"
 	       "Exit status: 0 done, 1 config refused, 2 usage, 3 the kernel or the system said "
@@ -33,7 +36,7 @@ static int help(void)
 	return SL_EXIT_DONE;
 }
 
-static int serve(const char *config, const char *instance)
+static int serve(const char *config, const struct sl_supervisor_options *o)
 {
 	struct sl_load_error err = {""};
 	struct sl_compiled *compiled = NULL;
@@ -45,7 +48,7 @@ static int serve(const char *config, const char *instance)
 	sl_diag_free(&diags);
 	if (rc)
 		return SL_EXIT_REFUSED;
-	rc = sl_supervisor_run(instance, compiled, say_ready, &err);
+	rc = sl_supervisor_run(o, compiled, &err);
 	sl_compiled_free(compiled);
 	if (!rc)
 		return SL_EXIT_DONE;
@@ -58,10 +61,12 @@ int sl_cmd_run(int argc, char **argv)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"instance", required_argument, NULL, 'i'},
+		{"until-detached", no_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
 		{},
 	};
-	const char *config = NULL, *instance = SL_INSTANCE_DEFAULT;
+	struct sl_supervisor_options o = {.instance = SL_INSTANCE_DEFAULT, .ready = say_ready};
+	const char *config = NULL;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
@@ -70,7 +75,10 @@ int sl_cmd_run(int argc, char **argv)
 			config = optarg;
 			break;
 		case 'i':
-			instance = optarg;
+			o.instance = optarg;
+			break;
+		case 'u':
+			o.until_detached = true;
 			break;
 		case 'h':
 			return help();
@@ -83,7 +91,7 @@ int sl_cmd_run(int argc, char **argv)
 			config ? "it takes no other words" : "-c FILE is missing");
 		return sl_cmd_usage("run");
 	}
-	if (!sl_cmd_instance("run", instance))
+	if (!sl_cmd_instance("run", o.instance))
 		return SL_EXIT_USAGE;
-	return serve(config, instance);
+	return serve(config, &o);
 }

@@ -273,6 +273,17 @@ static int compile_listener(struct compile *c, const struct cfg_listener *l)
 	return out->name ? 0 : -ENOMEM;
 }
 
+static int compile_netns(struct compile *c)
+{
+	for (__u32 i = 0; i < c->root->n_netns; i++) {
+		c->out->netns[i] = strdup(c->root->netns[i]->text);
+		if (!c->out->netns[i])
+			return -ENOMEM;
+		c->out->n_netns++;
+	}
+	return 0;
+}
+
 static bool any_on(const struct cfg_u32 *b)
 {
 	return !b->node || b->value;
@@ -283,7 +294,7 @@ static int fill(struct compile *c)
 	const struct cfg_list *listeners = &c->root->resources.listeners;
 	const struct cfg_list *clusters = &c->root->resources.clusters;
 	const struct cfg_sluice *s = &c->root->sluice;
-	int err = 0;
+	int err = compile_netns(c);
 
 	c->out->options = (struct sl_options){
 		.kernel_path = any_on(&s->kernel_path),
@@ -351,6 +362,8 @@ void sl_compiled_free(struct sl_compiled *c)
 		free(c->directs[i].body);
 	for (__u32 i = 0; i < c->n_listeners; i++)
 		free(c->listeners[i].name);
+	for (__u32 i = 0; i < c->n_netns; i++)
+		free(c->netns[i]);
 	for (__u32 i = 0; c->vhost_names && i < SL_MAX_VHOSTS; i++)
 		free(c->vhost_names[i]);
 	free(c->vhost_names);

@@ -16,6 +16,9 @@ struct sl_listener {
 	__u16 port;    /* host byte order */
 	__u8 family;   /* AF_INET or AF_INET6 */
 	bool wildcard; /* 0.0.0.0 or :: */
+	bool attach;   /* another process listens there: steered to us by sk_lookup */
+	bool l4;       /* ... or, by connection, to the backends' own listening sockets */
+	__u8 netns;    /* 0: ours; n: sl_compiled.netns[n - 1] */
 	int line;      /* of the config, for messages */
 	struct sl_listener_limits limits;
 };
@@ -46,6 +49,8 @@ struct sl_compiled {
 	__u32 *route_lines;	       /* [table->n_routes]; of the config, for messages */
 	struct sl_listener *listeners; /* [n_listeners] */
 	__u32 n_listeners;
+	char *netns[SL_MAX_NETNS]; /* [n_netns]; paths of network namespaces */
+	__u32 n_netns;
 	struct sl_options options;
 };
 

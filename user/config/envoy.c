@@ -45,6 +45,8 @@ static const struct sl_key socket_address_keys[] = {
 	KEY("port_value", U32, REQ, struct cfg_socket_address, port, .min = 1, .max = 65535),
 	KEY("protocol", ENUM, 0, struct cfg_socket_address, protocol, .names = protocols,
 	    .note = "TCP"),
+	KEY("network_namespace_filepath", STRING, SL_KEY_NONEMPTY, struct cfg_socket_address,
+	    netns),
 	END,
 };
 SCHEMA(socket_address, struct cfg_socket_address, "socket_address",
@@ -383,12 +385,20 @@ static void listener_done(struct sl_walk *w, void *dst)
 	}
 }
 
+static const struct sl_key listener_sluice_keys[] = {
+	KEY("attach", BOOL, 0, struct cfg_listener_sluice, attach),
+	KEY("l4", BOOL, 0, struct cfg_listener_sluice, l4),
+	END,
+};
+SCHEMA(listener_sluice, struct cfg_listener_sluice, "sluice of a listener");
+
 static const struct sl_key listener_keys[] = {
 	KEY("name", STRING, 0, struct cfg_listener, name),
 	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &address),
 	KEY("filter_chains", LIST, FULL, struct cfg_listener, chains, .sub = &filter_chain),
 	KEY("per_connection_buffer_limit_bytes", U32, 0, struct cfg_listener, buffer_limit,
 	    .max = 4294967295u),
+	KEY("sluice", MAP, 0, struct cfg_listener, sluice, .sub = &listener_sluice),
 	END,
 };
 SCHEMA(listener, struct cfg_listener, "listener", .unsupported = sl_no_listener,

@@ -8,8 +8,7 @@
 	"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", \
 		"response_headers_to_remove"
 
-LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat",
-     "network_namespace_filepath");
+LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "pipe", "envoy_internal_address");
 LIST(sl_no_string_match, "prefix", "suffix", "safe_regex", "contains", "custom", "ignore_case",
      "regex");

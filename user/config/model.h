@@ -16,6 +16,8 @@ struct cfg_socket_address {
 	const struct sl_node *address;
 	struct cfg_u32 port;
 	struct cfg_u32 protocol;
+	const struct sl_node *netns;
+	__u32 netns_index; /* validate: as sl_listener.netns */
 };
 
 struct cfg_address {
@@ -128,12 +130,19 @@ struct cfg_filter_chain {
 	struct cfg_list filters; /* struct cfg_filter */
 };
 
+struct cfg_listener_sluice {
+	const struct sl_node *node;
+	struct cfg_u32 attach;
+	struct cfg_u32 l4;
+};
+
 struct cfg_listener {
 	const struct sl_node *node;
 	const struct sl_node *name;
 	struct cfg_address address;
 	struct cfg_list chains; /* struct cfg_filter_chain */
 	struct cfg_u32 buffer_limit;
+	struct cfg_listener_sluice sluice;
 	struct sl_listener *out; /* validate */
 };
 
@@ -205,6 +214,8 @@ struct cfg_root {
 	struct cfg_overload overload;
 	/* validate: the one route configuration that every listener has; NULL: none */
 	const struct cfg_route_config *routes;
+	const struct sl_node *netns[SL_MAX_NETNS]; /* validate: paths, each once */
+	__u32 n_netns;
 };
 
 #define cfg_items(list, type) ((type *)(list).items)
@@ -216,6 +227,9 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root);
 void sl_validate_routes(struct sl_walk *w, struct cfg_root *root);
 /* The listener's HTTP connection manager; NULL: was wrong. */
 const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l);
+/* validate_attach.c: network namespaces (before the listeners), and attached listeners. */
+void sl_validate_netns(struct sl_walk *w, struct cfg_root *root);
+void sl_validate_attach(struct sl_walk *w, const struct cfg_root *root);
 
 /* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
 struct cfg_resolved {

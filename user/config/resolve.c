@@ -23,9 +23,9 @@ static int add(struct cfg_resolved *r, const struct sl_endpoint *e)
 	return 0;
 }
 
-/* getaddrinfo()'s result -> endpoints of the wanted families. */
+/* getaddrinfo()'s result -> endpoints of the wanted families, else as @like. */
 static int add_answers(struct cfg_resolved *r, const struct addrinfo *list, __u32 wanted,
-		       __u16 port, bool *ret_full)
+		       const struct sl_endpoint *like, bool *ret_full)
 {
 	__u32 first = r->n;
 	int family = list->ai_family, err = 0;
@@ -36,8 +36,11 @@ static int add_answers(struct cfg_resolved *r, const struct addrinfo *list, __u3
 				family = AF_INET;
 	}
 	for (const struct addrinfo *ai = list; ai && !err; ai = ai->ai_next) {
-		struct sl_endpoint e = {.port = port, .family = ai->ai_family};
+		struct sl_endpoint e = *like;
 		bool known = false;
+
+		e.family = ai->ai_family;
+		memset(e.addr, 0, sizeof(e.addr));
 
 		/* One family for AUTO: the system's preference (RFC 6724) is the first answer's. */
 		if (wanted != CFG_DNS_ALL && ai->ai_family != family)
@@ -62,7 +65,7 @@ static int add_answers(struct cfg_resolved *r, const struct addrinfo *list, __u3
 }
 
 static int look_up(struct sl_walk *w, const struct cfg_cluster *c, const struct sl_node *host,
-		   __u16 port, struct cfg_resolved *r)
+		   const struct sl_endpoint *like, struct cfg_resolved *r)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
 	struct addrinfo *list = NULL;
@@ -85,7 +88,7 @@ static int look_up(struct sl_walk *w, const struct cfg_cluster *c, const struct 
 			   rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
 		return rc == EAI_MEMORY ? -ENOMEM : 0;
 	}
-	err = add_answers(r, list, c->dns_family.value, port, &full);
+	err = add_answers(r, list, c->dns_family.value, like, &full);
 	if (full)
 		sl_warning(w, host, "more than %u addresses; the rest is ignored",
 			   SL_MAX_ENDPOINTS);
@@ -96,13 +99,16 @@ static int look_up(struct sl_walk *w, const struct cfg_cluster *c, const struct 
 static int resolve_one(struct sl_walk *w, const struct cfg_cluster *c, const struct cfg_address *a,
 		       const struct sl_config_flags *flags, struct cfg_resolved *r)
 {
-	struct sl_endpoint e = {.port = a->socket.port.value};
+	struct sl_endpoint e = {
+		.port = a->socket.port.value,
+		.flags = a->socket.netns_index << SL_ENDPOINT_NETNS_SHIFT,
+	};
 
 	if (!sl_parse_ip(a->socket.address->text, e.addr, &e.family))
 		return add(r, &e);
 	if (flags->no_dns)
 		return 0;
-	return look_up(w, c, a->socket.address, e.port, r);
+	return look_up(w, c, a->socket.address, &e, r);
 }
 
 int sl_resolve(struct sl_walk *w, const struct cfg_cluster *c, const struct sl_config_flags *flags,

@@ -45,7 +45,7 @@ static bool is_zero(const __u8 *p, size_t n)
 
 static bool overlap(const struct sl_listener *a, const struct sl_listener *b)
 {
-	return a->port == b->port && a->family == b->family &&
+	return a->port == b->port && a->family == b->family && a->netns == b->netns &&
 	       (a->wildcard || b->wildcard || !memcmp(a->addr, b->addr, sizeof(a->addr)));
 }
 
@@ -71,6 +71,9 @@ static void check_listener_address(struct sl_walk *w, struct cfg_root *root, __u
 	out->port = sa->port.value;
 	out->wildcard = is_zero(out->addr, sizeof(out->addr));
 	out->line = l->node->line;
+	out->netns = sa->netns_index;
+	out->attach = l->sluice.attach.value;
+	out->l4 = l->sluice.l4.value;
 	l->out = out;
 	for (__u32 i = 0; i < index; i++) {
 		if (!all[i].out || !overlap(all[i].out, out))
@@ -214,6 +217,7 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 	const struct cfg_cluster *all = clusters->items;
 	__u32 n_endpoints = 0;
 
+	sl_validate_netns(w, root);
 	check_listeners(w, root);
 	for (__u32 i = 0; i < clusters->n; i++) {
 		if (i == SL_MAX_CLUSTERS) {
@@ -226,4 +230,5 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 	}
 	if (root->routes && !w->err)
 		sl_validate_routes(w, root);
+	sl_validate_attach(w, root);
 }

@@ -100,7 +100,7 @@ static void mark_known(struct worker *w, __u8 *known, int n)
 		if (fds[i] >= 0 && fds[i] < n)
 			known[fds[i]] = 1;
 	for (__u32 i = 0; i < w->n_listeners; i++)
-		if (w->args->listen_fds[i] < n)
+		if (w->args->listen_fds[i] >= 0 && w->args->listen_fds[i] < n)
 			known[w->args->listen_fds[i]] = 1;
 	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next)
 		if (FRONT_OF(l, all)->io.fd < n)

@@ -18,10 +18,17 @@ void drain_begin(struct worker *w)
 	w->draining = true;
 	w->drain_until_ns = w->now_ns + w->args->drain_ms * NS_PER_MS;
 	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS);
+	/* Attached addresses: from now on new connections go to the application. */
+	for (__u32 i = 0; i < w->n_listeners; i++)
+		__sync_fetch_and_and(&w->maps->points[i].flags, ~SL_A_ON);
 	/* Connections that wait in the queue were promised an answer. */
 	for (__u32 i = 0; i < w->n_listeners; i++) {
+		if (w->listeners[i].fd < 0)
+			continue;
 		front_accept(w, &w->listeners[i]);
-		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->listeners[i].fd, NULL);
+		/* ... and so were those in the middle of their handshake with us. */
+		if (!w->args->compiled->listeners[i].attach)
+			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->listeners[i].fd, NULL);
 	}
 	w->listening = false;
 	for (l = w->fronts.next; l != &w->fronts; l = next) {

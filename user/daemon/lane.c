@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
+#include "kernel/netns.h"
 
 __u32 lane_bits(const struct back *b)
 {
@@ -186,7 +187,10 @@ static int back_connect(const struct sl_endpoint *e, int fd)
 struct back *lane_open(struct worker *w, __u32 endpoint)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
-	int fd = socket(e->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	__u32 netns = SL_ENDPOINT_NETNS(e);
+	int fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
+				 SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sl_socket me = {.role = SL_ROLE_BACK};
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
 	struct back *b;
@@ -196,6 +200,8 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	if (fd < 0)
 		return NULL;
 	slot = slot_take(w, &gen);
+	me.slot = slot;
+	me.gen = gen;
 	b = lane_new(w, fd, slot, gen, endpoint);
 	if (!b) {
 		if (slot != NO_SLOT)
@@ -210,11 +216,8 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
 	b->l->back_cookie = cookie;
 	b->l->back_fd = fd;
-	if (slot != NO_SLOT) {
-		struct sl_socket me = {.role = SL_ROLE_BACK, .slot = slot, .gen = gen};
-
-		(void)sl_maps_socket_set(w->maps, fd, &me);
-	}
+	/* Without a slot, too: sk_lookup must know whose connection this is. */
+	(void)sl_maps_socket_set(w->maps, fd, &me);
 	rc = back_connect(e, fd);
 	b->connecting = true;
 	b->io.writable = false;

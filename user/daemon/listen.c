@@ -2,7 +2,6 @@
 #include "daemon/listen.h"
 
 #include <arpa/inet.h>
-#include <asm/socket.h>
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
@@ -10,6 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "kernel/netns.h"
 
 #define BACKLOG 4096
 
@@ -34,57 +35,73 @@ static socklen_t listener_addr(const struct sl_listener *l, union any_addr *a)
 	return sizeof(a->in6);
 }
 
-int sl_listen_open(const struct sl_maps *m, const struct sl_compiled *c, __u32 index)
+/*
+ * Where the socket of an attached listener is bound: steered connections keep the address that they
+ * were made to.
+ */
+static socklen_t loopback_addr(const struct sl_listener *l, union any_addr *a)
+{
+	memset(a, 0, sizeof(*a));
+	a->sa.sa_family = l->family;
+	if (l->family == AF_INET) {
+		a->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		return sizeof(a->in);
+	}
+	/* Bound to one address it would take no IPv4 (__inet6_bind()), which [::] may. */
+	a->in6.sin6_addr = l->wildcard ? in6addr_any : in6addr_loopback;
+	return sizeof(a->in6);
+}
+
+static int set_options(int fd, const struct sl_listener *l)
+{
+	/* Envoy's ipv4_compat is false by default: [::] does not take IPv4. An application's may.
+	 */
+	int one = 1, only6 = !l->attach;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    (l->family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof(only6))) ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
+		return -errno;
+	return 0;
+}
+
+int sl_listen_open(const struct sl_maps *m, const struct sl_compiled *c, __u32 index, int netns)
 {
 	struct sl_socket mark = {.role = SL_ROLE_LISTENER, .slot = index};
 	const struct sl_listener *l = &c->listeners[index];
 	union any_addr addr;
-	socklen_t len = listener_addr(l, &addr);
-	int one = 1, rc, fd;
+	socklen_t len = l->attach ? loopback_addr(l, &addr) : listener_addr(l, &addr);
+	int rc, fd;
 
-	fd = socket(l->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	fd = sl_netns_socket(netns, l->family, SOCK_STREAM | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (fd < 0)
-		return -errno;
-	/* Envoy's ipv4_compat is false by default: [::] does not take IPv4. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    (l->family == AF_INET6 &&
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
-	    bind(fd, &addr.sa, len)) {
+		return fd;
+	rc = set_options(fd, l);
+	if (!rc && bind(fd, &addr.sa, len))
 		rc = -errno;
-		goto fail;
-	}
 	/* Before listen(): every child inherits the mark. */
-	rc = sl_maps_socket_set(m, fd, &mark);
-	if (rc)
-		goto fail;
-	if (listen(fd, BACKLOG)) {
+	if (!rc)
+		rc = sl_maps_socket_set(m, fd, &mark);
+	if (!rc && listen(fd, BACKLOG))
 		rc = -errno;
-		goto fail;
-	}
-	return fd;
-fail:
+	if (!rc)
+		return fd;
 	close(fd);
 	return rc;
 }
 
-static int publish(const struct sl_maps *m, __u8 family, const void *addr, __u16 port, __u32 index)
+static int publish(const struct sl_maps *m, const struct sl_address *a, __u64 netns, __u32 index)
 {
-	struct sl_addr key = {.port = port};
+	struct sl_addr key;
 
-	if (family == AF_INET) {
-		key.addr[10] = 0xff;
-		key.addr[11] = 0xff;
-		memcpy(key.addr + 12, addr, 4);
-		if (key.addr[12] == 127)
-			memcpy(key.addr + 13, "\0\0\1", 3);
-	} else {
-		memcpy(key.addr, addr, 16);
-	}
+	sl_local_addr(&key, a, netns);
 	return sl_maps_local_addr_add(m, &key, index);
 }
 
-static int publish_wildcard(const struct sl_maps *m, const struct sl_listener *l, __u32 index)
+/* Every address of the calling thread's namespace that a listener on a wildcard takes. */
+static int publish_all(const struct sl_maps *m, const struct sl_listener *l, __u64 netns,
+		       __u32 index)
 {
 	struct ifaddrs *all, *i;
 	int rc = 0;
@@ -92,43 +109,54 @@ static int publish_wildcard(const struct sl_maps *m, const struct sl_listener *l
 	if (getifaddrs(&all))
 		return -errno;
 	for (i = all; i && !rc; i = i->ifa_next) {
-		const union any_addr *a = (const void *)i->ifa_addr;
+		const union any_addr *from = (const void *)i->ifa_addr;
+		struct sl_address a = {.port = l->port};
 
-		if (!a || a->sa.sa_family != l->family)
+		if (!from)
 			continue;
-		rc = publish(m, l->family,
-			     l->family == AF_INET ? (const void *)&a->in.sin_addr
-						  : (const void *)&a->in6.sin6_addr,
-			     l->port, index);
+		a.family = from->sa.sa_family;
+		/* Attached, [::] may take IPv4, too. */
+		if (a.family == AF_INET && (l->family == AF_INET || l->attach))
+			memcpy(a.addr, &from->in.sin_addr, 4);
+		else if (a.family == AF_INET6 && l->family == AF_INET6)
+			memcpy(a.addr, &from->in6.sin6_addr, 16);
+		else
+			continue;
+		rc = publish(m, &a, netns, index);
 	}
 	freeifaddrs(all);
 	return rc;
 }
 
-/* Loopback addresses are those of this network namespace alone: the capture program needs its
- * cookie. */
-static int publish_netns(const struct sl_maps *m)
+static int publish_wildcard(const struct sl_maps *m, const struct sl_listener *l, int netns_fd,
+			    __u64 netns, __u32 index)
 {
-	socklen_t len = sizeof(m->control->netns);
-	int rc = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int back, rc = sl_netns_enter(netns_fd, &back);
 
-	if (fd < 0)
-		return -errno;
-	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &m->control->netns, &len))
-		rc = -errno;
-	close(fd);
+	if (rc)
+		return rc;
+	rc = publish_all(m, l, netns, index);
+	sl_netns_leave(back);
 	return rc;
 }
 
-int sl_listen_publish(const struct sl_maps *m, const struct sl_compiled *c)
+int sl_listen_publish(const struct sl_maps *m, const struct sl_compiled *c, const int *netns)
 {
-	int rc = publish_netns(m);
+	int rc = sl_netns_cookie(-1, &m->control->netns);
 
 	for (__u32 i = 0; i < c->n_listeners && !rc; i++) {
 		const struct sl_listener *l = &c->listeners[i];
+		struct sl_address a = {.port = l->port, .family = l->family};
+		int fd = l->netns ? netns[l->netns - 1] : -1;
+		__u64 cookie;
 
-		rc = l->wildcard ? publish_wildcard(m, l, i)
-				 : publish(m, l->family, l->addr, l->port, i);
+		if (l->l4)
+			continue; /* no connection of ours */
+		memcpy(a.addr, l->addr, sizeof(a.addr));
+		rc = sl_netns_cookie(fd, &cookie);
+		if (!rc)
+			rc = l->wildcard ? publish_wildcard(m, l, fd, cookie, i)
+					 : publish(m, &a, cookie, i);
 	}
 	return rc;
 }

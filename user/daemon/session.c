@@ -159,13 +159,17 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 
 void front_add(struct worker *w, int fd, __u32 index)
 {
-	struct sl_socket me;
+	struct sl_socket me = {.role = SL_ROLE_NONE};
 	struct front *f;
 	int one = 1;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT &&
-	    me.slot < w->n_sessions) {
+	(void)sl_maps_socket_get(w->maps, fd, &me);
+	if (me.role == SL_ROLE_LOOP) {
+		close(fd);
+		return;
+	}
+	if (me.role == SL_ROLE_FRONT && me.slot < w->n_sessions) {
 		if (!session_adopt(w, fd, &me)) {
 			close(fd);
 			return;

@@ -20,18 +20,23 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/instances.h"
+#include "attach/steer.h"
 #include "daemon/listen.h"
 #include "daemon/worker.h"
 #include "kernel/caps.h"
 #include "kernel/mounts.h"
+#include "kernel/netns.h"
 #include "kernel/selftest.h"
 
-#define LOCK_DIR "/run/sluice"
 #define DRAIN_MS 10000
 /* A worker that died sooner than this is started again only after as long. */
 #define RESTART_MS 1000
+/* Between two looks at what is attached. */
+#define STEER_MS 1000
 
 struct supervisor {
+	const struct sl_supervisor_options *o;
 	const char *instance;
 	const struct sl_compiled *compiled;
 	struct sl_load_error *err;
@@ -39,6 +44,9 @@ struct supervisor {
 	struct sl_maps maps;
 	int listen_fds[SL_MAX_LISTENERS];
 	__u32 n_listen;
+	int netns_fds[SL_MAX_NETNS];
+	__u32 n_netns;
+	struct sl_steer *steer;
 	int lock_fd;
 	int signal_fd;
 	pid_t worker;
@@ -70,9 +78,9 @@ static int take_lock(struct supervisor *s)
 {
 	char path[256];
 
-	if (mkdir(LOCK_DIR, 0700) && errno != EEXIST)
-		return failed(s, -errno, "cannot make " LOCK_DIR ": %s", strerror(errno));
-	snprintf(path, sizeof(path), LOCK_DIR "/%s.lock", s->instance);
+	if (mkdir(SL_RUN_DIR, 0700) && errno != EEXIST)
+		return failed(s, -errno, "cannot make " SL_RUN_DIR ": %s", strerror(errno));
+	snprintf(path, sizeof(path), SL_RUN_DIR "/%s.lock", s->instance);
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return failed(s, -errno, "cannot open %s: %s", path, strerror(errno));
@@ -82,11 +90,32 @@ static int take_lock(struct supervisor *s)
 	return 0;
 }
 
+static int open_netns(struct supervisor *s)
+{
+	for (__u32 i = 0; i < s->compiled->n_netns; i++) {
+		int fd = sl_netns_open(s->compiled->netns[i]);
+
+		if (fd < 0)
+			return failed(s, fd, "cannot open the network namespace '%s': %s",
+				      s->compiled->netns[i],
+				      fd == -EINVAL ? "it is none" : strerror(-fd));
+		s->netns_fds[s->n_netns++] = fd;
+	}
+	return 0;
+}
+
 static int open_listeners(struct supervisor *s)
 {
 	for (__u32 i = 0; i < s->compiled->n_listeners; i++) {
-		int fd = sl_listen_open(&s->maps, s->compiled, i);
+		const struct sl_listener *l = &s->compiled->listeners[i];
+		int fd;
 
+		if (l->l4) {
+			s->listen_fds[s->n_listen++] = -1;
+			continue;
+		}
+		fd = sl_listen_open(&s->maps, s->compiled, i,
+				    l->netns ? s->netns_fds[l->netns - 1] : -1);
 		if (fd < 0)
 			return failed(s, fd, "listener '%s': cannot listen on port %u: %s",
 				      s->compiled->listeners[i].name,
@@ -172,10 +201,12 @@ static int load(struct supervisor *s)
 	if (rc)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
 	publish_limits(s);
-	rc = open_listeners(s);
+	rc = open_netns(s);
+	if (!rc)
+		rc = open_listeners(s);
 	if (rc)
 		return rc;
-	rc = sl_listen_publish(&s->maps, s->compiled);
+	rc = sl_listen_publish(&s->maps, s->compiled, s->netns_fds);
 	if (rc)
 		return failed(s, rc, "cannot publish the listeners' addresses: %s", strerror(-rc));
 	test_kernel(s);
@@ -184,9 +215,11 @@ static int load(struct supervisor *s)
 		return failed(s, cgroup, "no cgroup2, and cannot mount it: %s", strerror(-cgroup));
 	rc = sl_loader_attach(s->loader, cgroup, s->err);
 	close(cgroup);
-	if (!rc)
-		test_pairing(s);
-	return rc;
+	if (rc)
+		return rc;
+	test_pairing(s);
+	return sl_steer_start(&s->maps, s->compiled, s->listen_fds, s->netns_fds, &s->steer,
+			      s->err);
 }
 
 static int run_worker(struct supervisor *s)
@@ -196,6 +229,7 @@ static int run_worker(struct supervisor *s)
 		.maps = &s->maps,
 		.compiled = s->compiled,
 		.listen_fds = s->listen_fds,
+		.netns_fds = s->netns_fds,
 		.signal_fd = s->signal_fd,
 		.drain_ms = DRAIN_MS,
 	};
@@ -248,8 +282,33 @@ static int reap(struct supervisor *s, __u64 *started, bool *done)
 	return start_worker(s);
 }
 
+static void stop(struct supervisor *s)
+{
+	s->stopping = true;
+	if (s->worker > 0)
+		kill(s->worker, SIGTERM);
+}
+
+static bool sessions_are_open(const struct supervisor *s)
+{
+	for (__u32 i = 0; i < SL_MAX_SESSIONS; i++)
+		if (SL_READ(s->maps.sessions[i].word) & SL_S_FRONT)
+			return true;
+	return false;
+}
+
+/* What has to be looked after while anything is attached. */
+static void look_after(struct supervisor *s)
+{
+	sl_steer_refresh(s->steer);
+	if (s->o->until_detached && !s->stopping && !sl_steer_is_on(s->steer) &&
+	    !sessions_are_open(s))
+		stop(s);
+}
+
 static int supervise(struct supervisor *s)
 {
+	int wait_ms = sl_steer_has_l4(s->steer) || s->o->until_detached ? STEER_MS : -1;
 	struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
 	__u64 started = now_ms();
 	bool done = false;
@@ -258,15 +317,15 @@ static int supervise(struct supervisor *s)
 	while (!done && !rc) {
 		struct signalfd_siginfo si;
 
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+		if (poll(&p, 1, wait_ms) < 0 && errno != EINTR)
 			return failed(s, -errno, "poll: %s", strerror(errno));
 		while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 			if (si.ssi_signo == SIGCHLD)
 				continue;
-			s->stopping = true;
-			if (s->worker > 0)
-				kill(s->worker, SIGTERM);
+			stop(s);
 		}
+		if (wait_ms >= 0)
+			look_after(s);
 		rc = reap(s, &started, &done);
 	}
 	return rc;
@@ -300,11 +359,34 @@ static void raise_fd_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &lim);
 }
 
-int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*ready)(void),
+static void say_warning(const char *text)
+{
+	fprintf(stderr, "sluice run: warning: %s\n", text);
+}
+
+/* Connections are steered to us when there is somebody to accept them. */
+static int serve(struct supervisor *s)
+{
+	int rc;
+
+	s->maps.control->supervisor = getpid();
+	rc = start_worker(s);
+	if (rc)
+		return rc;
+	rc = sl_steer_on(s->steer, say_warning);
+	if (rc)
+		return failed(s, rc, "cannot steer connections: %s", strerror(-rc));
+	if (s->o->ready)
+		s->o->ready();
+	return supervise(s);
+}
+
+int sl_supervisor_run(const struct sl_supervisor_options *o, const struct sl_compiled *c,
 		      struct sl_load_error *reterr)
 {
 	struct supervisor s = {
-		.instance = instance,
+		.o = o,
+		.instance = o->instance,
 		.compiled = c,
 		.err = reterr,
 		.lock_fd = -1,
@@ -312,6 +394,7 @@ int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*
 	};
 	int rc;
 
+	prctl(PR_SET_NAME, "sluice"); /* also when it was started by /proc/self/exe */
 	raise_fd_limit();
 	rc = check_privileges(&s);
 	if (!rc)
@@ -320,17 +403,14 @@ int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*
 		rc = block_signals(&s);
 	if (!rc)
 		rc = load(&s);
-	if (!rc) {
-		s.maps.control->supervisor = getpid();
-		rc = start_worker(&s);
-	}
-	if (!rc) {
-		if (ready)
-			ready();
-		rc = supervise(&s);
-	}
+	if (!rc)
+		rc = serve(&s);
+	sl_steer_free(s.steer);
 	for (__u32 i = 0; i < s.n_listen; i++)
-		close(s.listen_fds[i]);
+		if (s.listen_fds[i] >= 0)
+			close(s.listen_fds[i]);
+	for (__u32 i = 0; i < s.n_netns; i++)
+		close(s.netns_fds[i]);
 	sl_maps_close(&s.maps);
 	sl_loader_unload(s.loader);
 	if (s.signal_fd >= 0)

@@ -10,12 +10,17 @@
 #include "config/compiled.h"
 #include "kernel/loader.h"
 
+struct sl_supervisor_options {
+	const char *instance;
+	void (*ready)(void); /* called when it serves; or NULL */
+	bool until_detached; /* ends by itself when nothing is attached and no session is open */
+};
+
 /*
- * Runs instance @instance with @c until SIGTERM or SIGINT. Calls @ready (may be NULL) when it
- * serves. 0 after a clean end, or -errno with @reterr set: could not start (-EBUSY: the instance
- * runs already).
+ * Runs an instance with @c until SIGTERM or SIGINT. 0 after a clean end, or -errno with @reterr
+ * set: could not start (-EBUSY: the instance runs already).
  */
-int sl_supervisor_run(const char *instance, const struct sl_compiled *c, void (*ready)(void),
+int sl_supervisor_run(const struct sl_supervisor_options *o, const struct sl_compiled *c,
 		      struct sl_load_error *reterr);
 
 #endif /* SL_SUPERVISOR_H */

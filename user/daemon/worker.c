@@ -285,7 +285,8 @@ static int sources_add(struct worker *w)
 	for (__u32 i = 0; i < w->n_listeners && !rc; i++) {
 		w->listeners[i].fd = w->args->listen_fds[i];
 		w->listeners[i].kind = IO_LISTENER;
-		rc = io_add(w, &w->listeners[i], EPOLLIN);
+		if (w->listeners[i].fd >= 0)
+			rc = io_add(w, &w->listeners[i], EPOLLIN);
 	}
 	if (!rc && w->args->signal_fd >= 0) {
 		w->signal_io.fd = w->args->signal_fd;

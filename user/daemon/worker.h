@@ -14,7 +14,8 @@ struct sl_worker_args {
 	const char *instance;
 	struct sl_maps *maps;
 	const struct sl_compiled *compiled;
-	const int *listen_fds; /* [compiled->n_listeners], listening, non-blocking */
+	const int *listen_fds; /* [compiled->n_listeners], listening, non-blocking; -1: has none */
+	const int *netns_fds;  /* [compiled->n_netns] */
 	int signal_fd;	       /* signalfd: SIGTERM drains and returns */
 	unsigned int drain_ms; /* longest time a drain may take */
 };

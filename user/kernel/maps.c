@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -117,6 +118,12 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 		rc = map_array(m->counts_fd, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS, rw,
 			       (void **)&m->counts);
 	if (!rc)
+		rc = map_array(m->attach_points_fd, sizeof(*m->points), SL_MAX_LISTENERS, rw,
+			       (void **)&m->points);
+	if (!rc)
+		rc = map_array(m->l4_counts_fd, sizeof(*m->l4_counts), SL_MAX_CLUSTERS, rw,
+			       (void **)&m->l4_counts);
+	if (!rc)
 		rc = map_table(m);
 	if (rc)
 		sl_maps_close(m);
@@ -135,6 +142,8 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->cluster_stats, sizeof(*m->cluster_stats), SL_MAX_CLUSTERS * SL_STAT_SHARDS);
 	unmap_array(m->reasons, sizeof(*m->reasons), SL_N_REASONS);
 	unmap_array(m->counts, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS);
+	unmap_array(m->points, sizeof(*m->points), SL_MAX_LISTENERS);
+	unmap_array(m->l4_counts, sizeof(*m->l4_counts), SL_MAX_CLUSTERS);
 	unmap_array(m->table, sizeof(*m->table), 1);
 #define X(name)                \
 	if (m->name##_fd >= 0) \
@@ -194,6 +203,18 @@ int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_so
 int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie)
 {
 	return bpf_map_delete_elem(m->by_cookie_fd, &cookie) ? -errno : 0;
+}
+
+void sl_local_addr(struct sl_addr *ret, const struct sl_address *a, __u64 netns)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->port = a->port;
+	sl_address_mapped(ret->addr, a);
+	if (!sl_is_loopback(ret->addr))
+		return;
+	if (a->family == AF_INET)
+		memcpy(ret->addr + 13, "\0\0\1", 3);
+	ret->netns = netns;
 }
 
 int sl_maps_local_addr_add(const struct sl_maps *m, const struct sl_addr *addr, __u32 listener)

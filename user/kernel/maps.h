@@ -6,12 +6,14 @@
 #ifndef SL_USER_MAPS_H
 #define SL_USER_MAPS_H
 
+#include "sl_attach.h"
 #include "sl_maps.h"
 #include "sl_counts.h"
 #include "sl_reason.h"
 #include "sl_session.h"
 #include "sl_stats.h"
 #include "sl_table.h"
+#include "util/address.h"
 
 struct sl_maps {
 	/* One fd for each map, -1: not open. Owned by this struct. */
@@ -29,6 +31,8 @@ struct sl_maps {
 	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
 	__u64 *reasons;			/* [SL_N_REASONS] */
 	struct sl_counts *counts;	/* [1 + SL_MAX_CLUSTERS] */
+	struct sl_attach_point *points; /* [SL_MAX_LISTENERS] */
+	__u64 *l4_counts;		/* [SL_MAX_CLUSTERS] */
 	const struct sl_table *table;	/* read-only: the bytes that BPF matches on */
 };
 
@@ -62,10 +66,24 @@ bool sl_maps_sockmap_has(int map_fd, __u32 index);
 int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket);
 int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie);
 
+/* The key of `local_addrs` for @a, in the namespace with the cookie @netns. */
+void sl_local_addr(struct sl_addr *ret, const struct sl_address *a, __u64 netns);
+
 /* Adds a destination of local clients (map `local_addrs`). 0 or -errno. */
 int sl_maps_local_addr_add(const struct sl_maps *m, const struct sl_addr *addr, __u32 listener);
 /* Takes it back. 0 or -errno (-ENOENT: was not there). */
 int sl_maps_local_addr_del(const struct sl_maps *m, const struct sl_addr *addr);
+
+/* What is done with connections to @key (map `attached`). 0 or -errno (-ENOENT). */
+int sl_maps_attached_get(const struct sl_maps *m, const struct sl_attach_key *key, __u32 *ret);
+int sl_maps_attached_set(const struct sl_maps *m, const struct sl_attach_key *key, __u32 value);
+int sl_maps_attached_del(const struct sl_maps *m, const struct sl_attach_key *key);
+/* The key after @key (NULL: the first). 0 or -errno (-ENOENT: no more). */
+int sl_maps_attached_next(const struct sl_maps *m, const struct sl_attach_key *key,
+			  struct sl_attach_key *ret);
+
+/* SO_COOKIE of the socket at @index of the sockmap @map_fd; 0: there is none. */
+__u64 sl_maps_sockmap_cookie(int map_fd, __u32 index);
 
 /* What waits under @key (see sl_pair) for its far end. 0 or -errno (-ENOENT: nothing). */
 int sl_maps_pair_get(const struct sl_maps *m, __u64 key, struct sl_pair *ret);

@@ -79,20 +79,18 @@ static int address(struct pairing *p, struct sl_addr *ret)
 	struct sockaddr_storage ss;
 	const struct sockaddr_in6 *in6 = (void *)&ss;
 	const struct sockaddr_in *in = (void *)&ss;
+	struct sl_address a = {.family = p->family};
 	socklen_t len;
 	int rc = st_address(p->listener, &ss, &len);
 
 	if (rc)
 		return rc;
-	memset(ret, 0, sizeof(*ret));
-	ret->port = ntohs(in->sin_port);
-	if (p->family == AF_INET6) {
-		memcpy(ret->addr, &in6->sin6_addr, 16);
-	} else {
-		ret->addr[10] = 0xff;
-		ret->addr[11] = 0xff;
-		memcpy(ret->addr + 12, &in->sin_addr, 4);
-	}
+	a.port = ntohs(in->sin_port);
+	if (p->family == AF_INET6)
+		memcpy(a.addr, &in6->sin6_addr, 16);
+	else
+		memcpy(a.addr, &in->sin_addr, 4);
+	sl_local_addr(ret, &a, p->m->control->netns);
 	return 0;
 }
 

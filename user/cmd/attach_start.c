@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The start of an instance in the background. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/attach.h"
+#include "cmd/cmd.h"
+
+static int cannot(const char *what, const char *path)
+{
+	fprintf(stderr, "sluice attach: cannot %s %s: %s\n", what, path, strerror(errno));
+	return SL_EXIT_SYSTEM;
+}
+
+static int write_config(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	size_t len = strlen(text);
+	bool whole;
+
+	if (fd < 0)
+		return cannot("write", path);
+	whole = write(fd, text, len) == (ssize_t)len;
+	if (close(fd) || !whole)
+		return cannot("write", path);
+	return SL_EXIT_DONE;
+}
+
+/* The child: `sluice run` in a session of its own; it does not return. */
+static void become_instance(const char *config, const char *instance, int out, int log)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t none;
+
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(log, 2) < 0)
+		_exit(SL_EXIT_SYSTEM);
+	execl("/proc/self/exe", "sluice", "run", "-c", config, "--instance", instance,
+	      "--until-detached", (char *)NULL);
+	_exit(SL_EXIT_SYSTEM);
+}
+
+/* True: it serves. False: it ended before. */
+static bool wait_ready(int fd)
+{
+	char text[256] = "";
+	size_t len = 0;
+
+	while (len < sizeof(text) - 1) {
+		ssize_t n = read(fd, text + len, sizeof(text) - 1 - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		len += n;
+		text[len] = '\0';
+		if (strstr(text, "sluice: ready\n"))
+			return true;
+	}
+	return false;
+}
+
+/* What it had to say, on our stderr. */
+static void show_log(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c;
+
+	if (!f)
+		return;
+	while ((c = getc(f)) != EOF)
+		putc(c, stderr);
+	fclose(f);
+}
+
+static int launch(const char *config, const char *instance, const char *log_path)
+{
+	int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	int out[2], status;
+	bool ready;
+	pid_t pid;
+
+	if (log < 0)
+		return cannot("write", log_path);
+	if (pipe2(out, O_CLOEXEC)) {
+		close(log);
+		return cannot("make", "a pipe");
+	}
+	pid = fork();
+	if (!pid)
+		become_instance(config, instance, out[1], log);
+	close(out[1]);
+	close(log);
+	ready = pid > 0 && wait_ready(out[0]);
+	close(out[0]);
+	if (pid < 0)
+		return cannot("start", "a process");
+	show_log(log_path);
+	if (ready)
+		return SL_EXIT_DONE;
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return SL_EXIT_SYSTEM;
+	return WEXITSTATUS(status) ? WEXITSTATUS(status) : SL_EXIT_SYSTEM;
+}
+
+int sl_attach_start(const struct sl_attach_plan *p, const struct sl_attach_args *args)
+{
+	char config[128], log[128];
+	int status;
+
+	if (mkdir(SL_RUN_DIR, 0700) && errno != EEXIST)
+		return cannot("make", SL_RUN_DIR);
+	snprintf(config, sizeof(config), SL_RUN_DIR "/%s.yaml", p->instance);
+	snprintf(log, sizeof(log), SL_RUN_DIR "/%s.log", p->instance);
+	if (p->generated) {
+		status = write_config(config, p->generated);
+		if (status != SL_EXIT_DONE)
+			return status;
+	}
+	status = launch(p->generated ? config : args->config, p->instance, log);
+	if (status == SL_EXIT_DONE && p->generated)
+		printf("Started instance '%s' with %s; its log is %s.\n", p->instance, config, log);
+	else if (status == SL_EXIT_DONE)
+		printf("Started instance '%s'; its log is %s.\n", p->instance, log);
+	return status;
+}

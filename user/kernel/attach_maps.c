@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The maps of attached addresses. */
+#include <errno.h>
+
+#include <bpf/bpf.h>
+
+#include "kernel/maps.h"
+
+int sl_maps_attached_get(const struct sl_maps *m, const struct sl_attach_key *key, __u32 *ret)
+{
+	return bpf_map_lookup_elem(m->attached_fd, key, ret) ? -errno : 0;
+}
+
+int sl_maps_attached_set(const struct sl_maps *m, const struct sl_attach_key *key, __u32 value)
+{
+	return bpf_map_update_elem(m->attached_fd, key, &value, BPF_ANY) ? -errno : 0;
+}
+
+int sl_maps_attached_del(const struct sl_maps *m, const struct sl_attach_key *key)
+{
+	return bpf_map_delete_elem(m->attached_fd, key) ? -errno : 0;
+}
+
+int sl_maps_attached_next(const struct sl_maps *m, const struct sl_attach_key *key,
+			  struct sl_attach_key *ret)
+{
+	return bpf_map_get_next_key(m->attached_fd, key, ret) ? -errno : 0;
+}
+
+__u64 sl_maps_sockmap_cookie(int map_fd, __u32 index)
+{
+	__u64 cookie = 0;
+
+	return bpf_map_lookup_elem(map_fd, &index, &cookie) ? 0 : cookie;
+}

@@ -3,24 +3,13 @@
 import socket
 import time
 
-from lib.config import DOORS, cluster, dump, listener, route
+from lib.config import DOORS, route
+from lib.envoy import FRONT, conf, limits
 from lib.http1 import Closed, Conn, build
 from lib.runner import test
 from lib.scripted import Scripted
 
-FRONT = ("127.0.0.1", 8000)
 SLACK = 0.6  # seconds that a timeout may be late, on a machine that is busy
-
-
-def conf(door, routes=None, hcm=None, back=None, sluice=None):
-    """One listener (@hcm: of its connection manager), one cluster (@back: of it)."""
-    front = listener("front", FRONT, routes or [route(to="one")])
-    front["filter_chains"][0]["filters"][0]["typed_config"].update(hcm or {})
-    one = cluster("one", [("127.0.0.1", 9001)])
-    one.update(back or {})
-    return dump({"static_resources": {"listeners": [front], "clusters": [one]},
-                 "sluice": {**DOORS[door], **(sluice or {})}} if DOORS[door] or sluice else
-                {"static_resources": {"listeners": [front], "clusters": [one]}}) + "\n"
 
 
 def timed(prefix, timeout=None, idle=None):
@@ -59,11 +48,6 @@ def under_way(t, s, door, path):
         warm(conn)
         conn.send(build("GET", path))
         t.wait(lambda: s.stats().tree["sessions"][place] == 1, f"the exchange is {place}", 5, 0.01)
-
-
-def limits(s, cluster_name=None):
-    tree = s.stats().clusters[cluster_name] if cluster_name else s.stats().tree
-    return {k: n for k, n in tree["limits"].items() if n}
 
 
 @test(seconds=30, each=list(DOORS))
@@ -250,21 +234,50 @@ def connection_duration(t, door):
 @test(seconds=30, each=list(DOORS))
 def lane_life(t, door):
     """max_requests_per_connection and max_connection_duration of a cluster."""
-    back = Scripted(t)
+    Scripted(t)
     s = t.sluice(conf(door, back={"max_requests_per_connection": 3, "common_http_protocol_options":
                                   {"max_connection_duration": "2s"}}))
     with Conn(FRONT) as conn:
-        numbers = [int(conn.get("/number").body) for _ in range(30)]
+        numbers = []
+        for _ in range(30):
+            numbers.append(int(conn.get("/number").body))
+            time.sleep(0.003)  # for the daemon to give the session back
         assert numbers == [1, 2, 3] * 10, numbers
         kernel = s.stats().kernel
         assert (kernel == 0) if door == "user" else kernel >= 5, s.stats()
         t.wait(lambda: limits(s, "one").get("upstream_cx_max_requests") == 10, "ten lanes counted",
                2, 0.02)
-        assert back.connections == 10, back.connections
         assert int(conn.get("/number").body) == 1
         time.sleep(2.2)
         assert int(conn.get("/number").body) == 1
     assert limits(s, "one")["upstream_cx_max_duration_reached"] == 1, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=[door for door in DOORS if door != "user"])
+def after_a_crash(t, door):
+    """What the next worker finds under way is timed, too."""
+    Scripted(t)
+    s = t.sluice(conf(door, [timed("/short", "1.5s"), timed("/idle", "0s", "1.5s"), timed("/")],
+                      {"common_http_protocol_options": {"idle_timeout": "2s"}}))
+    with Conn(FRONT) as answer, Conn(FRONT) as stream, Conn(FRONT) as idle:
+        for conn in (answer, stream):  # a lane for each
+            conn.send(build("GET", "/slow/200"))
+        for conn in (answer, stream):
+            assert conn.response().status == 200
+        for conn in (answer, stream, idle):
+            warm(conn)
+        answer.send(build("GET", "/short/hang"))
+        stream.send(build("GET", "/idle/half"))
+        t.wait(lambda: s.stats().tree["sessions"]["in_exchange"] == 2, "both are under way", 2)
+        s.worker(other_than=s.kill_worker())
+        r = answer.response()
+        assert r.status == 504, r
+        try:
+            raise AssertionError(f"not cut: {stream.response()}")
+        except Closed as e:
+            assert e.got == b"0123456789", e.got
+        assert idle.at_eof()
     s.check()
 
 

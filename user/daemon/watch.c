@@ -165,8 +165,12 @@ static void watch_lane(struct worker *w, struct back *b)
 	__u64 idle = SL_READ(b->l->idle_ns) + l->idle_ms * NS_PER_MS;
 	__u64 old = b->born_ns + l->max_duration_ms * NS_PER_MS;
 
-	if (b->connecting)
+	if (b->connecting) {
+		/* Its client has gone, and with it who would time it out. */
+		if (!b->front && w->now_ns - b->born_ns >= l->connect_ms * NS_PER_MS)
+			lane_close(w, b);
 		return;
+	}
 	if (l->max_duration_ms && old > w->now_ns)
 		wake_at(w, old);
 	else if (l->max_duration_ms)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+A gigabyte for one who does not read: what lies between the two ends is bounded, and others go on.
+
+Sockets' own counters do not see all: what a verdict redirects is charged to nobody. But what a
+sender was allowed to send and its reader has not read is held somewhere, whoever counts it.
+"""
+import re
+import select
+import statistics
+import subprocess
+import time
+
+from lib.config import DOORS
+from lib.envoy import FRONT, conf
+from lib.http1 import Conn, build
+from lib.runner import test
+from lib.scripted import Scripted
+
+GIGABYTE = 1 << 30
+ALLOWED = 1 << 20  # bytes beyond the socket buffers
+CHUNK = b"x" * (1 << 20)
+SKMEM = re.compile(r"skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f(\d+),w(\d+),o\d+,bl(\d+)")
+
+
+def push(sock, goal=GIGABYTE, still=0.5):
+    """Sends until nothing is taken for @still seconds. Bytes taken."""
+    sock.setblocking(False)
+    sent = 0
+    while sent < goal:
+        if not select.select([], [sock], [], still)[1]:
+            return sent
+        try:
+            sent += sock.send(CHUNK)
+        except BlockingIOError:
+            if not select.select([], [sock], [], still)[1]:
+                return sent
+            time.sleep(0.001)  # writable, and takes nothing: its verdict's target is full
+            still -= 0.001
+            if still <= 0:
+                return sent
+    return sent
+
+
+def sockets(*ports):
+    """(memory held, size of the buffers) of the established sockets with one of @ports."""
+    out = subprocess.run(["ss", "-tmnaH"], capture_output=True, text=True, check=True).stdout
+    held = buffers = n = 0
+    for line in re.sub(r"\n\s+", " ", out).splitlines():
+        words = line.split()
+        mem = SKMEM.search(line)
+        if words[0] == "LISTEN" or not mem:
+            continue
+        if not any(words[i].endswith(f":{port}") for i in (3, 4) for port in ports):
+            continue
+        r, rb, _, tb, f, w, bl = map(int, mem.groups())
+        if f >> 31:  # what was redirected is charged without having been reserved
+            f = 0
+        held += r + w + f + bl
+        buffers += rb + tb
+        n += 1
+    assert n == 4, f"{n} sockets, not the client's, ours two and the server's: {out}"
+    return held, buffers
+
+
+def resident(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status") as f:
+            total += int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) * 1024
+    return total
+
+
+def pace(conn, n=150):
+    """Seconds that the median of @n requests takes."""
+    took = []
+    for _ in range(n):
+        start = time.perf_counter()
+        assert conn.get("/fast").status == 200
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+class Stuck:
+    """The measured connection's two ends, and a second client and backend beside it."""
+
+    def __init__(self, t, door):
+        self.t, self.door = t, door
+        self.listener = t.listen(9001)
+        Scripted(t, 9002)
+        quick = {"match": {"prefix": "/fast"}, "route": {"cluster": "quick", "timeout": "0s"}}
+        rest = {"match": {"prefix": "/"}, "route": {"cluster": "one", "timeout": "0s"}}
+        text = conf(door, [quick, rest])
+        at = text.index('    - name: "one"')
+        other = text[at:].split("\nsluice:")[0].rstrip("\n")
+        other = other.replace('"one"', '"quick"').replace("9001", "9002")
+        self.s = t.sluice(text[:at] + other + "\n" + text[at:])
+        self.quick, self.conn = Conn(FRONT), Conn(FRONT)
+        t.stack.callback(self.quick.close)
+        t.stack.callback(self.conn.close)
+        # A first exchange: the next one finds an idle lane.
+        self.conn.send(build("GET", "/"))
+        self.server, _ = self.listener.accept()
+        t.stack.callback(self.server.close)
+        self.request()
+        self.server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        assert self.conn.response().body == b"ok"
+        for _ in range(20):
+            assert self.quick.get("/fast").status == 200
+        self.alone = pace(self.quick)
+        self.before = resident([self.s.supervisor, *self.s.workers()])
+
+    def request(self):
+        """Reads a request's head at the server."""
+        self.server.settimeout(10)
+        got = b""
+        while not got.endswith(b"\r\n\r\n"):
+            got += self.server.recv(1)
+
+    def measure(self, taken):
+        assert taken < GIGABYTE // 4, f"{taken} bytes were taken"
+        held, buffers = sockets(self.conn.sock.getsockname()[1], self.server.getpeername()[1])
+        daemon = resident([self.s.supervisor, *self.s.workers()]) - self.before
+        beside = pace(self.quick)
+        self.t.note(f"{self.door}: {taken} bytes taken, {held} held by sockets whose buffers are "
+                    f"{buffers}, daemon {daemon:+}; {self.alone * 1e6:.0f} -> "
+                    f"{beside * 1e6:.0f} us beside it")
+        assert held <= buffers + ALLOWED, f"{held} held, buffers {buffers}"
+        assert taken <= buffers + ALLOWED, f"{taken} taken, buffers {buffers}"
+        assert taken - held <= ALLOWED // 2, f"{taken - held} bytes in no socket's account"
+        assert daemon <= ALLOWED, f"the daemon has grown by {daemon}"
+        assert beside <= 5 * self.alone + 0.005, f"{self.alone} -> {beside} s beside it"
+
+
+@test(seconds=40, each=list(DOORS))
+def client_does_not_read(t, door):
+    """It asks for a gigabyte and reads none of it."""
+    x = Stuck(t, door)
+    x.conn.send(build("GET", "/"))
+    x.request()
+    x.server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % GIGABYTE)
+    x.measure(push(x.server))
+    # It was only waiting: now the client reads, and it goes on.
+    x.conn.head()
+    got = 0
+    while got < 64 << 20:
+        if select.select([], [x.server], [], 0)[1]:
+            try:
+                x.server.send(CHUNK)
+            except BlockingIOError:
+                pass
+        data = x.conn.sock.recv(1 << 20)
+        assert data and data.strip(b"x") == b"", "other bytes than were sent"
+        got += len(data)
+
+
+@test(seconds=40, each=list(DOORS))
+def backend_does_not_read(t, door):
+    """The client sends a gigabyte; its backend reads none of it."""
+    x = Stuck(t, door)
+    x.conn.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % GIGABYTE)
+    x.request()
+    x.measure(push(x.conn.sock))
+    got = 0
+    x.server.setblocking(False)
+    while got < 64 << 20:
+        try:
+            x.conn.sock.send(CHUNK)
+        except BlockingIOError:
+            pass
+        if not select.select([x.server], [], [], 10)[0]:
+            raise AssertionError(f"nothing more after {got} bytes")
+        try:
+            data = x.server.recv(1 << 20)
+        except BlockingIOError:
+            continue
+        assert data and data.strip(b"x") == b"", "other bytes than were sent"
+        got += len(data)

@@ -34,7 +34,7 @@ enum sl_parse {
 	SL_PARSE_DONE, /* a whole head: head->len bytes, its end line included */
 	SL_PARSE_MORE, /* all bytes so far are the beginning of a strict head */
 	SL_PARSE_BAD,  /* not one: answer head->error and close */
-	SL_PARSE_LONG, /* over SL_HEAD_MAX or SL_MAX_HEADERS: 431 (head->error) */
+	SL_PARSE_LONG, /* over SL_HEAD_MAX or SL_MAX_HEADERS: 431 or 414 (head->error) */
 };
 
 enum sl_method {
@@ -68,7 +68,7 @@ enum sl_method {
 struct sl_head {
 	__u32 len;    /* bytes of the head; valid on DONE */
 	__u16 flags;  /* SL_HEAD_* */
-	__u16 error;  /* on BAD or LONG: status to answer (400, 431, 501, 505) */
+	__u16 error;  /* on BAD or LONG: status to answer (400, 414, 431, 501, 505) */
 	__u64 length; /* Content-Length */
 	__u16 status; /* response: status code 100..599 */
 	__u16 n_headers;

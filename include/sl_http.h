@@ -29,7 +29,7 @@ struct sl_scan {
 SL_FN long sl_scan_stop(struct sl_head *h, __u32 error)
 {
 	h->error = error;
-	h->result = error == 431 ? SL_PARSE_LONG : SL_PARSE_BAD;
+	h->result = error == 431 || error == 414 ? SL_PARSE_LONG : SL_PARSE_BAD;
 	return 1;
 }
 
@@ -145,8 +145,8 @@ SL_FN enum sl_parse sl_head_parse(struct sl_head *h, const __u8 *buf, __u32 len,
 	if (h->result == SL_PARSE_MORE) {
 		if (!sl_scan_begins(h, buf, c.len, response))
 			sl_scan_stop(h, 400);
-		else if (c.len == SL_HEAD_MAX)
-			sl_scan_stop(h, 431);
+		else if (c.len == SL_HEAD_MAX) /* RFC 9112 3: a target that does not fit is 414 */
+			sl_scan_stop(h, h->scan_line || response ? 431 : 414);
 	}
 	return h->result;
 }
@@ -171,7 +171,16 @@ SL_FN enum sl_parse sl_request_parse(struct sl_head *h, const __u8 *buf, __u32 l
 /* The same for the head of a response, interim (1xx) ones included. */
 SL_FN enum sl_parse sl_response_parse(struct sl_head *h, const __u8 *buf, __u32 len)
 {
-	return sl_head_parse(h, buf, len, true);
+	enum sl_parse result = sl_head_parse(h, buf, len, true);
+
+	/* RFC 9110 8.6, RFC 9112 6.1: 1xx and 204 have no length (0 is sent, and does no harm) and
+	 * no coding: some reader would wait for the body that they promise. */
+	if (result == SL_PARSE_DONE && (h->status < 200 || h->status == 204) &&
+	    ((h->flags & SL_HEAD_CHUNKED) || h->length)) {
+		sl_scan_stop(h, 400);
+		return SL_PARSE_BAD;
+	}
+	return result;
 }
 
 #endif /* SL_HTTP_H */

@@ -7,7 +7,7 @@ set -eu
 
 BUILD="gcc libc6-dev make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev
 	libyaml-dev libjansson-dev libmicrohttpd-dev libpcre2-dev curl"
-TEST="libcunit1-dev libclang-rt-14-dev clang-format python3 iproute2 procps util-linux mount jq
+TEST="libcunit1-dev libclang-rt-14-dev clang-format python3 python3-h11 iproute2 procps util-linux mount jq
 	wrk nginx-light nodejs caddy default-jdk-headless"
 BENCH="python3 iproute2 wrk nginx-light haproxy"
 

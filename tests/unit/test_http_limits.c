@@ -53,13 +53,16 @@ static void no_line_end(void)
 	memset(buf, 'A', LIMIT); /* a method */
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT - 1), SL_PARSE_MORE);
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT), SL_PARSE_LONG);
+	CU_ASSERT_EQUAL(h.error, 414);
 	memcpy(buf, "GET /", 5); /* a target */
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT), SL_PARSE_LONG);
+	CU_ASSERT_EQUAL(h.error, 414);
 	buf[LIMIT - 1] = '\r';
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT), SL_PARSE_BAD);
 	memcpy(buf, "GET / HTTP/1.1\r\n", 16); /* a name */
 	buf[LIMIT - 1] = 'A';
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT), SL_PARSE_LONG);
+	CU_ASSERT_EQUAL(h.error, 431);
 	memset(buf + 16, '\t', LIMIT - 16);
 	CU_ASSERT_EQUAL(sl_request_parse(&h, buf, LIMIT), SL_PARSE_BAD);
 	memcpy(buf + 16, "Host: a\r\nX: ", 12); /* a value of tabs: each of them is looked at */

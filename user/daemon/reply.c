@@ -27,7 +27,7 @@ static const struct {
 	{408, "Request Timeout", "request timeout\n"},
 	{410, "Gone", ""},
 	{413, "Content Too Large", "body too large\n"},
-	{414, "URI Too Long", ""},
+	{414, "URI Too Long", "request target too long\n"},
 	{417, "Expectation Failed", "unknown expectation\n"},
 	{418, "I'm a teapot", ""},
 	{429, "Too Many Requests", ""},

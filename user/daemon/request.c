@@ -157,8 +157,10 @@ static bool request_head(struct worker *w, struct front *f)
 	if (parse != SL_PARSE_DONE) {
 		x->start_ns = clock_ns();
 		x->close = true;
-		status = parse == SL_PARSE_MORE ? 431 : h->error ? h->error : 400;
-		if (status == 431)
+		status = h->error ? h->error : 400;
+		if (parse == SL_PARSE_MORE) /* over the listener's limit; in its first line: 414 */
+			status = h->scan_line ? 431 : 414;
+		if (parse == SL_PARSE_MORE || parse == SL_PARSE_LONG)
 			count_limit(w, SL_COUNT_DOWN_RQ_HEAD_LARGE, NO_INDEX);
 		reply(w, f, status);
 		return true;

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from lib import linux
-from lib.config import cluster, config, dump, listener, route
+from lib.config import DOORS, cluster, config, dump, listener, route
 from lib.data import pattern
 from lib.http1 import Conn
 from lib.load import Load, Wrk
@@ -218,6 +218,24 @@ def by_config(t):
     assert names() == {"app": 10}
 
 
+@test(each=list(DOORS))
+def doors(t, door):
+    """Whatever else is switched off, attached works, and leaves no trace of its connects."""
+    t.backends.nginx({8080: "app", 8081: "new"})
+    dead = {"v1": [APP], "v2": [NEW], "gone": [("127.0.0.1", 9)]}
+    tree = attached(APP, dead, [route("/gone", to="gone"), route(weights={"v1": 1, "v2": 1})])
+    options = "".join(f"  {key}: {str(value).lower()}\n" for key, value in DOORS[door].items())
+    s = t.sluice(tree + ("sluice:\n" + options if options else ""))
+    assert names() == {"app": 5, "new": 5}
+    with Conn(APP) as conn:
+        assert conn.get("/gone").status == 503
+    assert s.stats().total == 11, s.stats()
+    left = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", s.pin("connecting")],
+                          capture_output=True, text=True, check=True).stdout
+    assert left.strip() == "[]", left
+    s.check()
+
+
 # --- cycles ---
 
 @test()
@@ -294,6 +312,29 @@ def worker_killed(t):
         assert names() == {"new": 10}
         s.worker(other_than=old)
     s.check()
+
+
+@test(each=["sigterm", "supervisor-killed"])
+def given_back_at_the_end(t, how):
+    """A clean stop, and the worker's own when its supervisor is gone: no new connection is lost."""
+    t.backends.nginx({8080: "app"})
+    s = t.sluice(attached(APP, {"v1": [APP]}, [route(to="v1")]))
+
+    def step(conn, me, n):
+        conn.close()
+        return who()
+
+    with Load(APP, 4, step) as load:
+        t.wait(lambda: s.stats().total > 100, "sluice serves")
+        worker = s.worker()
+        if how == "sigterm":
+            s.stop()
+        else:
+            os.kill(s.supervisor, signal.SIGKILL)
+            s.proc.wait()
+        t.wait(lambda: is_dead(worker), "the worker ends")
+        load.wait_requests(t, 100)
+    load.check()
 
 
 # --- addresses ---
@@ -437,6 +478,11 @@ def container(t, how):
     t.backends.nginx({8080: "mine"})
     assert who() == "mine"
     s.check()
+    out = subprocess.run([t.sluice_bin, "attach", "--netns", netns], capture_output=True,
+                         text=True, check=True).stdout
+    row = [line.split() for line in out.splitlines()][1:]
+    assert len(row) == 1 and row[0][:2] == ["[::]:8080", "nginx"], out
+    assert row[0][3] == s.instance, out
     s.run("detach", "[::]:8080", "--netns", netns)
     for where in outside:
         asked(where, t.main_ns, False)
@@ -546,15 +592,17 @@ def l4(t):
     s.weights("all", v1=0, v2=1)
     assert greetings(20) == {"new 8080": 20}
     assert s.stats().total == 0 and s.stats().tree["sessions"]["open"] == 0
-    line = next(x for x in s.run("attach", "--help").splitlines() if "--l4" in x)
-    assert line
     out = subprocess.run([t.sluice_bin, "attach"], capture_output=True, text=True).stdout
     line = next(x for x in out.splitlines() if x.startswith("127.0.0.1:8080"))
     assert f"{s.instance}, L4" in line and line.split()[-1] == "80", out
+    assert [line.split()[-1] for line in out.splitlines()[-2:]] == ["50", "30"], out
     # One of a group ends: the other goes on. Both: the application itself.
     twin.proc.kill()
     assert greetings(10) == {"new 8080": 10}
     new.proc.kill()
+    s.run("detach", "127.0.0.1:8080")
+    done = subprocess.run(s.argv("attach", "127.0.0.1:8080"), capture_output=True, text=True)
+    assert done.returncode == 0 and "nobody listens on 127.0.0.1:8081" in done.stderr, done
     got = greetings(10)
     assert got == {"app 8080": 10}, got
     Greeter(t, "newer", 8081)

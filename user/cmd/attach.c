@@ -51,7 +51,7 @@ static void say_done(const struct sl_attach_plan *p, const struct sl_attach_args
 
 	printf("%s of %s is attached to instance '%s'. New connections go %s", args->text,
 	       sl_attach_who(who, &p->target.owner), p->instance,
-	       args->l4 ? "to the backends by weight" : "through sluice");
+	       p->l4 ? "to the backends by weight" : "through sluice");
 	if (p->established > 0)
 		printf("; %d open %s as %s", p->established,
 		       p->established == 1 ? "one stays" : "ones stay",
@@ -64,6 +64,8 @@ static int attach(const struct sl_attach_args *args)
 	struct sl_attach_plan p;
 	int status = sl_attach_plan(args, &p);
 
+	if (status == SL_EXIT_DONE && p.l4)
+		sl_attach_warn_l4(&p);
 	if (status == SL_EXIT_DONE && args->dry_run) {
 		status = sl_attach_show_plan(&p, args);
 	} else if (status == SL_EXIT_DONE) {

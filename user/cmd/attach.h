@@ -38,6 +38,7 @@ struct sl_attach_plan {
 	const char *instance;
 	bool running; /* the instance is; its maps are open */
 	int point;    /* of the running instance */
+	bool l4;
 	struct sl_maps maps;
 	char *generated; /* config for the instance to start; NULL: given, or it runs */
 	char *netns_path;
@@ -61,6 +62,8 @@ const char *sl_attach_who(char *buf, const struct sl_owner *o);
 
 /* Prints @p as `--dry-run` does; returns the exit status. */
 int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_args *args);
+/* Warns of endpoints that L4 has no socket of. */
+void sl_attach_warn_l4(const struct sl_attach_plan *p);
 /* Lists the listening sockets of a namespace; returns the exit status. */
 int sl_attach_list(int netns, __u64 cookie);
 

@@ -202,7 +202,8 @@ static int plan_running(struct sl_attach_plan *p, const struct sl_attach_args *a
 			      "'sluice: {attach: true}'; add one, or start another instance with "
 			      "--instance NAME",
 			      p->instance, args->text);
-	status = wrong_kind(args, p->maps.points[p->point].flags & SL_A_L4);
+	p->l4 = p->maps.points[p->point].flags & SL_A_L4;
+	status = wrong_kind(args, p->l4);
 	return status == SL_EXIT_DONE ? check_as(p, args) : status;
 }
 
@@ -242,6 +243,7 @@ static int plan_config(struct sl_attach_plan *p, const struct sl_attach_args *ar
 	if (!l)
 		return refuse("%s has no listener on %s with 'sluice: {attach: true}'",
 			      args->config, args->text);
+	p->l4 = l->l4;
 	status = wrong_kind(args, l->l4);
 	return status == SL_EXIT_DONE ? check_as(p, args) : status;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What `sluice attach` prints: the list of listening sockets, and a plan. */
+/* What `sluice attach` says of a plan. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +162,7 @@ int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_a
 	else
 		printf("Instance '%s' would be started, with %s.\n", p->instance,
 		       args->config ? args->config : "a config for this address alone");
-	if (args->l4 || (p->point >= 0 && (p->maps.points[p->point].flags & SL_A_L4)))
+	if (p->l4)
 		printf("New connections would go straight to a backend, by this route:\n");
 	else
 		printf("New connections would go through sluice, and their requests by these "
@@ -174,127 +174,51 @@ int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_a
 	return status;
 }
 
-/* ---- the list ---- */
+/* ---- L4 ---- */
 
-struct listing {
-	__u64 netns;
-	const struct sl_listening *all;
-	__u32 n;
-	struct sl_columns *t;
-	/* For one address: */
-	const struct sl_address *address;
-	char attached[64];
-	unsigned long long steered;
-};
-
-static int find_point(void *ctx, const struct sl_instance *i)
+/* Whether @e has a listening socket in the plan's namespace. */
+static bool listens(const struct sl_attach_plan *p, const struct sl_endpoint *e)
 {
-	struct listing *l = ctx;
-	int point = sl_point_find(i->maps, l->address, l->netns);
-	const struct sl_attach_point *p;
+	struct sl_address a = {.port = e->port, .family = e->family};
+	struct sl_target t;
 
-	if (!i->runs || point < 0)
-		return 0;
-	p = &i->maps->points[point];
-	snprintf(l->attached, sizeof(l->attached), "%s%s%s", i->name,
-		 p->flags & SL_A_L4 ? ", L4" : "", p->flags & SL_A_ON ? "" : ", given back");
-	l->steered = SL_READ(p->steered);
-	return p->flags & SL_A_ON ? 1 : 0;
+	memcpy(a.addr, e->addr, sizeof(a.addr));
+	return !!SL_ENDPOINT_NETNS(e) == (p->netns >= 0) &&
+	       !sl_target_find(p->all, p->n_all, &a, &t);
 }
 
-static void add_row(struct listing *l, const struct sl_address *a, const struct sl_owner *o)
+static void warn_cluster(const struct sl_attach_plan *p, __u32 cluster)
 {
+	const struct sl_cluster *c = sl_attach_cluster(&p->source, cluster);
 	char text[SL_ADDRESS_MAX];
 
-	l->address = a;
-	l->attached[0] = '\0';
-	l->steered = 0;
-	(void)sl_instances_each(find_point, l);
-	sl_columns_add(l->t, "%s", sl_address_text(text, a));
-	sl_columns_add(l->t, "%s", o && o->pid ? o->name : "-");
-	sl_columns_add(l->t, "%d", o ? o->pid : 0);
-	sl_columns_add(l->t, "%s", l->attached);
-	sl_columns_add(l->t, l->attached[0] ? "%llu" : "", l->steered);
-}
-
-/* Attached addresses that are no listening socket's: below a wildcard, or nobody's now. */
-static int add_points(void *ctx, const struct sl_instance *i)
-{
-	struct listing *l = ctx;
-
-	for (int p = 0; i->runs && p < SL_MAX_LISTENERS; p++) {
-		const struct sl_attach_point *point = &i->maps->points[p];
-		struct sl_owner owner = {};
-		struct sl_target t;
+	for (__u32 i = 0; c && i < c->n_endpoints; i++) {
+		const struct sl_endpoint *e = sl_attach_endpoint(&p->source, c->first_endpoint + i);
 		struct sl_address a;
 
-		if (!(point->flags & SL_A_USED) || point->netns != l->netns)
+		if (!e || listens(p, e))
 			continue;
-		sl_point_address(point, &a);
-		if (!sl_target_find(l->all, l->n, &a, &t)) {
-			if (!t.covered)
-				continue; /* has its row */
-			(void)sl_target_owner(&t);
-			owner = t.owner;
-		}
-		add_row(l, &a, &owner);
-	}
-	return 0;
-}
-
-static int is_shut(void *ctx, const struct sl_instance *i)
-{
-	const struct listing *l = ctx;
-	struct sl_attach_key key = {.netns = l->netns, .port = l->address->port};
-	__u32 value;
-
-	return i->runs && !sl_maps_attached_get(i->maps, &key, &value) && value == SL_ATTACH_SHUT;
-}
-
-static void add_sockets(struct listing *l, const struct sl_owner *owners)
-{
-	for (__u32 i = 0; i < l->n; i++) {
-		l->address = &l->all[i].address;
-		/* A group is one line. */
-		if (i && sl_address_equal(l->address, &l->all[i - 1].address))
-			continue;
-		/* Where connections are steered to is nobody's to dial. */
-		if (sl_instances_each(is_shut, l) != 1)
-			add_row(l, l->address, &owners[i]);
+		a = (struct sl_address){.port = e->port, .family = e->family};
+		memcpy(a.addr, e->addr, sizeof(a.addr));
+		fprintf(stderr,
+			"sluice attach: warning: cluster '%s': nobody listens on %s in this "
+			"network "
+			"namespace now; the application itself gets what no other endpoint takes\n",
+			c->name, sl_address_text(text, &a));
 	}
 }
 
-int sl_attach_list(int netns, __u64 cookie)
+void sl_attach_warn_l4(const struct sl_attach_plan *p)
 {
-	static const struct sl_column columns[] = {
-		{.title = "ADDRESS"},
-		{.title = "PROCESS"},
-		{.title = "PID", .right = true},
-		{.title = "ATTACHED TO", .optional = true},
-		{.title = "CONNECTIONS", .right = true, .optional = true},
-	};
-	struct sl_columns t = {.columns = columns, .n_columns = 5};
-	struct listing l = {.netns = cookie, .t = &t};
-	struct sl_listening *all = NULL;
-	struct sl_owner *owners = NULL;
-	int rc = sl_listening_list(netns, &all, &l.n);
+	struct sl_route_info r;
+	struct sl_split split;
 
-	if (!rc)
-		owners = calloc(l.n + 1, sizeof(*owners));
-	for (__u32 i = 0; owners && i < l.n; i++)
-		owners[i].inode = all[i].inode;
-	if (owners && !sl_owners_find(owners, l.n)) {
-		l.all = all;
-		add_sockets(&l, owners);
-		(void)sl_instances_each(add_points, &l);
-		rc = sl_columns_print(&t, stdout);
-	} else if (!rc) {
-		rc = -1;
-	}
-	if (rc)
-		fprintf(stderr, "sluice attach: cannot list the listening sockets\n");
-	sl_columns_free(&t);
-	free(owners);
-	free(all);
-	return rc ? SL_EXIT_SYSTEM : SL_EXIT_DONE;
+	if (!sl_attach_route(&p->source, 0, &r))
+		return;
+	if (r.action == SL_ACTION_CLUSTER)
+		warn_cluster(p, r.target);
+	if (r.action != SL_ACTION_SPLIT || !sl_attach_split(&p->source, r.target, &split))
+		return;
+	for (__u32 i = 0; i < sl_split_targets(&split); i++)
+		warn_cluster(p, split.targets[i].cluster);
 }

@@ -148,13 +148,20 @@ static bool exchange_finish(struct worker *w, struct front *f)
 	return true;
 }
 
+/* A session that has just been accepted: its request may be on the way. */
+static bool is_fresh(const struct worker *w, const struct front *f)
+{
+	return (__s64)(w->now_ns - f->s->last_ns) < (__s64)FRESH_NS;
+}
+
 /* Nothing is in hand: the session is idle again, or over. */
 static void exchange_rest(struct worker *w, struct front *f)
 {
 	if (!f->owned || f->x.req != SIDE_HEAD || f->in.pos != f->in.end || f->io.readable)
 		return;
 	buffer_drop(w, &f->in);
-	if (f->io.eof || w->draining || (f->ending && w->now_ns >= f->end_ns)) {
+	if (f->io.eof || (w->draining && !is_fresh(w, f)) ||
+	    (f->ending && w->now_ns >= f->end_ns)) {
 		front_close(w, f);
 		return;
 	}

@@ -47,6 +47,7 @@ struct supervisor {
 	int netns_fds[SL_MAX_NETNS];
 	__u32 n_netns;
 	struct sl_steer *steer;
+	unsigned int unused; /* looks at which nothing was attached and no session open */
 	int lock_fd;
 	int signal_fd;
 	pid_t worker;
@@ -301,8 +302,11 @@ static bool sessions_are_open(const struct supervisor *s)
 static void look_after(struct supervisor *s)
 {
 	sl_steer_refresh(s->steer);
-	if (s->o->until_detached && !s->stopping && !sl_steer_is_on(s->steer) &&
-	    !sessions_are_open(s))
+	if (!s->o->until_detached || s->stopping)
+		return;
+	/* Twice: a handshake with us may have been under way. */
+	s->unused = sl_steer_is_on(s->steer) || sessions_are_open(s) ? 0 : s->unused + 1;
+	if (s->unused > 1)
 		stop(s);
 }
 

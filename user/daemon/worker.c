@@ -212,7 +212,7 @@ static void tick(struct worker *w)
 		deadlines_check(w);
 		listeners_resume(w);
 	}
-	if (w->now_ns - w->sweep_ns >= SWEEP_NS) {
+	if (w->now_ns - w->sweep_ns >= (w->draining ? TICK_NS : SWEEP_NS)) {
 		w->sweep_ns = w->now_ns;
 		sessions_sweep(w);
 		lane_timeouts(w);

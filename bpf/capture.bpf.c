@@ -11,6 +11,7 @@
  * An application's socket can be inserted into a sockmap here and nowhere else.
  */
 #include "tables.bpf.h"
+#include "sl_hash.h"
 #include <bpf/bpf_endian.h>
 
 #define AF_INET 2
@@ -50,6 +51,16 @@ SL_FN void addr_of_remote_exact(struct bpf_sock_ops *ctx, struct sl_addr *a)
 	a->port = bpf_ntohl(ctx->remote_port);
 	a->zero = 0;
 	a->netns = 0;
+}
+
+/* See sl_session.source_hash. */
+SL_FN __u64 remote_hash(struct bpf_sock_ops *ctx)
+{
+	struct sl_addr a;
+	const __u32 *w = (const __u32 *)a.addr;
+
+	addr_of_remote_exact(ctx, &a);
+	return sl_hash_words(w[0] | (__u64)w[1] << 32, w[2] | (__u64)w[3] << 32);
 }
 
 /* Where a client dials to, in the form of `local_addrs`. */
@@ -295,6 +306,7 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 			return;
 	}
 	s->listener = listener;
+	s->source_hash = remote_hash(ctx);
 	s->front_sk = (__u64)ctx->sk;
 	s->front_ws0 = ctx->snd_nxt;
 	if (!socket_mark(ctx, SL_ROLE_FRONT, slot, gen)) {

@@ -8,7 +8,9 @@
 
 #include "path.bpf.h"
 #include "sl_match.h"
+#include "sl_hash.h"
 #include "sl_pick.h"
+#include "sl_cohort.h"
 #include "sl_decide.h"
 
 #define SL_LANE_TRIES 4 /* dead lanes that one request skips before it takes the user path */
@@ -44,8 +46,44 @@ SL_FN const struct sl_table *table_get(void)
 	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 }
 
-/* The cluster of a split that the next point of its sequence falls into. */
-SL_FN __u32 split_pick(__u32 id, __u32 *ret_cluster)
+struct cohort_walk {
+	struct sl_split *split;
+	struct sl_cohort best;
+};
+
+static long cohort_step(__u32 i, void *arg)
+{
+	struct cohort_walk *w = arg;
+	const struct sl_split_target *t = &w->split->targets[i & (SL_MAX_SPLIT_TARGETS - 1)];
+	__u32 cluster = t->cluster;
+	struct sl_cluster *c = bpf_map_lookup_elem(&clusters, &cluster);
+
+	if (i >= w->split->n_targets)
+		return 1;
+	if (c)
+		sl_cohort_offer(&w->best, i, t->weight, c->name_hash);
+	return 0;
+}
+
+/* The target of split @id for a user's @hash; SL_NO_TARGET: none. */
+__noinline __u32 cohort_pick(__u32 id, __u64 hash)
+{
+	struct cohort_walk w = {
+		.split = bpf_map_lookup_elem(&splits, &id),
+		.best = {.hash = hash, .target = SL_NO_TARGET},
+	};
+
+	if (!w.split)
+		return SL_NO_TARGET;
+	bpf_loop(SL_MAX_SPLIT_TARGETS, cohort_step, &w, 0);
+	return w.best.target;
+}
+
+/*
+ * The cluster of a split: of the user's cohort if the route is sticky and the request has what it
+ * is hashed by, else the one that the next point of the split's sequence falls into.
+ */
+SL_FN __u32 split_pick(__u32 id, const struct sl_session *s, bool sticky, __u32 *ret_cluster)
 {
 	struct sl_split *split = bpf_map_lookup_elem(&splits, &id);
 	struct sl_sequence *seq = bpf_map_lookup_elem(&sequences, &id);
@@ -53,10 +91,14 @@ SL_FN __u32 split_pick(__u32 id, __u32 *ret_cluster)
 
 	if (!split || !seq)
 		return SL_REASON_INTERNAL;
-	target = sl_pick(split, sl_fetch_add(&seq->n, 1));
+	if (sticky && s->hash.found)
+		target = cohort_pick(id, s->hash.value);
+	else
+		target = sl_pick(split, sl_fetch_add(&seq->n, 1));
 	if (target >= SL_MAX_SPLIT_TARGETS)
 		return SL_REASON_NO_ENDPOINT;
-	*ret_cluster = split->targets[target].cluster;
+	sl_opaque(target);
+	*ret_cluster = split->targets[target & (SL_MAX_SPLIT_TARGETS - 1)].cluster;
 	return SL_REASON_NONE;
 }
 
@@ -107,6 +149,52 @@ __noinline int request_match(__u32 slot)
 	return t && h ? sl_match(t, &h->head, h->bytes) : SL_NO_ROUTE;
 }
 
+/* Adds what policy @index of the route, hash rule @rule, makes of session @slot's head. 1: stop. */
+__noinline int request_hash_one(__u32 slot, __u32 rule, __u32 index)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
+	struct sl_session *s = session_at(slot);
+	struct sl_hasher x = {.t = table_get()};
+	const struct sl_hash_rule *r;
+	enum sl_hashed got;
+	__u64 one;
+
+	if (!h || !s || !x.t)
+		return 1;
+	x.h = &h->head;
+	x.buf = h->bytes;
+	x.source = s->source_hash;
+	r = &x.t->hash_rules[rule & (SL_MAX_HASH_RULES - 1)];
+	got = sl_hash_one(&x, r, &one);
+	return sl_hash_add(&s->hash, r, index, got, one);
+}
+
+struct hash_walk {
+	__u32 slot;
+	__u32 first;
+	__u32 n;
+};
+
+static long request_hash_step(__u32 i, void *arg)
+{
+	struct hash_walk *w = arg;
+
+	return i >= w->n || request_hash_one(w->slot, w->first + i, i);
+}
+
+/* The hash of the request by its route's policies, into r->s->hash. A reason, or NONE. */
+SL_FN __u32 request_hash(struct sl_request *r, const struct sl_route *route)
+{
+	struct hash_walk w = {.slot = r->slot, .first = route->first_hash, .n = route->n_hashes};
+
+	r->s->hash.value = 0;
+	r->s->hash.found = 0;
+	r->s->hash.generate = 0;
+	if (w.n)
+		bpf_loop(SL_MAX_ROUTE_HASHES, request_hash_step, &w, 0);
+	return r->s->hash.generate ? SL_REASON_ROUTE_NEEDS_USER : SL_REASON_NONE;
+}
+
 /* Route, cluster and endpoint of the parsed head, into the session's decision. */
 SL_FN __u32 request_route(struct sl_request *r)
 {
@@ -126,9 +214,12 @@ SL_FN __u32 request_route(struct sl_request *r)
 	route = &t->routes[index & (SL_MAX_ROUTES - 1)];
 	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT)
 		return SL_REASON_ROUTE_NEEDS_USER;
+	reason = request_hash(r, route);
+	if (reason)
+		return reason;
 	cluster = route->target;
 	if (route->action == SL_ACTION_SPLIT) {
-		reason = split_pick(route->target, &cluster);
+		reason = split_pick(route->target, r->s, route->flags & SL_ROUTE_STICKY, &cluster);
 		if (reason)
 			return reason;
 	}

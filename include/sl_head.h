@@ -79,6 +79,8 @@ struct sl_head {
 	__u32 scan_line;  /* first byte of the line that the scan is in */
 	__u32 scan_block; /* the next 64 bytes */
 	__u32 scan_next;  /* first byte after the last CR LF */
+	__u32 scan_pair;  /* of sl_hash.h: the next cookie or parameter, and where the list ends */
+	__u32 scan_pair_end;
 	__u64 scan_found; /* control bytes of the block before scan_block that are still to be taken
 			   */
 	struct sl_span method_name; /* request */
@@ -86,6 +88,13 @@ struct sl_head {
 	struct sl_span path;	    /* request: target without its query */
 	struct sl_span host;	    /* request: Host value (or the authority of absolute-form) */
 	struct sl_header headers[SL_MAX_HEADERS]; /* from n_headers on: not set */
+};
+
+/* What a route's hash policies make of a request (sl_hash.h). */
+struct sl_hash {
+	__u64 value;
+	__u32 found;	/* 1: there is one */
+	__u32 generate; /* bit i: policy i of the route asks for a cookie to be made */
 };
 
 #endif /* SL_HEAD_H */

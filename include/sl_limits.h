@@ -33,6 +33,8 @@
 #define SL_MAX_DOMAINS 256	 /* domains of all virtual hosts */
 #define SL_MAX_ROUTES 512	 /* routes of all virtual hosts */
 #define SL_MAX_HEADER_RULES 1024 /* header matchers of all routes */
+#define SL_MAX_HASH_RULES 1024	 /* hash policies of all routes */
+#define SL_MAX_ROUTE_HASHES 16	 /* hash policies of one route */
 #define SL_MAX_SPLITS 512	 /* routes with weighted clusters */
 #define SL_MAX_SPLIT_TARGETS 16	 /* weighted clusters of one route */
 #define SL_MAX_CLUSTERS 256	 /* clusters of a config */

@@ -38,6 +38,7 @@
 
 #include "sl_types.h"
 #include "sl_limits.h"
+#include "sl_head.h"
 #include "sl_body.h"
 
 /* session.word, low 32 bits; the high 32 are the slot's generation. */
@@ -130,6 +131,8 @@ struct sl_session {
 	__u8 head_method;   /* 1: HEAD: the response has no body */
 	__u8 handover;	    /* enum sl_reason: why BPF handed a direction of this exchange over */
 	__u8 zero0[6];
+	struct sl_hash hash; /* of the request under decision; BPF */
+	__u64 source_hash;   /* sl_hash_words() of the address that front's client has; BPF */
 
 	struct sl_decision decision;
 

@@ -51,16 +51,20 @@ enum sl_action {
 
 /* sl_route.flags */
 #define SL_ROUTE_NEEDS_USER 0x1 /* matches in the kernel, but is served by the user path */
+#define SL_ROUTE_STICKY 0x2 /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
+			     */
 
 struct sl_route {
 	struct sl_str path;
 	struct sl_str name; /* as `sluice weights` lists it: its name, else VHOST/INDEX */
 	__u32 first_header; /* header rules of a route are contiguous; all must match */
 	__u32 n_headers;
-	__u32 target;	/* by action */
-	__u16 action;	/* enum sl_action */
-	__u8 path_kind; /* enum sl_path_kind */
-	__u8 flags;	/* SL_ROUTE_* */
+	__u32 first_hash; /* hash rules of a route are contiguous */
+	__u32 n_hashes;	  /* at most SL_MAX_ROUTE_HASHES */
+	__u32 target;	  /* by action */
+	__u16 action;	  /* enum sl_action */
+	__u8 path_kind;	  /* enum sl_path_kind */
+	__u8 flags;	  /* SL_ROUTE_* */
 };
 
 enum sl_header_kind {
@@ -81,6 +85,26 @@ struct sl_header_rule {
 	__u8 zero[6];
 };
 
+enum sl_hash_kind {
+	SL_HASH_HEADER,	   /* name: lower case; values of repeated headers one after another */
+	SL_HASH_COOKIE,	   /* name: the cookie's */
+	SL_HASH_SOURCE_IP, /* no name */
+	SL_HASH_QUERY,	   /* name: the parameter's */
+};
+
+/* sl_hash_rule.flags */
+#define SL_HASH_TERMINAL 0x1 /* with a hash so far, the rules behind it do not count */
+#define SL_HASH_GENERATE 0x2 /* a cookie that is missing is made: on the user path */
+
+/* One HashPolicy of a route. */
+struct sl_hash_rule {
+	struct sl_str name;
+	struct sl_str attributes; /* of a cookie that is made: "; Max-Age=60; Path=/; HttpOnly" */
+	__u8 kind;		  /* enum sl_hash_kind */
+	__u8 flags;		  /* SL_HASH_* */
+	__u8 zero[6];
+};
+
 /*
  * Value of the inner map (one entry) of the map `tables`. The kernel and the daemon
  * read the very same bytes.
@@ -94,10 +118,13 @@ struct sl_table {
 	__u32 n_clusters;
 	__u32 n_endpoints;
 	__u32 n_splits;
+	__u32 n_hash_rules;
+	__u32 zero;
 	struct sl_domain domains[SL_MAX_DOMAINS];
 	struct sl_vhost vhosts[SL_MAX_VHOSTS];
 	struct sl_route routes[SL_MAX_ROUTES];
 	struct sl_header_rule header_rules[SL_MAX_HEADER_RULES];
+	struct sl_hash_rule hash_rules[SL_MAX_HASH_RULES];
 	__u8 strings[SL_STRING_POOL];
 	__u8 slack[SL_STRING_SLACK]; /* zeros: eight bytes can be loaded at any offset of strings */
 };
@@ -131,6 +158,8 @@ struct sl_cluster {
 	__u32 max_lanes; /* circuit breaker max_connections */
 	__u32 flags;	 /* 0; reserved */
 	__u64 n_lanes;	 /* lanes that exist; written by the daemon */
+	__u64 name_hash; /* sl_hash_span() of the whole name: whose cohort it is, whatever its index
+			  */
 	char name[SL_NAME_MAX];
 };
 

@@ -26,8 +26,8 @@ rank()
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;
 	sl_match.h) echo 9 ;;
-	sl_pick.h) echo 10 ;;
-	sl_decide.h) echo 11 ;;
+	sl_pick.h | sl_hash.h) echo 10 ;;
+	sl_decide.h | sl_cohort.h) echo 11 ;;
 	esac
 }
 

@@ -9,7 +9,9 @@
 #include "sl_http.h"
 #include "sl_body.h"
 #include "sl_match.h"
+#include "sl_hash.h"
 #include "sl_pick.h"
+#include "sl_cohort.h"
 #include "sl_decide.h"
 
 #define CORE_BATCH 256 /* messages for each run of the program */
@@ -31,9 +33,64 @@ struct core_case {
 	__u32 reason;
 	__u32 body_result;
 	__u32 body_used;
+	__u32 cohort;
+	struct sl_hash hash;
+	__u32 zero;
 	__u32 plain;
 	__u32 runs; /* counts up: the program did look at this one */
 };
+
+/* What BPF programs do in several functions: every policy of the route, then the split's cohort. */
+struct core_sticky {
+	struct core_case *c;
+	const struct sl_table *t;
+	__u32 first;
+	__u32 n;
+	struct sl_cohort best;
+};
+
+/* Verified alone, as in the data path: a function for each policy. */
+SL_SLOW int core_hash_rule(struct core_case *c, const struct sl_table *t, __u32 rule, __u32 index)
+{
+	const struct sl_hash_rule *r = &t->hash_rules[rule & (SL_MAX_HASH_RULES - 1)];
+	struct sl_hasher x = {.t = t, .h = &c->head, .buf = c->buf, .source = c->n};
+	__u64 one;
+	enum sl_hashed got = sl_hash_one(&x, r, &one);
+
+	return sl_hash_add(&c->hash, r, index, got, one);
+}
+
+static long core_hash_step(__u32 i, void *data)
+{
+	struct core_sticky *s = data;
+
+	return i >= s->n || core_hash_rule(s->c, s->t, s->first + i, i) != 0;
+}
+
+static long core_cohort_step(__u32 i, void *data)
+{
+	struct core_sticky *s = data;
+	const struct sl_split_target *t = &s->c->split.targets[i & (SL_MAX_SPLIT_TARGETS - 1)];
+
+	if (i >= s->c->split.n_targets)
+		return 1;
+	sl_cohort_offer(&s->best, i, t->weight, t->cluster * 0x9E3779B97F4A7C15ULL);
+	return 0;
+}
+
+SL_FN void core_sticky(struct core_case *c, const struct sl_table *t)
+{
+	const struct sl_route *r = &t->routes[c->route & (SL_MAX_ROUTES - 1)];
+	struct core_sticky s = {.c = c, .t = t, .first = r->first_hash, .n = r->n_hashes};
+
+	if (c->route >= SL_MAX_ROUTES)
+		return;
+	sl_loop(SL_MAX_ROUTE_HASHES, core_hash_step, &s);
+	s.best.hash = c->hash.value;
+	s.best.target = SL_NO_TARGET;
+	sl_loop(SL_MAX_SPLIT_TARGETS, core_cohort_step, &s);
+	c->cohort = s.best.target;
+}
 
 struct core_feed {
 	struct sl_body *b;
@@ -74,6 +131,8 @@ SL_FN void core_run(struct core_case *c, const struct sl_table *t)
 	c->reason = 0;
 	c->body_result = 0;
 	c->body_used = 0;
+	c->cohort = SL_NO_TARGET;
+	sl_memset(&c->hash, 0, sizeof(c->hash));
 	c->plain = 0;
 	if (c->response)
 		c->parse = sl_response_parse(&c->head, c->buf, c->len);
@@ -94,6 +153,7 @@ SL_FN void core_run(struct core_case *c, const struct sl_table *t)
 		c->reason = sl_kernel_reason(&c->head);
 		c->route = sl_match(t, &c->head, c->buf);
 		c->target = sl_pick(&c->split, c->n);
+		core_sticky(c, t);
 	}
 	f.at = c->head.len;
 	f.end = c->len;

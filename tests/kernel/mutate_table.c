@@ -43,6 +43,24 @@ static void header(struct sl_table *t, __u32 *used, const char *name, const char
 	t->routes[t->n_routes - 1].n_headers++;
 }
 
+/* Policies of every kind, for the route added last. */
+static void hashes(struct sl_table *t, __u32 *used, const char *header, const char *cookie,
+		   const char *parameter)
+{
+	struct sl_route *r = &t->routes[t->n_routes - 1];
+	struct sl_hash_rule *rule = &t->hash_rules[t->n_hash_rules];
+
+	r->first_hash = t->n_hash_rules;
+	r->flags |= SL_ROUTE_STICKY;
+	rule[0] = (struct sl_hash_rule){.kind = SL_HASH_HEADER, .name = str(t, used, header)};
+	rule[1] = (struct sl_hash_rule){.kind = SL_HASH_COOKIE, .name = str(t, used, cookie)};
+	rule[2] = (struct sl_hash_rule){.kind = SL_HASH_SOURCE_IP};
+	rule[3] = (struct sl_hash_rule){.kind = SL_HASH_QUERY, .name = str(t, used, parameter)};
+	rule[1].flags = t->n_hash_rules ? SL_HASH_GENERATE : SL_HASH_TERMINAL;
+	r->n_hashes = 4;
+	t->n_hash_rules += 4;
+}
+
 void table_fill(struct sl_table *t)
 {
 	__u32 used = 0;
@@ -57,6 +75,7 @@ void table_fill(struct sl_table *t)
 	route(t, &used, SL_PATH_EXACT, "/");
 	header(t, &used, "x-canary", "a,b", 0);
 	route(t, &used, SL_PATH_EXACT, "/a");
+	hashes(t, &used, "content-length", "session-of-the-user", "q");
 	route(t, &used, SL_PATH_PREFIX,
 	      "/prefix-that-is-long/and/longer/than/sixty-four/bytes/so/that"
 	      "/the/comparison/takes/more/than/one/step/");
@@ -71,6 +90,7 @@ void table_fill(struct sl_table *t)
 	route(t, &used, SL_PATH_PREFIX, "/service/1");
 	header(t, &used, "x-canary-version", "service1a", 0);
 	route(t, &used, SL_PATH_PREFIX, "/service/1");
+	hashes(t, &used, ":path", "a", "user");
 	route(t, &used, SL_PATH_PREFIX, "/service/2");
 	header(t, &used, ":authority", "localhost:8000", 0);
 	header(t, &used, "connection", "keep-alive", 0);
@@ -85,6 +105,7 @@ void table_fill(struct sl_table *t)
 	header(t, &used, "host", "b.example:80", 1);
 	header(t, &used, ":path", "/service/1", 1);
 	route(t, &used, SL_PATH_PREFIX, "");
+	hashes(t, &used, "accept", "session", "x");
 	t->vhosts[2].n_routes = t->n_routes - t->vhosts[2].first_route;
 }
 
@@ -109,16 +130,20 @@ void table_spoil(struct sl_table *t, __u64 *state)
 	struct sl_header_rule *rule = &t->header_rules[below(state, t->n_header_rules)];
 	struct sl_route *r = &t->routes[below(state, t->n_routes)];
 	struct sl_vhost *v = &t->vhosts[below(state, 3)];
+	struct sl_hash_rule *hash = &t->hash_rules[below(state, t->n_hash_rules)];
 	struct sl_domain *d = &t->domains[below(state, 3)];
 	__u32 *const fields[] = {
-		&rule->name.off, &rule->name.len,  &rule->value.off, &rule->value.len, &r->path.off,
-		&r->path.len,	 &r->first_header, &r->n_headers,    &v->first_route,  &v->n_routes,
-		&d->name.off,	 &d->name.len,	   &t->n_domains,
+		&rule->name.off, &rule->name.len, &rule->value.off, &rule->value.len,
+		&r->path.off,	 &r->path.len,	  &r->first_header, &r->n_headers,
+		&v->first_route, &v->n_routes,	  &d->name.off,	    &d->name.len,
+		&t->n_domains,	 &hash->name.off, &hash->name.len,  &r->first_hash,
+		&r->n_hashes,
 	};
 
 	spoil(fields[below(state, sizeof(fields) / sizeof(fields[0]))], state);
 	d->vhost = below(state, 4) ? d->vhost : next_random(state);
 	rule->kind = below(state, 4) ? rule->kind : next_random(state);
 	r->path_kind = below(state, 4) ? r->path_kind : next_random(state);
+	hash->kind = below(state, 4) ? hash->kind : next_random(state);
 	d->kind = below(state, 4) ? d->kind : next_random(state);
 }

@@ -27,6 +27,6 @@ $(O)/san/libsluice.a: $(UNIT_LIB_OBJ)
 $(O)/tests/unit/%: tests/unit/%.c $(O)/san/libsluice.a
 	$(call msg,LINK-SAN,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(O)/san/libsluice.a -lcunit -lyaml -ljansson -lpcre2-8
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(O)/san/libsluice.a -lcunit -lyaml -ljansson -lpcre2-8 -lm
 
 -include $(UNIT_LIB_OBJ:.o=.d) $(UNIT_BIN:%=%.d)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/model.h"
+#include "sl_hash.h"
 
 struct compile {
 	struct sl_walk *w;
@@ -120,6 +121,58 @@ static void compile_split(struct compile *c, const struct cfg_split *s, __u32 ro
 		};
 }
 
+static int compile_cookie(struct compile *c, const struct cfg_hash_cookie *cookie,
+			  struct sl_hash_rule *rule)
+{
+	char *attributes;
+
+	rule->kind = SL_HASH_COOKIE;
+	rule->name = put(c, cookie->name, cookie->name->text, false);
+	if (!cookie->ttl)
+		return 0;
+	attributes = sl_cookie_attributes(cookie);
+	if (!attributes)
+		return -ENOMEM;
+	rule->flags |= SL_HASH_GENERATE;
+	rule->attributes = put(c, cookie->ttl, attributes, false);
+	free(attributes);
+	return 0;
+}
+
+static int compile_hashes(struct compile *c, const struct cfg_route_action *a,
+			  struct sl_route *route)
+{
+	struct sl_table *t = c->out->table;
+	int err = 0;
+
+	route->first_hash = t->n_hash_rules;
+	if (a->split.use_hash_policy.value)
+		route->flags |= SL_ROUTE_STICKY;
+	for (__u32 i = 0; i < a->hash.n && !err; i++) {
+		const struct cfg_hash_policy *p = &cfg_items(a->hash, struct cfg_hash_policy)[i];
+		struct sl_hash_rule *rule = &t->hash_rules[t->n_hash_rules];
+
+		if (p->connection.node && !p->connection.source_ip.value)
+			continue;
+		if (p->header.node) {
+			rule->kind = SL_HASH_HEADER;
+			rule->name = put(c, p->header.name, p->header.name->text, true);
+		} else if (p->cookie.node) {
+			err = compile_cookie(c, &p->cookie, rule);
+		} else if (p->query.node) {
+			rule->kind = SL_HASH_QUERY;
+			rule->name = put(c, p->query.name, p->query.name->text, false);
+		} else {
+			rule->kind = SL_HASH_SOURCE_IP;
+		}
+		if (p->terminal.value)
+			rule->flags |= SL_HASH_TERMINAL;
+		t->n_hash_rules++;
+		route->n_hashes++;
+	}
+	return err;
+}
+
 static int compile_direct(struct compile *c, const struct cfg_direct *d, __u32 route)
 {
 	struct sl_direct *direct = &c->out->directs[route];
@@ -167,6 +220,8 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 		route->action = SL_ACTION_CLUSTER;
 		route->target = r->route.cluster_index;
 	}
+	if (!err)
+		err = compile_hashes(c, &r->route, route);
 	info->action = route->action;
 	info->target = route->target;
 	c->out->route_lines[index] = r->node->line;
@@ -225,6 +280,16 @@ static int compile_vhosts(struct compile *c)
 
 /* ---- clusters and listeners ---- */
 
+/* Over the whole name, so that names that are cut alike differ. */
+static __u64 hash_name(const struct sl_node *name)
+{
+	__u8 buf[SL_HEAD_BUF] = {0};
+	__u32 len = name->len < SL_HEAD_MAX ? name->len : SL_HEAD_MAX;
+
+	memcpy(buf, name->text, len);
+	return sl_hash_span(buf, 0, len, 0);
+}
+
 static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 {
 	struct sl_table *t = c->out->table;
@@ -235,6 +300,7 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 	int err = sl_resolve(c->w, cl, c->flags, &r);
 
 	cut_name(out->name, cl->name->text);
+	out->name_hash = hash_name(cl->name);
 	*limits = sl_compile_cluster_limits(&cl->limits);
 	out->connect_timeout_ms = limits->connect_ms;
 	/* One exchange at a time on a lane: so many lanes bound the requests on both paths. */

@@ -126,6 +126,7 @@ SCHEMA(weight, struct cfg_weight, "weighted cluster", .unsupported = sl_no_weigh
 static const struct sl_key split_keys[] = {
 	KEY("clusters", LIST, FULL, struct cfg_split, clusters, .sub = &weight),
 	KEY("total_weight", U32, 0, struct cfg_split, total, .min = 1, .max = 4294967295u),
+	KEY("use_hash_policy", BOOL, 0, struct cfg_split, use_hash_policy),
 	END,
 };
 SCHEMA(split, struct cfg_split, "weighted_clusters", .unsupported = sl_no_split);
@@ -143,6 +144,7 @@ static void action_done(struct sl_walk *w, void *dst)
 static const struct sl_key action_keys[] = {
 	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster),
 	KEY("weighted_clusters", MAP, 0, struct cfg_route_action, split, .sub = &split),
+	KEY("hash_policy", LIST, 0, struct cfg_route_action, hash, .sub = &sl_schema_hash_policy),
 	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
 	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
 	END,

@@ -19,17 +19,17 @@ LIST(sl_no_match, "path_separated_prefix", "safe_regex", "regex", "connect_match
      "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state");
 LIST(sl_no_weight, "cluster_header", "metadata_match", HEADER_CHANGES, "typed_per_filter_config",
      "per_filter_config", "host_rewrite_literal");
-LIST(sl_no_split, "header_name", "use_hash_policy", "runtime_key_prefix");
+LIST(sl_no_split, "header_name", "runtime_key_prefix");
 LIST(sl_no_action, "cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin",
      "cluster_not_found_response_code", "metadata_match", "prefix_rewrite", "regex_rewrite",
      "path_rewrite_policy", "path_rewrite", "host_rewrite", "host_rewrite_literal",
      "auto_host_rewrite", "auto_host_rewrite_header", "host_rewrite_header",
      "host_rewrite_path_regex", "host_rewrite_path", "append_x_forwarded_host", "flush_timeout",
      "early_data_policy", "retry_policy", "retry_policy_typed_config", "request_mirror_policies",
-     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "hash_policy",
-     "cors", "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs",
-     "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
-     "hedge_policy", "max_stream_duration", "use_websocket");
+     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "cors",
+     "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
+     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "max_stream_duration",
+     "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "redirect", "filter_action", "non_forwarding_action", "per_filter_config",

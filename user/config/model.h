@@ -57,12 +57,54 @@ struct cfg_split {
 	const struct sl_node *node;
 	struct cfg_list clusters; /* struct cfg_weight */
 	struct cfg_u32 total;
+	struct cfg_u32 use_hash_policy;
+};
+
+struct cfg_hash_header {
+	const struct sl_node *node;
+	const struct sl_node *name;
+};
+
+struct cfg_cookie_attribute {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *value;
+};
+
+struct cfg_hash_cookie {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *ttl; /* NULL: a cookie that is missing is not made */
+	const struct sl_node *path;
+	struct cfg_list attributes; /* struct cfg_cookie_attribute */
+	__u32 ttl_s;		    /* hash_policy.c */
+};
+
+struct cfg_hash_connection {
+	const struct sl_node *node;
+	struct cfg_u32 source_ip;
+};
+
+struct cfg_hash_query {
+	const struct sl_node *node;
+	const struct sl_node *name;
+};
+
+/* One of header, cookie, connection and query is given. */
+struct cfg_hash_policy {
+	const struct sl_node *node;
+	struct cfg_hash_header header;
+	struct cfg_hash_cookie cookie;
+	struct cfg_hash_connection connection;
+	struct cfg_hash_query query;
+	struct cfg_u32 terminal;
 };
 
 struct cfg_route_action {
 	const struct sl_node *node;
 	const struct sl_node *cluster;
 	struct cfg_split split;
+	struct cfg_list hash; /* struct cfg_hash_policy */
 	struct cfg_route_limits limits;
 	__u32 cluster_index; /* validate */
 };
@@ -230,6 +272,13 @@ const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l);
 /* validate_attach.c: network namespaces (before the listeners), and attached listeners. */
 void sl_validate_netns(struct sl_walk *w, struct cfg_root *root);
 void sl_validate_attach(struct sl_walk *w, const struct cfg_root *root);
+
+/* hash_policy.c */
+extern const struct sl_schema sl_schema_hash_policy;
+/* Limits; @n_rules counts the policies of all routes. Errors go to w->diags. */
+void sl_validate_hash(struct sl_walk *w, const struct cfg_route_action *a, __u32 *n_rules);
+/* What follows NAME=VALUE in the Set-Cookie that makes @c. To be freed; NULL: out of memory. */
+char *sl_cookie_attributes(const struct cfg_hash_cookie *c);
 
 /* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
 struct cfg_resolved {

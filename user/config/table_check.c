@@ -40,6 +40,8 @@ static int check_counts(const struct sl_table *t, const char **ret_why)
 		return wrong(ret_why, "n_endpoints");
 	if (t->n_splits > SL_MAX_SPLITS)
 		return wrong(ret_why, "n_splits");
+	if (t->n_hash_rules > SL_MAX_HASH_RULES)
+		return wrong(ret_why, "n_hash_rules");
 	return 0;
 }
 
@@ -95,9 +97,20 @@ int sl_table_check(const struct sl_table *t, const char **ret_why)
 			return wrong(ret_why, "route headers");
 		if (r->path_kind > SL_PATH_EXACT)
 			return wrong(ret_why, "route.path_kind");
-		if (r->flags & ~SL_ROUTE_NEEDS_USER)
+		if (!range_ok(r->first_hash, r->n_hashes, t->n_hash_rules) ||
+		    r->n_hashes > SL_MAX_ROUTE_HASHES)
+			return wrong(ret_why, "route hashes");
+		if (r->flags & ~(SL_ROUTE_NEEDS_USER | SL_ROUTE_STICKY))
 			return wrong(ret_why, "route.flags");
 		err = check_action(t, r->action, r->target, ret_why);
+	}
+	for (__u32 i = 0; i < t->n_hash_rules && !err; i++) {
+		const struct sl_hash_rule *h = &t->hash_rules[i];
+
+		if (!str_ok(h->name) || !str_ok(h->attributes))
+			return wrong(ret_why, "hash rule string");
+		if (h->kind > SL_HASH_QUERY || h->flags & ~(SL_HASH_TERMINAL | SL_HASH_GENERATE))
+			return wrong(ret_why, "hash_rule.kind");
 	}
 	for (__u32 i = 0; i < t->n_header_rules && !err; i++) {
 		const struct sl_header_rule *h = &t->header_rules[i];

@@ -17,6 +17,7 @@ struct routes {
 	const struct sl_node *domains[SL_MAX_DOMAINS];
 	__u32 n_domains;
 	__u32 n_headers;
+	__u32 n_hashes;
 };
 
 static bool is_token(const struct sl_node *n)
@@ -243,6 +244,7 @@ static void check_action(struct routes *r, struct cfg_route *route)
 		route->route.cluster_index = find_cluster(r, route->route.cluster);
 	if (route->route.split.node)
 		check_split(r, &route->route.split);
+	sl_validate_hash(r->w, &route->route, &r->n_hashes);
 	if (body && body->len > SL_DIRECT_BODY_MAX)
 		sl_error(r->w, body, "the body has %u bytes; the limit is %u", body->len,
 			 SL_DIRECT_BODY_MAX);

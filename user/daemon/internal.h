@@ -191,10 +191,11 @@ struct front {
 	bool refused; /* over max_sessions: its request is answered 503 */
 	__u64 end_ns;
 
-	struct buffer in;  /* from the client */
-	struct buffer req; /* the request's head as sent; kept for a retry */
-	struct buffer rin; /* from the backend */
-	struct buffer out; /* heads and local answers to the client */
+	struct buffer in;      /* from the client */
+	struct buffer req;     /* the request's head as sent; kept for a retry */
+	struct buffer rin;     /* from the backend */
+	struct buffer out;     /* heads and local answers to the client */
+	struct buffer cookies; /* Set-Cookie lines for the answer's head, see sticky.c */
 	struct exchange x;
 	struct back *back;
 };
@@ -438,15 +439,27 @@ bool response_advance(struct worker *w, struct front *f);
 bool response_write(struct worker *w, struct front *f);
 
 /* route.c: where a request goes. 0, or the status to answer. */
-__u32 route_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+__u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf);
 /* Another endpoint of the exchange's cluster; NO_INDEX: none usable. */
 __u32 route_endpoint(struct worker *w, __u32 cluster);
+
+/* sticky.c */
+/* sl_session.source_hash of the connection @fd. */
+__u64 sticky_source(int fd);
+/*
+ * Hashes the request by @route's policies. False: it has none, or nothing that they look at.
+ * Cookies that are to be made are written to f->cookies.
+ */
+bool sticky_hash(struct worker *w, struct front *f, const struct sl_route *route, struct sl_head *h,
+		 const __u8 *buf, __u64 *ret);
+/* The target of the user's cohort; SL_NO_TARGET: none. */
+__u32 sticky_target(struct worker *w, const struct sl_split *split, __u64 hash);
 
 /* rewrite.c: heads as they are sent on. False: does not fit. */
 bool rewrite_request(struct buffer *out, const struct sl_head *h, const __u8 *buf,
 		     const struct sl_endpoint *e);
 bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		      const struct exchange *x);
+		      const struct front *f);
 bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *buf);
 
 /* reply.c: an answer of our own into `out`; ends the response side. */

@@ -84,8 +84,7 @@ static void exchange_describe(struct worker *w, struct front *f, const struct sl
 	x->resp = SIDE_HEAD;
 }
 
-static __u32 request_send(struct worker *w, struct front *f, const struct sl_head *h,
-			  const __u8 *buf)
+static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_direct *direct;
 	__u32 status;

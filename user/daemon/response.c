@@ -90,12 +90,13 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	/* The lane will take no more of the request: nor shall we. */
 	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)
 		x->close = true;
-	if (!buffer_take(w, &f->out) || !rewrite_response(&f->out, h, rin->data, x)) {
+	if (!buffer_take(w, &f->out) || !rewrite_response(&f->out, h, rin->data, f)) {
 		response_bad(w, f);
 		return;
 	}
 	x->answered = true;
 	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->cookies);
 	rin->pos = rin->framed = h->len;
 	x->resp = SIDE_BODY;
 	if (x->kernel && f->back) {

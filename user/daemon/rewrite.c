@@ -151,9 +151,13 @@ bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *bu
 }
 
 bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		      const struct exchange *x)
+		      const struct front *f)
 {
+	const struct exchange *x = &f->x;
 	bool ok = add_status_line(out, buf) && add_headers(out, h, buf, false);
+
+	if (ok && f->cookies.data)
+		ok = buffer_add(out, f->cookies.data, f->cookies.end);
 
 	if (ok && (h->flags & SL_HEAD_CHUNKED) && !x->client10)
 		ok = buffer_adds(out, "transfer-encoding: chunked\r\n");

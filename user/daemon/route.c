@@ -18,15 +18,21 @@ __u32 route_endpoint(struct worker *w, __u32 cluster)
 	return NO_INDEX;
 }
 
-/* The cluster of a split that the next point of its sequence falls into; NO_INDEX: none. */
-static __u32 split_cluster(struct worker *w, __u32 id)
+/*
+ * The cluster of a split: of the user's cohort (@hash), or (NULL) the one that the next point of
+ * its sequence falls into; NO_INDEX: none.
+ */
+static __u32 split_cluster(struct worker *w, __u32 id, const __u64 *hash)
 {
 	struct sl_split split;
 	__u32 target;
 
 	if (id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
 		return NO_INDEX;
-	target = sl_pick(&split, sl_fetch_add(&w->maps->sequences[id].n, 1));
+	if (hash)
+		target = sticky_target(w, &split, *hash);
+	else
+		target = sl_pick(&split, sl_fetch_add(&w->maps->sequences[id].n, 1));
 	if (target >= SL_MAX_SPLIT_TARGETS)
 		return NO_INDEX;
 	return split.targets[target].cluster;
@@ -51,11 +57,13 @@ static bool decided(struct worker *w, struct front *f)
 	return true;
 }
 
-__u32 route_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+__u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_route *route;
 	struct exchange *x = &f->x;
 	__u32 index, cluster;
+	bool hashed;
+	__u64 hash;
 
 	if (decided(w, f))
 		return x->endpoint == NO_INDEX ? 503 : 0;
@@ -66,9 +74,11 @@ __u32 route_request(struct worker *w, struct front *f, const struct sl_head *h, 
 	route = &w->table->routes[index];
 	if (route->action == SL_ACTION_DIRECT)
 		return index < w->args->compiled->table->n_routes ? 0 : 500;
+	hashed = sticky_hash(w, f, route, h, buf, &hash);
 	cluster = route->target;
 	if (route->action == SL_ACTION_SPLIT)
-		cluster = split_cluster(w, route->target);
+		cluster = split_cluster(w, route->target,
+					hashed && (route->flags & SL_ROUTE_STICKY) ? &hash : NULL);
 	if (cluster >= SL_MAX_CLUSTERS)
 		return 503;
 	x->cluster = cluster;

@@ -128,6 +128,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
 		f->own.front_fd = fd;
 		f->own.last_ns = w->now_ns;
+		f->own.source_hash = sticky_source(fd);
 	}
 	list_init(&f->timed);
 	list_init(&f->undrained);
@@ -263,6 +264,7 @@ static void front_end(struct worker *w, struct front *f)
 	}
 	buffer_drop(w, &f->in);
 	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->cookies);
 	buffer_drop(w, &f->rin);
 	buffer_drop(w, &f->out);
 	list_del(&f->all);

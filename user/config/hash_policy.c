@@ -26,7 +26,7 @@ SCHEMA(attribute, struct cfg_cookie_attribute, "cookie attribute");
 
 static const struct sl_key cookie_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_hash_cookie, name),
-	KEY("ttl", STRING, FULL, struct cfg_hash_cookie, ttl),
+	KEY("ttl", STRING, SL_KEY_NONEMPTY, struct cfg_hash_cookie, ttl),
 	KEY("path", STRING, 0, struct cfg_hash_cookie, path),
 	KEY("attributes", LIST, 0, struct cfg_hash_cookie, attributes, .sub = &attribute),
 	END,

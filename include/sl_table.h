@@ -51,8 +51,9 @@ enum sl_action {
 
 /* sl_route.flags */
 #define SL_ROUTE_NEEDS_USER 0x1 /* matches in the kernel, but is served by the user path */
-#define SL_ROUTE_STICKY 0x2 /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
-			     */
+#define SL_ROUTE_STICKY                                                          \
+	0x2 /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
+	     */
 
 struct sl_route {
 	struct sl_str path;

@@ -119,17 +119,33 @@ def refused(t, *words):
 
 @test(seconds=90)
 def story(t):
-    """Attach, 1 %, 50 %, all, stop and upgrade the application, detach: wrk loses nothing."""
+    """Attach, a second cluster, 1 %, 50 %, all, stop and upgrade the application, detach: wrk
+    loses nothing."""
     tune = "keepalive_requests 500;"  # so that old connections come to an end
     app = t.backends.nginx({8080: "app"}, tune=tune)
     t.backends.nginx({8081: "new"}, tune=tune)
-    path = t.write("service.yaml", attached(APP, {"v1": [APP], "v2": [NEW]}))
     wrk = Wrk(t, "http://127.0.0.1:8080/who", 16, seconds=80)
     t.wait(lambda: ss("dport = :8080"), "wrk is at the application itself")
-    s = Background(t, "127.0.0.1:8080", "--as", "v1", "-c", path)
+    s = Background(t, "127.0.0.1:8080", "--as", "v1")
     assert re.search(r"stay as they are|stays as it is", s.said), s.said
     shown = s.run("weights").split()
     assert shown[4:8] == ["all", "v1", "100", "100.00"], shown
+    t.wait(lambda: s.stats().kernel > 2000, "sluice serves wrk")
+
+    # The second cluster is added to the config that was made.
+    with open(f"/run/sluice/{s.instance}.yaml") as f:
+        text = f.read()
+    v1 = text.split("\n  clusters:\n")[1]
+    v2 = v1.replace('"v1"', '"v2"').replace("8080", "8081")
+    weight = '                    - {name: "v1", weight: 100}\n'
+    text = text.replace(weight, weight + weight.replace("v1", "v2").replace("100", "0")) + v2
+    path = t.write("service.yaml", text)
+    old = s.supervisor
+    said = s.run("attach", "127.0.0.1:8080", "-c", path, "--dry-run")
+    assert "would finish what it has in hand" in said and "v2" in said, said
+    s.run("attach", "127.0.0.1:8080", "--as", "v1", "-c", path)
+    os.waitpid(old, 0)
+    assert s.supervisor != old and "v2" in s.run("weights")
 
     def share_of_new(requests):
         before = s.stats()

@@ -24,7 +24,8 @@ static const char help[] =
 	"'sluice: {attach: true}'. If not it is started in the background, with FILE or else\n"
 	"with a config made for this address (" SL_RUN_DIR "/NAME.yaml"
 	"), and ends when nothing\n"
-	"is attached any more and its last connection has ended.\n"
+	"is attached any more and its last connection has ended. With '-c FILE' such an\n"
+	"instance is started anew: meanwhile the process itself has the new connections.\n"
 	"\n"
 	"  --as CLUSTER      name for the process's socket as a cluster (default: app)\n"
 	"  -c, --config FILE start the instance with this config\n"
@@ -69,7 +70,8 @@ static int attach(const struct sl_attach_args *args)
 	if (status == SL_EXIT_DONE && args->dry_run) {
 		status = sl_attach_show_plan(&p, args);
 	} else if (status == SL_EXIT_DONE) {
-		status = p.running ? attach_running(&p, args) : sl_attach_start(&p, args);
+		status = p.running && !p.replace ? attach_running(&p, args)
+						 : sl_attach_start(&p, args);
 		if (status == SL_EXIT_DONE)
 			say_done(&p, args);
 	}

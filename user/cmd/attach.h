@@ -37,6 +37,7 @@ struct sl_attach_plan {
 	int established; /* connections that stay with the application */
 	const char *instance;
 	bool running; /* the instance is; its maps are open */
+	bool replace; /* it is to be started anew, with another config */
 	int point;    /* of the running instance */
 	bool l4;
 	struct sl_maps maps;

@@ -109,6 +109,8 @@ static int is_attached(void *ctx, const struct sl_instance *i)
 	struct taken *t = ctx;
 	int point = sl_point_find(i->maps, &t->p->target.address, t->p->cookie);
 
+	if (t->p->replace && !strcmp(i->name, t->p->instance))
+		return 0;
 	if (!i->runs || point < 0 || !(SL_READ(i->maps->points[point].flags) & SL_A_ON))
 		return 0;
 	snprintf(t->instance, sizeof(t->instance), "%s", i->name);
@@ -129,7 +131,7 @@ static int check_others(const struct sl_attach_plan *p, const struct sl_attach_a
 	if (n < 0)
 		return system_failed(n, "cannot look for other sk_lookup programs");
 	for (int i = 0; i < n; i++)
-		if (list[i].answers)
+		if (list[i].answers && !p->replace)
 			return refuse("another sk_lookup program ('%s', id %u) answers for %s; two "
 				      "would depend on their order. 'bpftool link' says whose it "
 				      "is",
@@ -191,10 +193,6 @@ static int plan_running(struct sl_attach_plan *p, const struct sl_attach_args *a
 		return refuse("instance '%s' runs already, with a config of its own; leave -c out, "
 			      "or name another with --instance",
 			      p->instance);
-	status = sl_cmd_open("attach", &p->maps, p->instance);
-	if (status != SL_EXIT_DONE)
-		return status;
-	p->running = true;
 	p->source.maps = &p->maps;
 	p->point = sl_point_find(&p->maps, &args->address, p->cookie);
 	if (p->point < 0)
@@ -268,6 +266,21 @@ static int plan_new(struct sl_attach_plan *p, const struct sl_attach_args *args)
 	return plan_config(p, args);
 }
 
+/* Opens the instance, if it runs. One that `sluice attach` started takes another config. */
+static int open_instance(struct sl_attach_plan *p, const struct sl_attach_args *args)
+{
+	int status;
+
+	if (!sl_instance_runs(p->instance))
+		return SL_EXIT_DONE;
+	status = sl_cmd_open("attach", &p->maps, p->instance);
+	if (status != SL_EXIT_DONE)
+		return status;
+	p->running = true;
+	p->replace = args->config && (p->maps.control->flags & SL_C_UNTIL_DETACHED);
+	return SL_EXIT_DONE;
+}
+
 int sl_attach_plan(const struct sl_attach_args *args, struct sl_attach_plan *p)
 {
 	int status;
@@ -279,12 +292,14 @@ int sl_attach_plan(const struct sl_attach_args *args, struct sl_attach_plan *p)
 	};
 	status = sl_attach_netns("attach", args->netns, &p->netns, &p->cookie);
 	if (status == SL_EXIT_DONE)
+		status = open_instance(p, args);
+	if (status == SL_EXIT_DONE)
 		status = find_target(p, args);
 	if (status == SL_EXIT_DONE)
 		status = check_others(p, args);
 	if (status != SL_EXIT_DONE)
 		return status;
-	return sl_instance_runs(p->instance) ? plan_running(p, args) : plan_new(p, args);
+	return p->running && !p->replace ? plan_running(p, args) : plan_new(p, args);
 }
 
 void sl_attach_plan_free(struct sl_attach_plan *p)

@@ -157,7 +157,11 @@ int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_a
 	int status;
 
 	show_listener(p, args);
-	if (p->running)
+	if (p->replace)
+		printf("Instance '%s' would finish what it has in hand, and be started anew with "
+		       "%s.\n",
+		       p->instance, args->config);
+	else if (p->running)
 		printf("Instance '%s' runs and has this address in its config.\n", p->instance);
 	else
 		printf("Instance '%s' would be started, with %s.\n", p->instance,

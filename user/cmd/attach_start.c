@@ -9,10 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd/attach.h"
 #include "cmd/cmd.h"
+
+#define END_MS 15000 /* longest time that an instance may take to end: more than its drain's */
 
 static int cannot(const char *what, const char *path)
 {
@@ -114,6 +117,25 @@ static int launch(const char *config, const char *instance, const char *log_path
 	return WEXITSTATUS(status) ? WEXITSTATUS(status) : SL_EXIT_SYSTEM;
 }
 
+/*
+ * Ends p's instance, so that another takes its place: it gives its addresses back, finishes what it
+ * has in hand, and lets go of its lock.
+ */
+static int end_running(const struct sl_attach_plan *p)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+
+	if (kill(p->maps.control->supervisor, SIGTERM))
+		return cannot("end", "the running instance");
+	for (int i = 0; i < END_MS / 5; i++) {
+		if (!sl_instance_runs(p->instance))
+			return SL_EXIT_DONE;
+		nanosleep(&pause, NULL);
+	}
+	errno = ETIMEDOUT;
+	return cannot("end", "the running instance");
+}
+
 int sl_attach_start(const struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
 	char config[128], log[128];
@@ -121,6 +143,9 @@ int sl_attach_start(const struct sl_attach_plan *p, const struct sl_attach_args 
 
 	if (mkdir(SL_RUN_DIR, 0700) && errno != EEXIST)
 		return cannot("make", SL_RUN_DIR);
+	status = p->replace ? end_running(p) : SL_EXIT_DONE;
+	if (status != SL_EXIT_DONE)
+		return status;
 	snprintf(config, sizeof(config), SL_RUN_DIR "/%s.yaml", p->instance);
 	snprintf(log, sizeof(log), SL_RUN_DIR "/%s.log", p->instance);
 	if (p->generated) {

@@ -374,6 +374,8 @@ static int serve(struct supervisor *s)
 	int rc;
 
 	s->maps.control->supervisor = getpid();
+	if (s->o->until_detached)
+		__sync_fetch_and_or(&s->maps.control->flags, SL_C_UNTIL_DETACHED);
 	rc = start_worker(s);
 	if (rc)
 		return rc;

@@ -24,7 +24,7 @@
 #define WATCH_MIN_NS (10 * NS_PER_MS) /* between two looks at what BPF does, at least */
 #define SWEEP_NS NS_PER_S	      /* between two scans of the tables */
 #define REFUSED_NS (5 * NS_PER_S)     /* for a client over max_sessions to send a request */
-#define FRESH_NS (200 * NS_PER_MS)    /* a drain leaves a new session its time to ask */
+#define FRESH_NS (500 * NS_PER_MS)    /* a drain leaves a new session its time to ask */
 #define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */
 #define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
 #define CONNECT_TRIES 3		      /* endpoints tried for one request */

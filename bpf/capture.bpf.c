@@ -276,6 +276,13 @@ SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u3
 		pair_offer(ctx, SL_ROLE_BACK, slot, gen);
 }
 
+SL_FN bool listener_is_attached(__u32 index)
+{
+	struct sl_attach_point *p = bpf_map_lookup_elem(&attach_points, &index);
+
+	return p && (SL_READ(p->flags) & SL_A_USED);
+}
+
 /* A connection to a listener of ours was accepted by the kernel. */
 SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u32 listener)
 {
@@ -284,8 +291,10 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 	struct sl_session *s;
 	__u32 slot, gen;
 
-	/* A lane that came back to us: with every request it would open one more. */
-	if (pair && pair->role == SL_ROLE_BACK) {
+	/* A lane to the application that was steered back, by NAT on its way: with every request
+	 * it would open one more. */
+	if (pair && pair->role == SL_ROLE_BACK && listener_is_attached(listener)) {
+		bpf_map_delete_elem(&pairing, &key);
 		socket_mark(ctx, SL_ROLE_LOOP, 0, 0);
 		return;
 	}

@@ -573,7 +573,7 @@ class Greeter:
 GREETER = """
 import socket, sys
 name, port, reuse = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-s = socket.socket()
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[4] else socket.AF_INET)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 if reuse:
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -636,6 +636,23 @@ def l4(t):
     s.kill()
     t.wait(lambda: is_dead(worker), "both are dead")
     assert greetings(10) == {"app 8080": 10}
+
+
+@test()
+def l4_in_a_container(t):
+    """The same in another namespace, IPv6, told by a process in it."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        app = Greeter(t, "app", 8080, address="::")
+    s = Background(t, "[::]:8080", "--l4", "--netns", app.proc.pid)
+    assert greeting((link.b6, 8080)) == greeting((link.b4, 8080)) == "app 8080"
+    out = subprocess.run([t.sluice_bin, "attach", "--netns", str(app.proc.pid)],
+                         capture_output=True, text=True).stdout
+    assert out.split()[-1] == "2", out
+    s.run("detach", "[::]:8080", "--netns", app.proc.pid)
+    assert greeting((link.b6, 8080)) == "app 8080"
+    s.ended()
 
 
 @test()
@@ -715,13 +732,3 @@ def another_program(t):
     assert "another sk_lookup program ('e2e', id" in said and "bpftool link" in said, said
     for fd in (passing, dropping):
         os.close(fd)
-
-
-@test()
-def a_loop_ends(t):
-    """A lane that leads back to sluice is hung up on: one 503, not as many lanes as there can be."""
-    s = t.sluice(config(("127.0.0.1", 8000), {"me": [("127.0.0.1", 8000)]}, [route(to="me")]))
-    with Conn(("127.0.0.1", 8000)) as conn:
-        assert conn.get("/").status in (502, 503)
-    assert s.stats().total == 1, s.stats()
-    s.check()

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
+
 #include "kernel/loader.h"
 #include "kernel/maps.h"
 #include "kernel/mounts.h"
@@ -585,10 +587,40 @@ static void test_lane(const char *name, int where, const char *to, const char *b
 	close(listener);
 }
 
+/* A lane that ends at an attached listener of ours: told, so that it is hung up on. */
+static void test_loop(void)
+{
+	struct sl_socket mark = {.role = SL_ROLE_BACK}, front = {};
+	struct sl_tuple key;
+	__u16 port = 0;
+	int listener = listen_on(NS_DAEMON, "127.0.0.1", true, &port);
+	int back = open_socket(NS_DAEMON, AF_INET), server;
+	const __u32 flags = maps.control->flags;
+
+	maps.points[3].flags = SL_A_USED | SL_A_ON; /* listen_on()'s */
+	SL_WRITE(maps.control->flags, flags | SL_C_ATTACH);
+	mark.slot = lane_take(&mark.gen);
+	if (sl_maps_socket_set(&maps, back, &mark))
+		die("socket_set");
+	dial(back, "127.0.0.1", port);
+	server = take(listener);
+	check(!sl_maps_socket_get(&maps, server, &front) && front.role == SL_ROLE_LOOP,
+	      "a lane that comes back to an attached listener is a loop", "");
+	check(bpf_map_get_next_key(maps.connecting_fd, NULL, &key) == -ENOENT,
+	      "a lane's four-tuple is forgotten when it is established", "");
+	close(back);
+	lane_give(mark.slot);
+	close(server);
+	close(listener);
+	maps.points[3].flags = 0;
+	SL_WRITE(maps.control->flags, flags);
+}
+
 static void test_lanes(void)
 {
 	const __u32 flags = maps.control->flags;
 
+	test_loop();
 	test_lane("server, IPv4, same namespace", NS_DAEMON, "127.0.0.1", "127.0.0.1", true, true);
 	test_lane("server, IPv6, same namespace", NS_DAEMON, "::1", "::1", true, false);
 	test_lane("server, IPv4 to dual-stack", NS_DAEMON, "127.0.0.1", "::", true, true);

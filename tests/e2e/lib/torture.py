@@ -7,7 +7,7 @@ import time
 
 from .config import DOORS, config, route
 
-FRONT = ("127.0.0.1", 8000)
+FRONT = 8000
 PORTS = (9001, 9002)
 MIXES = {"steady": "s", "closing": "c", "hostile": "h"}
 
@@ -24,15 +24,16 @@ def wrongs(p):
 class Torture:
     """One door, one mix of servers, one seed."""
 
-    def __init__(self, t, door, mix, seed=None):
-        self.t, self.door, self.mix = t, door, mix
+    def __init__(self, t, door, mix, seed=None, address="127.0.0.1"):
+        self.t, self.mix, self.address = t, mix, address
         self.seed = seed if seed is not None else random.randrange(1 << 32)
-        self.backend = t.start([program(t, "backend"), "127.0.0.1", *PORTS], name="backend")
+        self.backend = t.start([program(t, "backend"), address, *PORTS], name="backend")
         for port in PORTS:
-            self.backend.wait_port(("127.0.0.1", port))
-        clusters = {f"s{port}": [("127.0.0.1", port)] for port in PORTS}
+            self.backend.wait_port((address, port))
+        clusters = {f"s{port}": [(address, port)] for port in PORTS}
         routes = [route(weights={name: 50 for name in clusters}, name="all")]
-        self.sluice = t.sluice(config(FRONT, clusters, routes, DOORS[door], connect_timeout="5s"))
+        self.sluice = t.sluice(config((address, FRONT), clusters, routes, DOORS[door],
+                                      connect_timeout="5s"))
         self.random = random.Random(self.seed)
 
     def weights(self):
@@ -44,7 +45,7 @@ class Torture:
         between two kills of the worker. @each: is called again and again meanwhile."""
         argv = [program(self.t, "client"), "--seed", self.seed, "--seconds", seconds,
                 "--threads", threads, "--mix", MIXES[self.mix], "--patience", patience_ms,
-                *(["--kills"] if kill_every else []), *extra, *FRONT]
+                *(["--kills"] if kill_every else []), *extra, self.address, FRONT]
         client = self.t.start([str(word) for word in argv], name="client")
         end = time.monotonic() + int(seconds) + 3 * patience_ms / 1000 + 10
         killed = time.monotonic()

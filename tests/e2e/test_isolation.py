@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tenants: nobody ever sees a byte of another's.
+
+The clients and servers of the torture name themselves in every byte; lanes go from one to the
+next, and connections are reset at random. Beside them lives a hostile tenant in a network
+namespace of its own, with the same addresses and ports: from every port that a victim's
+connection can have it holds one to "the same" address, speaks HTTP on it as the victims do, and
+listens where they listen. Nothing but its own may ever reach it, nor it them.
+"""
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from lib import net  # noqa: E402
+from lib.runner import test  # noqa: E402
+from lib.torture import Torture  # noqa: E402
+
+ADDRESS = "10.99.0.1"
+FIRST, LAST = 20000, 20999  # local ports of victims and of the hostile one
+TARGETS = (8000, 9001, 9002)
+ASKED = b"GET /hostile HTTP/1.1\r\nHost: hostile\r\n\r\n"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nHOSTILE"
+
+
+# --- the hostile tenant: a process in its namespace ---
+
+class Overlap:
+    """A connection with a tuple that a victim may have: both its ends are ours."""
+
+    def __init__(self, listeners, port, target):
+        self.port, self.target = port, target
+        self.near = socket.socket()
+        self.near.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.near.bind((ADDRESS, port))
+        self.near.connect((ADDRESS, target))
+        self.far, _ = listeners[target].accept()
+        for s in (self.near, self.far):
+            s.settimeout(5)
+
+    @staticmethod
+    def must_read(sock, want):
+        got = sock.recv(65536)
+        while len(got) < len(want) and want.startswith(got):
+            more = sock.recv(65536)
+            if not more:
+                break
+            got += more
+        if got != want:
+            print(f"FOREIGN {got[:300]!r}", flush=True)
+
+    def exchange(self):
+        self.near.sendall(ASKED)
+        self.must_read(self.far, ASKED)
+        self.far.sendall(ANSWER)
+        self.must_read(self.near, ANSWER)
+
+    def close(self):
+        reset = random.random() < 0.5
+        for s in (self.near, self.far):
+            if reset:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            s.close()
+
+
+def hostile():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    listeners = {port: socket.create_server((ADDRESS, port), backlog=64) for port in TARGETS}
+    held = [Overlap(listeners, port, target)
+            for target in TARGETS for port in range(FIRST, LAST + 1)]
+    print("holds all", flush=True)
+    exchanges = 0
+    while not stop:
+        i = random.randrange(len(held))
+        try:
+            held[i].exchange()
+            exchanges += 1
+        except OSError as e:
+            print(f"FOREIGN end: {e}", flush=True)
+        if exchanges % 50 == 0:
+            held[i].close()
+            held[i] = Overlap(listeners, held[i].port, held[i].target)
+    print(f"exchanges {exchanges}", flush=True)
+
+
+# --- the test ---
+
+def prepare(ns):
+    """The victims' address and local ports, in @ns."""
+    with ns:
+        net.ip("addr", "add", f"{ADDRESS}/32", "dev", "lo")
+        for name, value in (("ip_local_port_range", f"{FIRST} {LAST}"), ("tcp_tw_reuse", "1")):
+            with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
+                f.write(value)
+
+
+@test(seconds=90, each=["both", "remote-both"])
+def overlapping_tuples(t, door):
+    other = t.netns()
+    prepare(t.main_ns)
+    prepare(other)
+    with other:
+        tenant = t.start(["/usr/bin/python3", os.path.abspath(__file__)], name="hostile")
+    tenant.wait_line("holds all")
+    torture = Torture(t, door, "steady", address=ADDRESS)
+    counts = torture.run(4, threads=12)
+    stats = torture.sluice.stats()
+    t.note(f"{counts} {stats}")
+    # Its connections may hold slots of sessions until they end: they could have been clients.
+    tenant.stop()
+    torture.settles()
+    assert "FOREIGN" not in tenant.log(), tenant.log()[:1000]
+    assert int(tenant.log().split()[-1]) > 1000, tenant.log()
+    assert stats.kernel > 100, stats
+
+
+if __name__ == "__main__":
+    hostile()

@@ -7,11 +7,13 @@
  * HELD bit finds FREE, and pushes.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
@@ -94,6 +96,19 @@ static void slot_free(struct worker *w, struct back *b)
 	}
 }
 
+/*
+ * A server that does not take the rest of a request gets no FIN behind it: the kernel would keep
+ * these bytes, and the connection, for as long as it has hope. It gets RST.
+ */
+static void back_reset_if_stuck(int fd)
+{
+	const struct linger reset = {.l_onoff = 1};
+	int unsent = 0;
+
+	if (!ioctl(fd, SIOCOUTQNSD, &unsent) && unsent)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 static void back_shut(struct worker *w, struct back *b)
 {
 	__u32 cluster = w->maps->endpoints[b->endpoint].cluster;
@@ -103,6 +118,7 @@ static void back_shut(struct worker *w, struct back *b)
 	door_close(w, b->l->back_skb, b->l->back_cookie);
 	if (!b->l->left && limits_of_cluster(w, cluster)->lane_requests)
 		count_limit(w, SL_COUNT_UP_CX_MAX_REQUESTS, cluster);
+	back_reset_if_stuck(b->io.fd);
 	close(b->io.fd);
 	b->io.fd = -1;
 	b->l->back_fd = -1;

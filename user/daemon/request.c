@@ -279,6 +279,7 @@ bool request_write(struct worker *w, struct front *f)
 	if (n < 0 && errno == EAGAIN)
 		return false;
 	/* It takes no more; but it may have answered before it closed. */
+	b->io.reset |= errno == ECONNRESET; /* after its FIN it would be EPIPE (tcp_reset()) */
 	x->write_failed = true;
 	x->discard = true;
 	b->io.readable = true;

@@ -35,6 +35,7 @@ class Torture:
         self.sluice = t.sluice(config((address, FRONT), clusters, routes, DOORS[door],
                                       connect_timeout="5s"))
         self.random = random.Random(self.seed)
+        self.first = 0
 
     def weights(self):
         weight = self.random.randrange(101)
@@ -43,9 +44,10 @@ class Torture:
     def run(self, seconds, threads=16, patience_ms=20000, kill_every=None, extra=(), each=None):
         """Yields the client's counts; fails on a fault that either side saw. @kill_every: seconds
         between two kills of the worker. @each: is called again and again meanwhile."""
-        argv = [program(self.t, "client"), "--seed", self.seed, "--seconds", seconds,
+        argv = [program(self.t, "client"), "--seed", self.seed, "--first", self.first, "--seconds", seconds,
                 "--threads", threads, "--mix", MIXES[self.mix], "--patience", patience_ms,
                 *(["--kills"] if kill_every else []), *extra, self.address, FRONT]
+        self.first += 1 << 32  # no request of this instance is made twice
         client = self.t.start([str(word) for word in argv], name="client")
         end = time.monotonic() + int(seconds) + 3 * patience_ms / 1000 + 10
         killed = time.monotonic()

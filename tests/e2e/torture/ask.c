@@ -117,6 +117,19 @@ bool ask_has_no_answer_body(const struct ask *a)
 	return a->method == METHOD_HEAD || a->status == 204 || a->status == 304;
 }
 
+bool ask_keeps(const struct ask *a)
+{
+	switch (a->framing) {
+	case FRAMED_LENGTH10:
+	case FRAMED_CLOSE10:
+		return false;
+	case FRAMED_CLOSE:
+		return ask_has_no_answer_body(a);
+	default:
+		return true;
+	}
+}
+
 static size_t put_chunk(struct dice *d, uint64_t key, size_t at, size_t n, uint8_t *buf)
 {
 	size_t used = sprintf((char *)buf, "%zx%s\r\n", n, dice_percent(d, 10) ? ";ext=\"v\"" : "");

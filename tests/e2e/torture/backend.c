@@ -212,7 +212,7 @@ static int meet_fate(struct link *l)
 		usleep(dice_below(&l->dice, 3000));
 		return 1;
 	case FATE_KEEP:
-		return a->framing == FRAMED_LENGTH || a->framing == FRAMED_CHUNKED ? 0 : 1;
+		return !ask_keeps(a);
 	default:
 		return 1;
 	}

@@ -128,6 +128,9 @@ bool ask_has_body(const struct ask *a);
 /* Has the answer no body, whatever its head says? RFC 9110 section 6.4.1. */
 bool ask_has_no_answer_body(const struct ask *a);
 
+/* May its server's connection go on behind the answer, as far as its framing goes? */
+bool ask_keeps(const struct ask *a);
+
 /* Writes the whole request to @buf and returns its length; *@ret_head is that of its head.
  * @buf has ask_room() bytes. */
 size_t ask_write(const struct ask *a, uint8_t *buf, size_t *ret_head);

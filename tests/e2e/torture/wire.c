@@ -181,16 +181,21 @@ int wire_fill(struct wire *w)
 	int err;
 
 	for (;;) {
-		/* The far end may have answered before it closed: read on. */
-		if (wire_push(w))
+		/* The far end may have answered before it closed: read on. The socket tells of a
+		 * reset once, and then of an end. */
+		err = wire_push(w);
+		if (err)
 			w->out_at = w->out_len;
+		w->reset |= err == -ECONNRESET;
 		if (w->eof)
-			return -ENODATA;
+			return w->reset ? -ECONNRESET : -ENODATA;
 		err = wire_pull(w, blocking && !wire_has_output(w) ? 0 : MSG_DONTWAIT);
 		if (err < 0)
 			return err;
+		if (err > 0 && !w->eof)
+			return 0;
 		if (err > 0)
-			return w->eof ? -ENODATA : 0;
+			return w->reset ? -ECONNRESET : -ENODATA;
 		/* A blocking reader that has sent its FIN may see EAGAIN at once (README). */
 		blocking = false;
 		err = wire_wait_for(w, true, wire_has_output(w));
@@ -205,6 +210,7 @@ int wire_flush(struct wire *w)
 
 	while (!err) {
 		err = wire_push(w);
+		w->reset |= err == -ECONNRESET;
 		if (err || !wire_has_output(w))
 			break;
 		while (!w->eof && wire_pull(w, MSG_DONTWAIT) > 0)

@@ -40,6 +40,7 @@ struct wire {
 	int epoll;
 	enum wire_wait wait;
 	bool eof;
+	bool reset;	    /* a send has said so */
 	size_t pos, end;    /* of in: what was read and not taken */
 	const uint8_t *out; /* queued; the caller's */
 	size_t out_len, out_at;

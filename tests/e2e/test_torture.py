@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The torture (tests/e2e/torture) at every door: no wrong byte, no hang, no answer that is not due,
+and afterwards every session and lane in its place. hunt_torture.py is the long run of it."""
+from lib.config import DOORS
+from lib.runner import test
+from lib.torture import MIXES, Torture
+
+
+@test(seconds=120, each=list(DOORS))
+def short(t, door):
+    torture = Torture(t, door, "steady")
+    for mix in MIXES:
+        torture.mix = mix
+        t.note(f"{mix}: {torture.run(2, threads=12)}")
+    stats = torture.sluice.stats()
+    t.note(stats)
+    assert (stats.kernel > 100) == (door != "user"), stats
+    torture.settles()
+    torture.sluice.stop()

@@ -45,14 +45,38 @@ static enum answered cut(struct client *c, int err, const char *where)
 	return ENDED;
 }
 
+/* Where in the answer the bytes at @data belong; -1: nowhere. */
+static int64_t place_of(const struct client *c, const uint8_t *data, size_t len)
+{
+	size_t total = c->ask.answer_len;
+
+	for (size_t at = 0; len >= 8 && at + len <= total; at++)
+		if (pattern_differs(answer_key(&c->ask), at, data, len) == len)
+			return at;
+	return -1;
+}
+
+/* Lost, doubled and overtaken bytes are of the answer, but of another place; foreign ones are not.
+ */
+static void differs(struct client *c, const uint8_t *data, size_t len)
+{
+	char hex[3 * 16 + 1] = "";
+
+	len = len < 16 ? len : 16;
+	for (size_t i = 0; i < len; i++)
+		sprintf(hex + 3 * i, " %02x", data[i]);
+	client_wrong(c, "answer differs at %zu of %u: bytes of %lld, %s", c->body_at,
+		     c->ask.answer_len, (long long)place_of(c, data, len), hex);
+}
+
 static int body_bytes(void *ctx, const uint8_t *data, size_t len)
 {
 	struct client *c = ctx;
 	size_t at = pattern_differs(answer_key(&c->ask), c->body_at, data, len);
 
 	if (at < len) {
-		client_wrong(c, "answer differs at %zu of %u: %02x", c->body_at + at,
-			     c->ask.answer_len, data[at]);
+		c->body_at += at;
+		differs(c, data + at, len - at);
 		return -EBADMSG;
 	}
 	c->body_at += len;

@@ -25,10 +25,10 @@
 static struct {
 	struct sockaddr_in addr;
 	uint64_t seed, first, connections;
-	uint32_t seconds, threads;
+	uint32_t seconds, threads, small;
 	char mix;
 	bool kills, go_on;
-} args = {.connections = UINT64_MAX, .seconds = 10, .threads = 16, .mix = MIX_STEADY};
+} args = {.connections = UINT64_MAX, .seconds = 10, .threads = 16, .small = 20, .mix = MIX_STEADY};
 
 static uint64_t next_connection;
 static bool stop;
@@ -49,7 +49,7 @@ static int dial(struct dice *d)
 
 	if (fd < 0)
 		return -errno;
-	if (dice_percent(d, 20))
+	if (dice_percent(d, args.small))
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	if (!connect(fd, (const struct sockaddr *)&args.addr, sizeof(args.addr)))
 		return fd;
@@ -135,20 +135,27 @@ static void print_counts(uint64_t ms)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: client [--seed N] [--first N] [--connections N] [--seconds N] "
-			"[--threads N] [--mix s|c|h] [--patience MS] [--kills] [--go-on] "
-			"ADDRESS PORT\n");
+	fprintf(stderr,
+		"usage: client [--seed N] [--first N] [--connections N] [--seconds N] "
+		"[--threads N] [--mix s|c|h] [--small PERCENT] [--patience MS] [--kills] [--go-on] "
+		"ADDRESS PORT\n");
 	return 2;
 }
 
 static int parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"seed", 1, NULL, 's'},	       {"first", 1, NULL, 'f'},
-		{"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 't'},
-		{"threads", 1, NULL, 'n'},     {"mix", 1, NULL, 'm'},
-		{"patience", 1, NULL, 'p'},    {"kills", 0, NULL, 'k'},
-		{"go-on", 0, NULL, 'g'},       {0},
+		{"seed", 1, NULL, 's'},
+		{"first", 1, NULL, 'f'},
+		{"connections", 1, NULL, 'c'},
+		{"seconds", 1, NULL, 't'},
+		{"threads", 1, NULL, 'n'},
+		{"mix", 1, NULL, 'm'},
+		{"patience", 1, NULL, 'p'},
+		{"small", 1, NULL, 'b'},
+		{"kills", 0, NULL, 'k'},
+		{"go-on", 0, NULL, 'g'},
+		{0},
 	};
 	int o;
 
@@ -171,6 +178,9 @@ static int parse(int argc, char **argv)
 			break;
 		case 'm':
 			args.mix = optarg[0];
+			break;
+		case 'b': /* of the connections with a receive buffer of 4 KB */
+			args.small = atoi(optarg);
 			break;
 		case 'p':
 			wire_patience_ms = atoi(optarg);

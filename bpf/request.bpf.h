@@ -235,7 +235,7 @@ SL_FN __u32 request_route(struct sl_request *r)
 	if (n > 1)
 		d->endpoint += sl_fetch_add(&c->next_endpoint, 1) % n;
 	d->routed = 1;
-	return SL_REASON_NONE;
+	return SL_READ(c->flags) & SL_CLUSTER_WAITING ? SL_REASON_NO_IDLE_LANE : SL_REASON_NONE;
 }
 
 /*

@@ -157,12 +157,15 @@ struct sl_cluster {
 	__u32 next_endpoint;  /* ROUND_ROBIN counter; written by BPF and the daemon, atomically */
 	__u32 connect_timeout_ms;
 	__u32 max_lanes; /* circuit breaker max_connections */
-	__u32 flags;	 /* 0; reserved */
+	__u32 flags;	 /* SL_CLUSTER_*; written by the daemon, atomically */
 	__u64 n_lanes;	 /* lanes that exist; written by the daemon */
 	__u64 name_hash; /* sl_hash_span() of the whole name: whose cohort it is, whatever its index
 			  */
 	char name[SL_NAME_MAX];
 };
+
+/* Requests wait for a lane of it: those that come later go behind them, to the daemon. */
+#define SL_CLUSTER_WAITING 0x1
 
 /* Map `endpoints`, array (mmap-able): endpoint index -> this. */
 struct sl_endpoint {

@@ -15,14 +15,14 @@ __u32 breaker_overflow(struct worker *w, struct front *f)
 	return 503;
 }
 
-bool breaker_pend(struct worker *w, struct front *f)
+bool breaker_pend(struct worker *w, struct front *f, __u32 spare)
 {
 	__u32 cluster = f->x.cluster;
 
 	if (f->x.pending)
 		return true;
-	if (cluster >= SL_MAX_CLUSTERS ||
-	    w->n_pending[cluster] >= limits_of_cluster(w, cluster)->max_pending)
+	if (cluster >= SL_MAX_CLUSTERS || !limits_of_cluster(w, cluster)->max_pending ||
+	    w->n_pending[cluster] >= (__u64)limits_of_cluster(w, cluster)->max_pending + spare)
 		return false;
 	w->n_pending[cluster]++;
 	f->x.pending = true;

@@ -140,6 +140,7 @@ struct exchange {
 	__u32 cluster;	   /* NO_INDEX: none */
 	__u32 endpoint;	   /* of the last lane tried */
 	bool pending;	   /* counted in n_pending */
+	bool turn;	   /* first in the queue for a lane */
 	bool retrying;	   /* counted in n_retrying */
 	bool overloaded;   /* a circuit breaker refused it */
 	bool reasoned;	   /* counted in `reasons` */
@@ -237,6 +238,7 @@ struct worker {
 	bool full;	   /* SL_C_FULL is set */
 	__u32 n_pending[SL_MAX_CLUSTERS];
 	__u32 n_retrying[SL_MAX_CLUSTERS];
+	__u32 n_waiting_of[SL_MAX_CLUSTERS];
 
 	struct list fronts;
 	struct list backs;
@@ -337,13 +339,19 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh);
 void lane_release(struct worker *w, struct back *b, bool reusable);
 /* Whether nothing can be read from the lane, not even its end. */
 bool lane_quiet(const struct back *b);
-/* Requests that wait for a lane are served if there is one now. */
-void waiting_serve(struct worker *w);
-void waiting_cancel(struct worker *w, struct front *f);
 void lane_sweep(struct worker *w);
 /* Marks the slots that are in some endpoint's pool. */
 void lane_walk_pools(struct worker *w, __u8 *listed);
 void lane_timeouts(struct worker *w);
+
+/* queue.c */
+/* Whether others wait for a lane of @f's cluster, and it is not @f's turn. */
+bool waiting_must(const struct worker *w, const struct front *f);
+/* To the end of the queue. 0, or the status to answer: it is full. */
+__u32 waiting_add(struct worker *w, struct front *f);
+void waiting_cancel(struct worker *w, struct front *f);
+/* Requests that wait are served if there is a lane now. */
+void waiting_serve(struct worker *w);
 
 /* door.c: sk_skb verdicts on fronts and backs whose far end is remote. */
 void door_front(struct worker *w, struct front *f);
@@ -402,8 +410,11 @@ bool limits_hopeless(struct worker *w);
 void limits_accepted(struct worker *w, struct front *f);
 
 /* breaker.c */
-/* The request is counted as waiting for a connection. False: as many as may are. */
-bool breaker_pend(struct worker *w, struct front *f);
+/*
+ * The request is counted as waiting for a connection. False: as many as may are, and @spare that
+ * wait for an instant only.
+ */
+bool breaker_pend(struct worker *w, struct front *f, __u32 spare);
 void breaker_unpend(struct worker *w, struct front *f);
 /* A circuit breaker refuses the request: 503, the status to answer. */
 __u32 breaker_overflow(struct worker *w, struct front *f);

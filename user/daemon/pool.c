@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The pool of idle lanes of each endpoint, which BPF and the daemon share, and the requests that
- * wait for one because their cluster has as many as it may.
- */
+/* The pool of idle lanes of each endpoint, which BPF and the daemon share. */
 #include <errno.h>
 #include <sys/socket.h>
 #include "internal.h"
@@ -65,26 +62,6 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 	}
 #undef next_of
 	return NULL;
-}
-
-void waiting_cancel(struct worker *w, struct front *f)
-{
-	if (list_empty(&f->waiting))
-		return;
-	list_del(&f->waiting);
-	w->n_waiting--;
-	breaker_unpend(w, f);
-}
-
-/* The cluster's circuit breaker is closed: in turn, behind those that wait already. */
-static __u32 waiting_add(struct worker *w, struct front *f)
-{
-	count_limit(w, SL_COUNT_UP_CX_OVERFLOW, f->x.cluster);
-	if (!breaker_pend(w, f))
-		return breaker_overflow(w, f);
-	list_add(&w->waiting, &f->waiting);
-	w->n_waiting++;
-	return 0;
 }
 
 /* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
@@ -164,6 +141,9 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
 	struct back *b = NULL;
 
+	/* In turn: behind those that wait already. */
+	if (waiting_must(w, f))
+		return waiting_add(w, f);
 	while (!fresh && (b = lane_pop(w, f->x.endpoint))) {
 		/* A request that cannot be repeated: look whether the backend hung up meanwhile. */
 		if (f->x.idempotent || lane_quiet(b))
@@ -176,7 +156,7 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 			return breaker_overflow(w, f);
 		return waiting_add(w, f);
 	}
-	if (!b && !breaker_pend(w, f))
+	if (!b && !breaker_pend(w, f, 0))
 		return breaker_overflow(w, f);
 	if (!b)
 		b = lane_fresh(w, f);
@@ -195,31 +175,6 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	f->back = b;
 	b->front = f;
 	return 0;
-}
-
-void waiting_serve(struct worker *w)
-{
-	struct list *l, *next;
-
-	for (l = w->waiting.next; l != &w->waiting; l = next) {
-		struct front *f = FRONT_OF(l, waiting);
-		const struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
-		__u32 status;
-
-		next = l->next;
-		if (SL_READ(c->n_lanes) >= c->max_lanes &&
-		    !SL_STACK_SLOT(SL_READ(w->maps->endpoints[f->x.endpoint].idle)))
-			continue;
-		waiting_cancel(w, f);
-		status = lane_get(w, f, false);
-		if (status)
-			reply(w, f, status);
-		exchange_run(w, f);
-		/* Running one exchange may serve, or end, the next in the queue: start over. */
-		next = w->waiting.next;
-		if (!list_empty(&f->waiting))
-			return; /* the lane was dead: later */
-	}
 }
 
 /* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */

@@ -146,6 +146,33 @@ def stream_idle(t, door):
     s.check()
 
 
+@test(seconds=30, each=list(DOORS))
+def stream_duration(t, door):
+    """max_stream_duration ends an exchange that moves all the time; a route's own, even 0, counts."""
+    Scripted(t)
+    free = timed("/free")
+    free["route"]["max_stream_duration"] = {"max_stream_duration": "0s"}
+    s = t.sluice(conf(door, [free, timed("/")],
+                      {"common_http_protocol_options": {"max_stream_duration": "0.7s"}}))
+    with Conn(FRONT) as cut, Conn(FRONT) as late, Conn(FRONT) as whole:
+        for conn in (cut, late, whole):
+            warm(conn)
+        with Clock() as clock:
+            cut.send(build("GET", "/drip/30"))
+            late.send(build("GET", "/hang"))
+            whole.send(build("GET", "/free/drip/12"))
+            r = late.response()
+            try:
+                raise AssertionError(f"not cut: {cut.response()}")
+            except Closed:
+                pass
+        clock.about(0.7)
+        assert r.status == 504 and r.body == b"downstream duration timeout\n", f"{r} {r.body}"
+        assert whole.response().body == b"0123456789" * 12
+    assert limits(s) == {"downstream_rq_max_duration_reached": 2}, limits(s)
+    s.check()
+
+
 @test(seconds=30, each=["both", "remote-client", "user"])
 def slowloris(t, door):
     """A head that dribbles, and a body that does, are answered 408 in their time and no later."""

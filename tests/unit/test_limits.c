@@ -33,6 +33,8 @@ static void given(void)
 	CU_ASSERT_EQUAL(l->max_headers, 50);
 	CU_ASSERT_EQUAL(c->route_limits[0].timeout_ms, 500);
 	CU_ASSERT_EQUAL(c->route_limits[0].idle_ms, 7000);
+	CU_ASSERT_EQUAL(c->route_limits[0].max_stream_ms, 9000);
+	CU_ASSERT_EQUAL(l->max_stream_ms, 11000);
 	CU_ASSERT_EQUAL(one->connect_ms, 250);
 	CU_ASSERT_EQUAL(one->idle_ms, 30000);
 	CU_ASSERT_EQUAL(one->max_duration_ms, 60000);
@@ -65,6 +67,8 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(l->max_headers, SL_MAX_HEADERS); /* Envoy: 100 */
 	CU_ASSERT_EQUAL(c->route_limits[0].timeout_ms, 15000);
 	CU_ASSERT_EQUAL(c->route_limits[0].idle_ms, SL_INHERIT);
+	CU_ASSERT_EQUAL(c->route_limits[0].max_stream_ms, SL_INHERIT);
+	CU_ASSERT_EQUAL(l->max_stream_ms, 0);
 	CU_ASSERT_EQUAL(one->connect_ms, 5000);
 	CU_ASSERT_EQUAL(one->idle_ms, 3600000);
 	CU_ASSERT_EQUAL(one->lane_requests, 0);

@@ -147,6 +147,8 @@ static const struct sl_key action_keys[] = {
 	KEY("hash_policy", LIST, 0, struct cfg_route_action, hash, .sub = &sl_schema_hash_policy),
 	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
 	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
+	KEY("max_stream_duration", MAP, 0, struct cfg_route_action, limits.max_stream,
+	    .sub = &sl_schema_stream_duration),
 	END,
 };
 SCHEMA(action, struct cfg_route_action, "route", .unsupported = sl_no_action, .done = action_done);

@@ -28,8 +28,7 @@ LIST(sl_no_action, "cluster_header", "cluster_specifier_plugin", "inline_cluster
      "early_data_policy", "retry_policy", "retry_policy_typed_config", "request_mirror_policies",
      "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "cors",
      "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
-     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "max_stream_duration",
-     "use_websocket");
+     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "redirect", "filter_action", "non_forwarding_action", "per_filter_config",
@@ -76,8 +75,9 @@ LIST(sl_no_locality, "load_balancing_weight", "priority", "leds_cluster_locality
      "load_balancer_endpoints");
 LIST(sl_no_assignment, "named_endpoints", "policy");
 LIST(sl_no_threshold, "retry_budget", "track_remaining", "max_connection_pools");
-LIST(sl_no_hcm_options, "max_stream_duration", "headers_with_underscores_action",
-     "max_requests_per_connection", "max_response_headers_kb");
+LIST(sl_no_stream_duration, "grpc_timeout_header_max", "grpc_timeout_header_offset");
+LIST(sl_no_hcm_options, "headers_with_underscores_action", "max_requests_per_connection",
+     "max_response_headers_kb");
 LIST(sl_no_cluster_options, "max_stream_duration", "headers_with_underscores_action",
      "max_headers_count", "max_response_headers_kb");
 LIST(sl_no_explicit_http, "http3_protocol_options");

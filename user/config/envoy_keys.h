@@ -32,6 +32,7 @@ extern const char *const sl_no_assignment[];
 extern const char *const sl_no_threshold[];
 extern const char *const sl_no_breakers[];
 extern const char *const sl_no_hcm_options[];
+extern const char *const sl_no_stream_duration[];
 extern const char *const sl_no_cluster_options[];
 extern const char *const sl_no_explicit_http[];
 extern const char *const sl_no_upstream_http[];

@@ -87,6 +87,7 @@ struct sl_listener_limits sl_compile_hcm_limits(const struct cfg_hcm_limits *l)
 	out.request_ms = value_or(&l->request, out.request_ms);
 	out.stream_idle_ms = value_or(&l->stream_idle, out.stream_idle_ms);
 	out.idle_ms = value_or(&l->common.idle, value_or(&l->idle, out.idle_ms));
+	out.max_stream_ms = value_or(&l->common.max_stream, out.max_stream_ms);
 	out.max_duration_ms = value_or(&l->common.max_duration, out.max_duration_ms);
 	out.drain_ms = value_or(&l->drain, out.drain_ms);
 	out.max_head = value_or(&l->max_head_kb, SL_HEAD_KB) * 1024;
@@ -99,6 +100,7 @@ struct sl_route_limits sl_compile_route_limits(const struct cfg_route_limits *l)
 	return (struct sl_route_limits){
 		.timeout_ms = value_or(&l->timeout, sl_route_defaults.timeout_ms),
 		.idle_ms = value_or(&l->idle, sl_route_defaults.idle_ms),
+		.max_stream_ms = value_or(&l->max_stream.max, sl_route_defaults.max_stream_ms),
 	};
 }
 

@@ -9,7 +9,7 @@
 #include "sl_types.h"
 
 #define SL_NO_LIMIT (~0U)
-#define SL_INHERIT (~0U) /* sl_route_limits.idle_ms: the listener's */
+#define SL_INHERIT (~0U) /* of a route: the listener's */
 
 /* Defaults; Envoy's, but for the time for a request's head, which Envoy does not limit. */
 #define SL_ROUTE_TIMEOUT_MS 15000
@@ -30,6 +30,7 @@ struct sl_listener_limits {
 	__u32 request_ms;	  /* request_timeout: first byte to the end of the request */
 	__u32 stream_idle_ms;	  /* stream_idle_timeout: no byte either way */
 	__u32 idle_ms;		  /* common_http_protocol_options.idle_timeout: no request */
+	__u32 max_stream_ms;	  /* ... max_stream_duration: a whole exchange */
 	__u32 max_duration_ms;	  /* ... max_connection_duration */
 	__u32 drain_ms;		  /* drain_timeout: after max_duration, for one more request */
 	__u32 max_head;		  /* bytes of a request's head; max_request_headers_kb */
@@ -39,6 +40,7 @@ struct sl_listener_limits {
 struct sl_route_limits {
 	__u32 timeout_ms; /* timeout: request complete to answer complete */
 	__u32 idle_ms;	  /* idle_timeout: stands for the listener's stream_idle_ms; SL_INHERIT */
+	__u32 max_stream_ms; /* max_stream_duration: stands for the listener's; SL_INHERIT */
 };
 
 struct sl_cluster_limits {

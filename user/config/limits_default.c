@@ -15,6 +15,7 @@ const struct sl_listener_limits sl_listener_defaults = {
 const struct sl_route_limits sl_route_defaults = {
 	.timeout_ms = SL_ROUTE_TIMEOUT_MS,
 	.idle_ms = SL_INHERIT,
+	.max_stream_ms = SL_INHERIT,
 };
 
 const struct sl_cluster_limits sl_cluster_defaults = {

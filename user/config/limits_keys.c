@@ -18,6 +18,7 @@
 static const struct sl_key hcm_options_keys[] = {
 	TIMEOUT("idle_timeout", struct cfg_http_options, idle),
 	TIMEOUT("max_connection_duration", struct cfg_http_options, max_duration),
+	TIMEOUT("max_stream_duration", struct cfg_http_options, max_stream),
 	KEY("max_headers_count", U32, 0, struct cfg_http_options, max_headers, .min = 1,
 	    .max = SL_MAX_HEADERS),
 	END,
@@ -33,6 +34,15 @@ static const struct sl_key cluster_options_keys[] = {
 };
 PUBLIC_SCHEMA(cluster_options, struct cfg_http_options, "common_http_protocol_options",
 	      .unsupported = sl_no_cluster_options);
+
+/* ---- max_stream_duration of a route ---- */
+
+static const struct sl_key stream_duration_keys[] = {
+	TIMEOUT("max_stream_duration", struct cfg_stream_duration, max),
+	END,
+};
+PUBLIC_SCHEMA(stream_duration, struct cfg_stream_duration, "max_stream_duration",
+	      .unsupported = sl_no_stream_duration);
 
 /* ---- typed_extension_protocol_options of a cluster ---- */
 

@@ -14,6 +14,7 @@ struct cfg_http_options {
 	const struct sl_node *node;
 	struct cfg_u32 idle;
 	struct cfg_u32 max_duration;
+	struct cfg_u32 max_stream;
 	struct cfg_u32 max_headers;
 	struct cfg_u32 max_requests;
 };
@@ -29,9 +30,15 @@ struct cfg_hcm_limits {
 	struct cfg_u32 max_head_kb;
 };
 
+struct cfg_stream_duration {
+	const struct sl_node *node;
+	struct cfg_u32 max;
+};
+
 struct cfg_route_limits {
 	struct cfg_u32 timeout;
 	struct cfg_u32 idle;
+	struct cfg_stream_duration max_stream;
 };
 
 struct cfg_threshold {
@@ -95,6 +102,7 @@ struct cfg_overload {
 
 /* limits_keys.c: tables for the mappings that hold nothing but limits. */
 extern const struct sl_schema sl_schema_hcm_options;
+extern const struct sl_schema sl_schema_stream_duration;
 extern const struct sl_schema sl_schema_cluster_options;
 extern const struct sl_schema sl_schema_breakers;
 extern const struct sl_schema sl_schema_extensions;

@@ -28,6 +28,8 @@ struct due due_of(struct worker *w, const struct front *f, const struct progress
 		due_add(&d, CAUSE_REQUEST, p->first_ns, l->request_ms * NS_PER_MS);
 	if (p->sent_ns && p->route != NO_INDEX && !p->complete)
 		due_add(&d, CAUSE_ROUTE, p->sent_ns, r->timeout_ms * NS_PER_MS);
+	due_add(&d, CAUSE_DURATION, p->first_ns,
+		(r->max_stream_ms == SL_INHERIT ? l->max_stream_ms : r->max_stream_ms) * NS_PER_MS);
 	due_add(&d, CAUSE_STREAM, p->moved_ns, limits_stream_idle_ms(w, f, p->route) * NS_PER_MS);
 	return d;
 }
@@ -119,11 +121,19 @@ void exchange_deadline(struct worker *w, struct front *f, bool moved)
 		timer_clear(f);
 }
 
-/* 504 when the backend had the whole request, else 408 (Envoy's maybeRequestTimeoutCode()). */
-static void stream_timeout(struct worker *w, struct front *f, bool sent)
+/*
+ * 504 when the backend had the whole request, else 408 (Envoy's maybeRequestTimeoutCode()); or a
+ * cut.
+ */
+static void stream_timeout(struct worker *w, struct front *f, bool sent, enum sl_count what,
+			   const char *why)
 {
-	count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
-	f->x.why = "stream timeout\n";
+	count_limit(w, what, NO_INDEX);
+	if (f->x.answered) {
+		exchange_cut(w, f);
+		return;
+	}
+	f->x.why = why;
 	f->x.close |= !sent;
 	reply(w, f, sent ? 504 : 408);
 }
@@ -167,12 +177,11 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 			reply(w, f, 504);
 		break;
 	case CAUSE_STREAM:
-		if (x->answered) {
-			count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
-			exchange_cut(w, f);
-		} else {
-			stream_timeout(w, f, sent);
-		}
+		stream_timeout(w, f, sent, SL_COUNT_DOWN_RQ_IDLE, "stream timeout\n");
+		break;
+	case CAUSE_DURATION:
+		stream_timeout(w, f, sent, SL_COUNT_DOWN_RQ_DURATION,
+			       "downstream duration timeout\n");
 		break;
 	case CAUSE_REST:
 		front_linger(w, f);

@@ -82,13 +82,14 @@ struct back;
 /* Which of the deadlines that run is the next one. */
 enum cause {
 	CAUSE_NONE,
-	CAUSE_HEAD,    /* request_headers_timeout */
-	CAUSE_REQUEST, /* request_timeout */
-	CAUSE_CONNECT, /* connect_timeout */
-	CAUSE_ROUTE,   /* the route's timeout */
-	CAUSE_STREAM,  /* stream_idle_timeout, or the route's idle_timeout */
-	CAUSE_REST,    /* for what is left of a request whose answer is complete */
-	CAUSE_END,     /* the session's, see front.ending */
+	CAUSE_HEAD,	/* request_headers_timeout */
+	CAUSE_REQUEST,	/* request_timeout */
+	CAUSE_CONNECT,	/* connect_timeout */
+	CAUSE_ROUTE,	/* the route's timeout */
+	CAUSE_STREAM,	/* stream_idle_timeout, or the route's idle_timeout */
+	CAUSE_DURATION, /* max_stream_duration */
+	CAUSE_REST,	/* for what is left of a request whose answer is complete */
+	CAUSE_END,	/* the session's, see front.ending */
 };
 
 struct due {

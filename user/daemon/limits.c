@@ -49,12 +49,14 @@ __u64 limits_shortest_ns(const struct worker *w)
 	for (__u32 i = 0; i < c->n_listeners; i++) {
 		shorter(&ns, c->listeners[i].limits.request_ms);
 		shorter(&ns, c->listeners[i].limits.stream_idle_ms);
+		shorter(&ns, c->listeners[i].limits.max_stream_ms);
 		shorter(&ns, c->listeners[i].limits.idle_ms);
 		shorter(&ns, c->listeners[i].limits.max_duration_ms);
 	}
 	for (__u32 i = 0; c->route_limits && i < c->table->n_routes; i++) {
 		shorter(&ns, c->route_limits[i].timeout_ms);
 		shorter(&ns, c->route_limits[i].idle_ms);
+		shorter(&ns, c->route_limits[i].max_stream_ms);
 	}
 	for (__u32 i = 0; c->cluster_limits && i < c->table->n_clusters; i++) {
 		shorter(&ns, c->cluster_limits[i].idle_ms);

@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-from lib.config import DOORS, route
+from lib.config import route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import Conn, build
 from lib.load import Load
@@ -41,14 +41,14 @@ def check_refused(answers, ok, refused):
         assert r.after == 200, r.after
 
 
-@test(seconds=40, each=list(DOORS))
+@test(seconds=40, each=["both", "remote-both", "user"])
 def max_connections(t, door):
     """More requests than connections wait in turn; as many as may wait, wait."""
     back = Scripted(t)
     s = t.sluice(conf(door, back=breakers(max_connections=3, max_pending_requests=4)))
     together(3, "/slow/100")
     n = back.connections
-    check_refused(together(12, "/slow/700"), 7, 5)
+    check_refused(together(12, "/slow/500"), 7, 5)
     assert back.most <= 3 and back.connections <= max(n, 3), f"{back.most}, {back.connections}"
     found = limits(s, "one")
     assert found["upstream_rq_pending_overflow"] == 5, found
@@ -61,7 +61,7 @@ def max_connections(t, door):
     s.check()
 
 
-@test(seconds=40, each=["both", "remote-server", "user"])
+@test(seconds=40, each=["both", "user"])
 def waiting(t, door):
     """Requests that wait have their timeout, leave no trace when their client goes, and have their
     turn: nobody is passed over."""
@@ -71,7 +71,7 @@ def waiting(t, door):
     s = t.sluice(conf(door, [short, route(to="one")],
                       back=breakers(max_connections=1, max_pending_requests=5)))
     with Conn(FRONT) as hog, Conn(FRONT) as late:
-        hog.send(build("GET", "/slow/1000"))
+        hog.send(build("GET", "/slow/800"))
         t.wait(lambda: back.active == 1, "the lane is taken", 5, 0.01)
         gone = [Conn(FRONT) for _ in range(5)]
         for conn in gone:
@@ -101,13 +101,13 @@ def waiting(t, door):
     s.check()
 
 
-@test(seconds=40, each=list(DOORS))
+@test(seconds=40, each=["both", "remote-both", "user"])
 def max_requests(t, door):
     """Over max_requests: 503 at once; up to it never, though lanes end and are made all the time."""
     back = Scripted(t)
     s = t.sluice(conf(door, back={**breakers(max_requests=4),
                                   "max_requests_per_connection": 7}))
-    check_refused(together(12, "/slow/700"), 4, 8)
+    check_refused(together(12, "/slow/500"), 4, 8)
     assert limits(s, "one")["upstream_rq_pending_overflow"] == 8, limits(s, "one")
     with Load(FRONT, 4, lambda conn, me, i: conn.get("/fast").status) as load:
         load.wait_requests(t, 1500)
@@ -138,7 +138,7 @@ def head_of(n):
     return build("GET", "/fast", [("X", "x" * (n - len(whole)))])
 
 
-@test(each=list(DOORS))
+@test(each=["both", "remote-client", "user"])
 def heads(t, door):
     """Heads over max_request_headers_kb or max_headers_count: 431, on the kernel path too."""
     Scripted(t)

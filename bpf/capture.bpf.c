@@ -271,6 +271,7 @@ SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u3
 	if (!l || SL_GEN(SL_READ(l->word)) != gen)
 		return;
 	l->back_sk = (__u64)ctx->sk;
+	l->back_ws0 = ctx->snd_nxt;
 	bpf_sock_map_update(ctx, &backs, &slot, BPF_ANY);
 	if (c->flags & SL_C_COLOCATED_SERVERS)
 		pair_offer(ctx, SL_ROLE_BACK, slot, gen);

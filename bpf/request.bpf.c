@@ -8,6 +8,7 @@
  * fails), and what cannot be steered is passed on to the daemon with a reason.
  */
 #include "request.bpf.h"
+#include "tunnel.bpf.h"
 
 /* Where the lane's end is: straight into the server, or out through back. */
 SL_FN bool lane_is_colocated(const struct sl_lane *l)
@@ -161,6 +162,21 @@ SL_FN bool request_pipelined(struct sl_session *s, __u64 word)
 	return sl_cmpxchg(&s->word, word, word | SL_S_PENDING) == word;
 }
 
+/* A tunnel's client sends: straight on, while nothing is in the daemon's hands. */
+SL_FN int tunnel_up(struct sk_msg_md *msg, struct sl_session *s, __u32 gen)
+{
+	__u32 slot = s->lane - 1, size = msg_size(msg);
+	struct sl_lane *l;
+
+	if (!all_read(s->client_sk, s->front_sk))
+		return SK_PASS;
+	l = tunnel_lane(s, gen);
+	if (!l || !lane_accepts(l, size) || !redirect_to_lane(msg, l, slot, size))
+		return SK_PASS;
+	tunnel_moved(s);
+	return verdict_of(l, s->lane_gen);
+}
+
 SEC("sk_msg")
 int client_msg(struct sk_msg_md *msg)
 {
@@ -188,6 +204,8 @@ int client_msg(struct sk_msg_md *msg)
 			request_note(r.s, SL_REASON_REMOTE_CLIENT);
 			return SK_PASS;
 		}
+		if (SL_BITS(r.word) & SL_S_TUNNEL_UP)
+			return tunnel_up(msg, r.s, r.gen);
 		if ((SL_BITS(r.word) &
 		     (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER | SL_S_PENDING)))
 			return SK_PASS;
@@ -265,6 +283,28 @@ SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
 	return verdict;
 }
 
+/* The same for a remote client: out through back. */
+SL_FN void tunnel_segment_up(struct __sk_buff *skb, const struct sl_request *r)
+{
+	struct sl_session *s = r->s;
+	__u32 slot = s->lane - 1, sent;
+	struct sl_lane *l;
+
+	if (r->at != SL_READ(s->front_rx))
+		return;
+	l = tunnel_lane(s, r->gen);
+	if (!l)
+		return;
+	sent = tcp_of(l->back_sk)->write_seq - l->back_ws0;
+	if (!tunnel_has_room(l->back_sk, l->back_tx - sent, skb->len) ||
+	    bpf_sk_redirect_map(skb, &backs, slot, 0) != SK_PASS)
+		return;
+	l->back_skb |= SL_SKB_QUEUED;
+	sl_add(&l->back_tx, skb->len);
+	tunnel_moved(s);
+	sl_add(&s->front_rx, skb->len);
+}
+
 SEC("sk_skb")
 int front_skb(struct __sk_buff *skb)
 {
@@ -288,6 +328,10 @@ int front_skb(struct __sk_buff *skb)
 	r.at = r.s->front_in;
 	r.s->front_in += skb->len;
 	r.word = SL_READ(r.s->word);
+	if (SL_GEN(r.word) == r.gen && (SL_BITS(r.word) & SL_S_TUNNEL_UP)) {
+		tunnel_segment_up(skb, &r);
+		return SK_PASS;
+	}
 	if (SL_GEN(r.word) != r.gen ||
 	    (SL_BITS(r.word) & (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED)))
 		return SK_PASS;

@@ -5,6 +5,7 @@
  * client's receive queue) or through `fronts`.
  */
 #include "path.bpf.h"
+#include "tunnel.bpf.h"
 #include "sl_decide.h"
 
 /* A response (or a part of it) under decision; on the stack of the program. */
@@ -193,6 +194,30 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
 }
 
+/* The session of a tunnel whose way down is the kernel's, into r. */
+SL_FN bool tunnel_session(struct sl_response *r)
+{
+	if (SL_GEN(SL_READ(r->l->word)) != r->lane_gen)
+		return false;
+	r->slot = r->l->session - 1;
+	r->s = session_at(r->slot);
+	if (!r->s)
+		return false;
+	r->word = tunnel_word(r->l, r->s, r->lane_slot);
+	r->gen = SL_GEN(r->word);
+	return r->word;
+}
+
+/* A tunnel's server sends; see tunnel_up(). */
+SL_FN int tunnel_down(struct sk_msg_md *msg, struct sl_response *r)
+{
+	if (!all_read(r->l->server_sk, r->l->back_sk) || !tunnel_session(r) ||
+	    !session_accepts(r, msg_size(msg)) || !redirect_to_session(msg, r))
+		return SK_PASS;
+	tunnel_moved(r->s);
+	return session_is_same(r) ? SK_PASS : SK_DROP;
+}
+
 SEC("sk_msg")
 int server_msg(struct sk_msg_md *msg)
 {
@@ -209,7 +234,11 @@ int server_msg(struct sk_msg_md *msg)
 	r.lane_slot = me->slot;
 	r.lane_gen = me->gen;
 	r.l = lane_at(r.lane_slot);
-	if (!r.l || !response_find(&r))
+	if (!r.l)
+		return SK_PASS;
+	if (SL_BITS(SL_READ(r.l->word)) & SL_L_TUNNEL)
+		return tunnel_down(msg, &r);
+	if (!response_find(&r))
 		return SK_PASS;
 	reason = response_decide(msg, &r);
 	if (reason) {
@@ -252,6 +281,25 @@ SL_FN bool segment_frame(struct __sk_buff *skb, struct sl_response *r)
 	return true;
 }
 
+/* The same for a remote server: out through front. */
+SL_FN void tunnel_segment_down(struct __sk_buff *skb, struct sl_response *r, __u32 at)
+{
+	struct sl_session *s;
+	__u32 sent;
+
+	if (at != SL_READ(r->l->back_rx) || !tunnel_session(r))
+		return;
+	s = r->s;
+	sent = tcp_of(s->front_sk)->write_seq - s->front_ws0;
+	if (!tunnel_has_room(s->front_sk, s->front_tx - sent, skb->len) ||
+	    bpf_sk_redirect_map(skb, &fronts, r->slot, 0) != SK_PASS)
+		return;
+	s->front_skb |= SL_SKB_QUEUED;
+	sl_add(&s->front_tx, skb->len);
+	tunnel_moved(s);
+	sl_add(&r->l->back_rx, skb->len);
+}
+
 SEC("sk_skb")
 int back_skb(struct __sk_buff *skb)
 {
@@ -273,6 +321,10 @@ int back_skb(struct __sk_buff *skb)
 		return SK_PASS;
 	at = r.l->back_in;
 	r.l->back_in += skb->len;
+	if (SL_BITS(SL_READ(r.l->word)) & SL_L_TUNNEL) {
+		tunnel_segment_down(skb, &r, at);
+		return SK_PASS;
+	}
 	if (!response_find(&r))
 		return SK_PASS;
 	if (at != SL_READ(r.l->back_rx) ||

@@ -21,6 +21,12 @@
  * framing found in session.req or lane.resp. All changes of `word` are by
  * compare-and-swap of the whole word, generation included.
  *
+ * TUNNEL. Behind a 101 (Switching Protocols) session and lane stay the daemon's and bound to one
+ * another until both have ended. Each way has a bit in session.word that the daemon sets when it
+ * has written all it read and clears before it reads on; BPF looks at it after it has seen that
+ * nothing is unread at our end, so a redirected byte overtakes none in the daemon's hands. What
+ * cannot be redirected goes by TCP through the daemon.
+ *
  * ORDER. A byte redirected straight into an application's socket must not overtake one that was
  * written to our end of the same connection, and a request must not be taken while earlier bytes of
  * the client are unread at front. TCP's own counters tell, exactly, since both ends of a
@@ -59,6 +65,11 @@
 	0x1000 /* client's TCP is over, its owner has not closed it: what it has not read yet \
 		* lies in `clients` still. The daemon clears CLIENT when it is out of there */
 
+/* A tunnel behind a 101: set while no byte of that way is in the daemon's hands, see below. */
+#define SL_S_TUNNEL_UP 0x2000	/* client to server */
+#define SL_S_TUNNEL_DOWN 0x4000 /* server to client */
+#define SL_S_TUNNEL_BITS (SL_S_TUNNEL_UP | SL_S_TUNNEL_DOWN)
+
 #define SL_S_BUSY (SL_S_USER | SL_S_EXCHANGE)
 #define SL_S_EXCHANGE_BITS                                                                 \
 	(SL_S_EXCHANGE | SL_S_REQ_DONE | SL_S_RESP_DONE | SL_S_REQ_USER | SL_S_RESP_USER | \
@@ -73,6 +84,7 @@
 			     */
 #define SL_L_BACK 0x0020    /* the daemon holds back's fd; only it clears this */
 #define SL_L_PAIRED 0x0080  /* a server on this host was found; without SERVER it is gone again */
+#define SL_L_TUNNEL 0x0100  /* bound to session `session` for good, state USER */
 #define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 
@@ -185,10 +197,11 @@ struct sl_lane {
 	__s32 back_fd;	/* -1: none */
 	__u32 back_skb; /* SL_SKB_* */
 	__u64 back_cookie;
-	__u64 idle_ns; /* CLOCK_MONOTONIC when it last became idle */
-	__u32 back_in; /* bytes that back_skb saw (passed and steered), modulo 2^32 */
-	__u32 left;    /* requests that it may still have, by its owner; 0: any number */
-	__u64 zero3;
+	__u64 idle_ns;	/* CLOCK_MONOTONIC when it last became idle */
+	__u32 back_in;	/* bytes that back_skb saw (passed and steered), modulo 2^32 */
+	__u32 left;	/* requests that it may still have, by its owner; 0: any number */
+	__u32 back_ws0; /* back's write_seq at establishment; BPF */
+	__u32 zero2;
 };
 
 /*
@@ -236,7 +249,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 2
+#define SL_ABI 3
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -55,6 +55,9 @@ static void stamp(struct worker *w, struct front *f, bool moved)
 		x->head_ns = x->start_ns;
 	if (moved || !x->moved_ns)
 		x->moved_ns = w->now_ns;
+	/* Of a tunnel BPF notes it, too. */
+	if (x->tunnel && f->s->last_ns > x->moved_ns)
+		x->moved_ns = f->s->last_ns;
 	if (x->req == SIDE_DONE && !x->sent_ns)
 		x->sent_ns = w->now_ns;
 	if (!x->rest_ns && !x->kernel && answer_is_out(f))
@@ -93,7 +96,7 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 		.sent_ns = x->sent_ns,
 		.moved_ns = x->moved_ns,
 		.answered = x->answered,
-		.complete = x->resp == SIDE_DONE,
+		.complete = x->resp == SIDE_DONE || x->tunnel,
 	};
 	struct due d;
 

@@ -176,8 +176,13 @@ void exchange_run(struct worker *w, struct front *f)
 		request_write,	    response_read,  response_advance,
 		exchange_lane_done, response_write, exchange_finish,
 	};
-	bool more = door_drained(w, f), moved = false;
+	bool more, moved = false;
 
+	if (f->x.tunnel) {
+		tunnel_run(w, f);
+		return;
+	}
+	more = door_drained(w, f);
 	if (!more)
 		return;
 	while (more) {
@@ -186,6 +191,10 @@ void exchange_run(struct worker *w, struct front *f)
 			more |= steps[i](w, f);
 			if (f->io.fd < 0 || f->lingering || !list_empty(&f->undrained))
 				return;
+			if (f->x.tunnel) {
+				tunnel_run(w, f);
+				return;
+			}
 		}
 		moved |= more;
 	}

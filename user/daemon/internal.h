@@ -149,12 +149,18 @@ struct exchange {
 	bool mid_body;	   /* BPF had forwarded the answer's head when it handed the rest over */
 	bool interim;	   /* a 1xx answer has come: no retry */
 	bool client_close; /* the client ends the session itself */
+	bool upgrade;	   /* the request's Upgrade was forwarded: 101 is an answer */
+	bool tunnel;	   /* 101 was: tunnel.c has the bytes of both ways */
+	bool cut;	   /* tunnel: an end was reset; so will the other be */
+	bool up_over;	   /* tunnel: the client's end was passed on */
+	bool down_over;	   /* tunnel: the server's */
 	const char *why;   /* body of an answer of our own; NULL: the status's */
 	__u64 start_ns;
 	__u64 head_ns;	  /* first byte of the request; 0: none yet */
 	__u64 sent_ns;	  /* it was complete; 0: is not */
 	__u64 moved_ns;	  /* last byte either way */
 	__u64 connect_ns; /* the lane began to connect */
+	__u64 cut_ns;	  /* tunnel: it was cut */
 	__u64 rest_ns;	  /* the answer was out, and the request was not complete */
 	__u64 discarded;
 	__u64 body_sent; /* bytes of the request's body written to the lane */
@@ -473,6 +479,25 @@ bool rewrite_request(struct buffer *out, const struct sl_head *h, const __u8 *bu
 bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
 		      const struct front *f);
 bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *buf);
+
+/* Whether a span is the text @lower, whatever its case. */
+bool span_is(const __u8 *buf, struct sl_span s, const char *lower);
+/* Whether a value that is a list of tokens holds @token, whatever its case. */
+bool list_holds(const __u8 *buf, struct sl_span list, const void *token, __u32 len);
+
+/* upgrade.c */
+/* Whether the request @h asks for another protocol that we pass on. */
+bool upgrade_asked(const struct sl_head *h, const __u8 *buf);
+/*
+ * Adds Connection and Upgrade of @h to a head that rewrite_*() has just made without them. False:
+ * does not fit.
+ */
+bool upgrade_add(struct buffer *out, const struct sl_head *h, const __u8 *buf);
+
+/* tunnel.c */
+/* The backend has switched protocols: its head @h stands at the front of f->rin. */
+bool tunnel_begin(struct worker *w, struct front *f, const struct sl_head *h);
+void tunnel_run(struct worker *w, struct front *f);
 
 /* reply.c: an answer of our own into `out`; ends the response side. */
 void reply(struct worker *w, struct front *f, __u32 status);

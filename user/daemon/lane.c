@@ -84,7 +84,8 @@ static void slot_free(struct worker *w, struct back *b)
 {
 	for (;;) {
 		__u64 old = SL_READ(b->l->word);
-		__u64 new = SL_WORD(SL_GEN(old), SL_BITS(old) & ~(SL_L_BACK | SL_L_STATE));
+		__u64 new = SL_WORD(SL_GEN(old),
+				    SL_BITS(old) & ~(SL_L_BACK | SL_L_TUNNEL | SL_L_STATE));
 
 		if (SL_GEN(old) != b->gen)
 			return;

@@ -110,6 +110,9 @@ static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, 
 		return 503;
 	if (!rewrite_request(&f->req, h, buf, &w->maps->endpoints[f->x.endpoint]))
 		return 431;
+	f->x.upgrade = upgrade_asked(h, buf);
+	if (f->x.upgrade && !upgrade_add(&f->req, h, buf))
+		return 431;
 	return lane_get(w, f, false);
 }
 

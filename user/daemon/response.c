@@ -149,10 +149,12 @@ static bool response_head(struct worker *w, struct front *f)
 			exchange_lane_failed(w, f);
 		return true;
 	case SL_PARSE_DONE:
-		/* Upgrade is not passed on, so nobody may switch. */
-		if (h->status == 101)
-			response_bad(w, f);
-		else if (h->status < 200)
+		if (h->status == 101) {
+			if (!tunnel_begin(w, f, h))
+				response_bad(w, f);
+			return true;
+		}
+		if (h->status < 200)
 			response_interim(w, f, h);
 		else
 			response_final(w, f, h);
@@ -228,7 +230,7 @@ bool response_advance(struct worker *w, struct front *f)
 	while (f->x.resp == SIDE_HEAD && f->back && !f->x.connecting &&
 	       (f->rin.data || f->back->io.eof) && response_head(w, f))
 		more = true;
-	if (f->x.resp == SIDE_BODY && f->back && f->rin.data)
+	if (f->x.resp == SIDE_BODY && !f->x.tunnel && f->back && f->rin.data)
 		more |= response_body(w, f);
 	return more;
 }

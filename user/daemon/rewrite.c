@@ -8,7 +8,7 @@
 #include <strings.h>
 #include "internal.h"
 
-static bool span_is(const __u8 *buf, struct sl_span s, const char *lower)
+bool span_is(const __u8 *buf, struct sl_span s, const char *lower)
 {
 	size_t len = strlen(lower);
 
@@ -32,8 +32,7 @@ static bool is_one_hop(const __u8 *buf, struct sl_span name)
 	return false;
 }
 
-/* Whether a Connection value (a list of tokens) holds @name. */
-static bool list_holds(const __u8 *buf, struct sl_span list, struct sl_span name)
+bool list_holds(const __u8 *buf, struct sl_span list, const void *token, __u32 len)
 {
 	__u32 at = list.off, end = list.off + list.len;
 
@@ -48,8 +47,7 @@ static bool list_holds(const __u8 *buf, struct sl_span list, struct sl_span name
 		to = at;
 		while (to > from && (buf[to - 1] == ' ' || buf[to - 1] == '\t'))
 			to--;
-		if (to - from == name.len &&
-		    !strncasecmp((const char *)buf + from, (const char *)buf + name.off, name.len))
+		if (to - from == len && !strncasecmp((const char *)buf + from, token, len))
 			return true;
 	}
 	return false;
@@ -66,7 +64,7 @@ static bool is_nominated(const struct sl_head *h, const __u8 *buf, struct sl_spa
 		return false;
 	for (__u32 i = 0; i < h->n_headers; i++)
 		if (span_is(buf, h->headers[i].name, "connection") &&
-		    list_holds(buf, h->headers[i].value, name))
+		    list_holds(buf, h->headers[i].value, buf + name.off, name.len))
 			return true;
 	return false;
 }

@@ -231,8 +231,9 @@ void front_accept(struct worker *w, struct io *listener)
 
 static void slot_free(struct worker *w, struct front *f)
 {
-	__u32 old =
-		session_change(f, 0, SL_S_FRONT | SL_S_ADOPTED | SL_S_USER | SL_S_EXCHANGE_BITS);
+	__u32 old = session_change(f, 0,
+				   SL_S_FRONT | SL_S_ADOPTED | SL_S_USER | SL_S_EXCHANGE_BITS |
+					   SL_S_TUNNEL_BITS);
 	struct sl_control *c = w->maps->control;
 
 	if ((old & SL_S_FRONT) && !(old & SL_S_CLIENT))
@@ -353,7 +354,8 @@ void front_event(struct worker *w, struct front *f)
 		linger_read(w, f);
 		return;
 	}
-	if (f->io.failed) {
+	/* Both directions may be shut, by us too, with bytes in between: a tunnel reads on. */
+	if (f->io.failed && !f->x.tunnel) {
 		front_close(w, f);
 		return;
 	}

@@ -174,7 +174,7 @@ static void sessions_sweep(struct worker *w)
 		__u32 bits = session_bits(f);
 
 		next = l->next;
-		if (client_is_gone(f, bits)) {
+		if (client_is_gone(f, bits) && !f->x.tunnel) {
 			front_close(w, f);
 			continue;
 		}

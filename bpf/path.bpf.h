@@ -11,6 +11,8 @@
 /* Chunks of one message that are followed; more: the rest comes in the next run or goes to the
  * daemon. */
 #define SL_CHUNKS_A_RUN 64
+/* Beside enum sl_body_result: there are more. */
+#define SL_BODY_MANY 16
 /* Bytes of a chunk line read at a time. */
 #define SL_CHUNK_WINDOW 32
 
@@ -197,15 +199,15 @@ __noinline int msg_chunks_walk(struct sk_msg_md *msg, __u32 slot, bool lane)
 	w.h->walk_size = msg_size(msg);
 	bpf_loop(SL_CHUNKS_A_RUN, chunk_walk_step, &w, 0);
 	if (w.result == SL_BODY_MORE && w.h->walk_off < w.h->walk_size)
-		return SL_BODY_BAD;
+		return SL_BODY_MANY;
 	return w.result;
 }
 
 /*
  * Follows a body through the bytes of @msg from @off; @h is the message's head slot, of session
  * @slot or (@lane) lane @slot. Returns SL_BODY_DONE (the body ends at *ret_end), SL_BODY_MORE (it
- * goes on behind this message) or SL_BODY_BAD: not a strict body, or more chunks than one run
- * follows.
+ * goes on behind this message), SL_BODY_BAD: not a strict body, or SL_BODY_MANY: more chunks than
+ * one run follows.
  */
 SL_FN int msg_body_walk(struct sk_msg_md *msg, struct sl_head_slot *h, __u32 slot, bool lane,
 			struct sl_body *body, __u32 off, __u32 *ret_end)

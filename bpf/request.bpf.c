@@ -52,12 +52,16 @@ SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot
 SL_FN __u32 request_frame(struct sk_msg_md *msg, struct sl_request *r, struct sl_head_slot *h)
 {
 	__u32 end;
+	int rc;
 
 	r->body = sl_request_body(&h->head);
 	if (msg_size(msg) == h->head.len)
 		return SL_REASON_NONE;
-	if (msg_body_walk(msg, h, r->slot, false, &r->body, h->head.len, &end) == SL_BODY_BAD)
+	rc = msg_body_walk(msg, h, r->slot, false, &r->body, h->head.len, &end);
+	if (rc == SL_BODY_BAD)
 		return SL_REASON_NOT_CANONICAL;
+	if (rc == SL_BODY_MANY)
+		return SL_REASON_CHUNKS_MANY;
 	return end == msg_size(msg) ? SL_REASON_NONE : SL_REASON_PIPELINED;
 }
 
@@ -137,7 +141,8 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 	if (rc != SL_BODY_MORE || !lane_accepts(l, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
 		s->handover = rc == SL_BODY_BAD	   ? SL_REASON_NOT_CANONICAL
-			      : rc == SL_BODY_DONE ? SL_REASON_BODY_LARGE
+			      : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
+			      : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
 						   : SL_REASON_READER_SLOW;
 		word_change(&s->word, gen, SL_S_REQ_USER, 0);
 		return SK_PASS;

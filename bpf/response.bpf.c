@@ -108,7 +108,7 @@ SL_FN bool response_frame(struct sk_msg_md *msg, struct sl_response *r)
 	rc = msg_body_walk(msg, h, r->lane_slot, true, &r->body, off, &r->end);
 	r->done = rc == SL_BODY_DONE;
 	/* Bytes behind the answer in the same send: the daemon cuts and closes. */
-	return rc != SL_BODY_BAD && r->end == msg_size(msg);
+	return rc != SL_BODY_BAD && rc != SL_BODY_MANY && r->end == msg_size(msg);
 }
 
 /*

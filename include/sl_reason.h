@@ -33,7 +33,9 @@
 	  "answer is interim, ends with the connection, or is not strict")                         \
 	X(NOT_ACCEPTED, not_accepted, "answer came before the daemon had accepted the connection") \
 	X(SESSIONS_FULL, sessions_full,                                                            \
-	  "more open connections than max_sessions, or than the kernel path has room for")
+	  "more open connections than max_sessions, or than the kernel path has room for")         \
+	X(CHUNKS_MANY, chunks_many, "more chunks in one send than the kernel path follows")        \
+	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

@@ -231,6 +231,7 @@ bool handover_finish(struct worker *w, struct front *f)
 	if ((old & SL_S_REQ_DONE) && (old & SL_S_RESP_DONE)) {
 		/* BPF had finished its side before the mark: the end is ours. */
 		if (!(req && resp)) {
+			x->kernel = true; /* for its reason */
 			x->route = f->s->route;
 			x->cluster = f->s->cluster;
 			x->start_ns = f->s->start_ns;

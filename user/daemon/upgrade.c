@@ -30,11 +30,11 @@ bool upgrade_add(struct buffer *out, const struct sl_head *h, const __u8 *buf)
 	if (!buffer_adds(out, "connection: upgrade\r\n"))
 		return false;
 	for (__u32 i = 0; i < h->n_headers; i++) {
-		struct sl_span v = h->headers[i].value;
+		struct sl_span n = h->headers[i].name, v = h->headers[i].value;
 
-		if (span_is(buf, h->headers[i].name, "upgrade") &&
-		    !(buffer_adds(out, "upgrade: ") && buffer_add(out, buf + v.off, v.len) &&
-		      buffer_adds(out, "\r\n")))
+		if (span_is(buf, n, "upgrade") &&
+		    !(buffer_add(out, buf + n.off, n.len) && buffer_adds(out, ": ") &&
+		      buffer_add(out, buf + v.off, v.len) && buffer_adds(out, "\r\n")))
 			return false;
 	}
 	return buffer_adds(out, "\r\n");

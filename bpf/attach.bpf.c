@@ -128,16 +128,18 @@ SL_FN bool to_backend(struct bpf_sk_lookup *ctx, const struct sl_attach_point *p
 	__u32 cluster = l4_cluster(p);
 	struct sl_cluster *c = bpf_map_lookup_elem(&clusters, &cluster);
 	__u64 *count = bpf_map_lookup_elem(&l4_counts, &cluster);
+	__u64 range;
 	__u32 n, turn;
 
 	if (!c || !count)
 		return false;
-	n = SL_READ(c->n_endpoints);
+	range = sl_cluster_range(c);
+	n = range >> 32;
 	if (!n)
 		return false;
 	turn = sl_fetch_add(&c->next_endpoint, 1);
 	for (__u32 i = 0; i < L4_TRIES && i < n; i++) {
-		if (!l4_give(ctx, c->first_endpoint + (turn + i) % n))
+		if (!l4_give(ctx, (__u32)range + (turn + i) % n))
 			continue;
 		sl_add(count, 1);
 		return true;

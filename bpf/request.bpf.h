@@ -145,8 +145,12 @@ __noinline int request_match(__u32 slot)
 {
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
 	const struct sl_table *t = table_get();
+	struct sl_session *s = session_at(slot);
 
-	return t && h ? sl_match(t, &h->head, h->bytes) : SL_NO_ROUTE;
+	if (!t || !s)
+		return SL_NO_ROUTE;
+	s->generation = t->generation;
+	return h ? sl_match(t, &h->head, h->bytes) : SL_NO_ROUTE;
 }
 
 /* Adds what policy @index of the route, hash rule @rule, makes of session @slot's head. 1: stop. */
@@ -195,6 +199,14 @@ SL_FN __u32 request_hash(struct sl_request *r, const struct sl_route *route)
 	return r->s->hash.generate ? SL_REASON_ROUTE_NEEDS_USER : SL_REASON_NONE;
 }
 
+/* Whether all of the decision was made with one table: a reload may have come between. */
+SL_FN bool same_table(const struct sl_session *s, const struct sl_table *t)
+{
+	const struct sl_table *now = table_get();
+
+	return now && t->generation == s->generation && now->generation == s->generation;
+}
+
 /* Route, cluster and endpoint of the parsed head, into the session's decision. */
 SL_FN __u32 request_route(struct sl_request *r)
 {
@@ -203,6 +215,7 @@ SL_FN __u32 request_route(struct sl_request *r)
 	const struct sl_route *route;
 	struct sl_cluster *c;
 	__u32 index, cluster, reason, n;
+	__u64 range;
 
 	d->routed = 0;
 	if (!t)
@@ -226,14 +239,17 @@ SL_FN __u32 request_route(struct sl_request *r)
 	c = bpf_map_lookup_elem(&clusters, &cluster);
 	if (!c)
 		return SL_REASON_INTERNAL;
-	n = c->n_endpoints;
+	range = sl_cluster_range(c);
+	n = range >> 32;
 	d->route = index;
 	d->cluster = cluster;
 	if (!n)
 		return SL_REASON_NO_ENDPOINT;
-	d->endpoint = c->first_endpoint;
+	d->endpoint = (__u32)range;
 	if (n > 1)
 		d->endpoint += sl_fetch_add(&c->next_endpoint, 1) % n;
+	if (!same_table(r->s, t))
+		return SL_REASON_INTERNAL;
 	d->routed = 1;
 	return SL_READ(c->flags) & SL_CLUSTER_WAITING ? SL_REASON_NO_IDLE_LANE : SL_REASON_NONE;
 }

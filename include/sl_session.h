@@ -144,7 +144,9 @@ struct sl_session {
 	__u8 handover;	    /* enum sl_reason: why BPF handed a direction of this exchange over */
 	__u8 zero0[6];
 	struct sl_hash hash; /* of the request under decision; BPF */
-	__u64 source_hash;   /* sl_hash_words() of the address that front's client has; BPF */
+	__u32 generation;    /* of the table that the request was matched with; BPF */
+	__u32 zero2;
+	__u64 source_hash; /* sl_hash_words() of the address that front's client has; BPF */
 
 	struct sl_decision decision;
 
@@ -275,8 +277,11 @@ struct sl_control {
 	__u64 netns;	/* cookie of the daemon's network namespace (SO_NETNS_COOKIE) */
 	__u32 max_head; /* bytes and header lines of a head that some listener may not take: above
 			 */
-	__u32 max_headers; /* it is the daemon's to say; 0: no limit */
-	__u64 zero[6];
+	__u32 max_headers;   /* it is the daemon's to say; 0: no limit */
+	__u64 reloads;	     /* reloads done or refused; written by the daemon */
+	__u32 reload_status; /* errno of the last one; 0: done */
+	__u32 zero2;
+	__u64 zero[4];
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

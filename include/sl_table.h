@@ -167,6 +167,24 @@ struct sl_cluster {
 /* Requests wait for a lane of it: those that come later go behind them, to the daemon. */
 #define SL_CLUSTER_WAITING 0x1
 
+/*
+ * First endpoint (low half) and their number, read and written at once: a reload changes both.
+ * They are the first two words.
+ */
+SL_FN __u64 sl_cluster_range(const struct sl_cluster *c)
+{
+	const void *words = c;
+
+	return *(const volatile __u64 __attribute__((may_alias)) *)words;
+}
+
+SL_FN void sl_cluster_range_set(struct sl_cluster *c, __u64 range)
+{
+	void *words = c;
+
+	*(volatile __u64 __attribute__((may_alias)) *)words = range;
+}
+
 /* Map `endpoints`, array (mmap-able): endpoint index -> this. */
 struct sl_endpoint {
 	__u64 idle;    /* sl_stack head of idle lanes; written by BPF and the daemon */

@@ -15,6 +15,7 @@ static const struct command {
 	{"run", sl_cmd_run, "load a config into the kernel and serve it"},
 	{"check", sl_cmd_check, "check a config"},
 	{"explain", sl_cmd_explain, "say which way a request would take, and why"},
+	{"reload", sl_cmd_reload, "apply the changed config file to a running instance"},
 	{"weights", sl_cmd_weights, "show or set the weights of a split"},
 	{"stats", sl_cmd_stats, "show counters and latencies"},
 	{"attach", sl_cmd_attach, "put sluice in front of a port that is in use"},

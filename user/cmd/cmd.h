@@ -19,6 +19,7 @@ int sl_cmd_run(int argc, char **argv);
 int sl_cmd_check(int argc, char **argv);
 int sl_cmd_explain(int argc, char **argv);
 int sl_cmd_weights(int argc, char **argv);
+int sl_cmd_reload(int argc, char **argv);
 int sl_cmd_stats(int argc, char **argv);
 int sl_cmd_attach(int argc, char **argv);
 int sl_cmd_detach(int argc, char **argv);

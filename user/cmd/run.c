@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
@@ -29,6 +30,7 @@ static int help(void)
 	       "attach')\n"
 	       "                        and the last connection has ended\n"
 	       "\n"
+	       "SIGHUP, or 'sluice reload': apply FILE as it is now.\n"
 	       "SIGTERM or SIGINT: finish what is in flight, unload everything, end.\n"
 	       "Exit status: 0 done, 1 config refused, 2 usage, 3 the kernel or the system said "
 	       "no.\n",
@@ -36,8 +38,9 @@ static int help(void)
 	return SL_EXIT_DONE;
 }
 
-static int serve(const char *config, const struct sl_supervisor_options *o)
+static int serve(const char *config, struct sl_supervisor_options *o)
 {
+	char *path;
 	struct sl_load_error err = {""};
 	struct sl_compiled *compiled = NULL;
 	struct sl_diag_list diags;
@@ -48,7 +51,10 @@ static int serve(const char *config, const struct sl_supervisor_options *o)
 	sl_diag_free(&diags);
 	if (rc)
 		return SL_EXIT_REFUSED;
+	path = realpath(config, NULL);
+	o->config = path;
 	rc = sl_supervisor_run(o, compiled, &err);
+	free(path);
 	sl_compiled_free(compiled);
 	if (!rc)
 		return SL_EXIT_DONE;

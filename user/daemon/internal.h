@@ -223,7 +223,10 @@ struct back {
 };
 
 struct worker {
-	const struct sl_worker_args *args;
+	const struct sl_worker_args *args; /* &own_args */
+	const struct sl_worker_args *args_given;
+	struct sl_worker_args own_args; /* a reload changes `compiled` */
+	struct sl_compiled *retired;	/* the config before this one */
 	struct sl_maps *maps;
 	const struct sl_table *table;
 	int epoll_fd;
@@ -509,6 +512,12 @@ void count_exchange(struct worker *w, struct front *f, __u32 status);
 
 /* adopt.c */
 int adopt_all(struct worker *w);
+
+/* reload.c */
+/* Reads the config file again and applies it, or says why not. */
+void reload_run(struct worker *w);
+/* For a worker that follows one that had reloaded: makes the same config its own. 0 or -errno. */
+int reload_resume(struct worker *w);
 
 /* leaks.c */
 void leaks_scan(struct worker *w);

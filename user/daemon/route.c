@@ -6,11 +6,12 @@
 __u32 route_endpoint(struct worker *w, __u32 cluster)
 {
 	struct sl_cluster *c = &w->maps->clusters[cluster];
-	__u32 n = SL_READ(c->n_endpoints);
+	__u64 range = sl_cluster_range(c);
+	__u32 n = range >> 32;
 
 	for (__u32 i = 0; i < n; i++) {
 		__u32 turn = n > 1 ? sl_fetch_add(&c->next_endpoint, 1) % n : 0;
-		__u32 e = c->first_endpoint + turn;
+		__u32 e = (__u32)range + turn;
 
 		if (e < SL_MAX_ENDPOINTS && !(w->maps->endpoints[e].flags & SL_ENDPOINT_DRAINING))
 			return e;
@@ -46,8 +47,9 @@ static bool decided(struct worker *w, struct front *f)
 {
 	const struct sl_decision *d = &f->s->decision;
 
-	if (!f->decided || !d->routed || d->route >= SL_MAX_ROUTES ||
-	    d->cluster >= SL_MAX_CLUSTERS || d->endpoint >= SL_MAX_ENDPOINTS)
+	if (!f->decided || !d->routed || f->s->generation != w->table->generation ||
+	    d->route >= SL_MAX_ROUTES || d->cluster >= SL_MAX_CLUSTERS ||
+	    d->endpoint >= SL_MAX_ENDPOINTS)
 		return false;
 	f->x.route = d->route;
 	f->x.cluster = d->cluster;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -50,6 +51,8 @@ struct supervisor {
 	unsigned int unused; /* looks at which nothing was attached and no session open */
 	int lock_fd;
 	int signal_fd;
+	struct sl_shared *shared;
+	char outcome[256];
 	pid_t worker;
 	bool stopping;
 };
@@ -231,6 +234,7 @@ static int run_worker(struct supervisor *s)
 		.compiled = s->compiled,
 		.listen_fds = s->listen_fds,
 		.netns_fds = s->netns_fds,
+		.shared = s->shared,
 		.signal_fd = s->signal_fd,
 		.drain_ms = DRAIN_MS,
 	};
@@ -326,6 +330,11 @@ static int supervise(struct supervisor *s)
 		while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 			if (si.ssi_signo == SIGCHLD)
 				continue;
+			if (si.ssi_signo == SIGHUP) {
+				if (s->worker > 0)
+					kill(s->worker, SIGHUP);
+				continue;
+			}
 			stop(s);
 		}
 		if (wait_ms >= 0)
@@ -344,11 +353,28 @@ static int block_signals(struct supervisor *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return failed(s, -errno, "sigprocmask: %s", strerror(errno));
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (s->signal_fd < 0)
 		return failed(s, -errno, "signalfd: %s", strerror(errno));
+	return 0;
+}
+
+/* What outlives a worker: which text is served. */
+static int share(struct supervisor *s)
+{
+	void *p = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+
+	if (p == MAP_FAILED)
+		return failed(s, -errno, "out of memory");
+	snprintf(s->outcome, sizeof(s->outcome), SL_RELOAD_OUTCOME, s->instance);
+	s->shared = p;
+	s->shared->config = s->o->config;
+	s->shared->outcome = s->outcome;
+	s->shared->text_fd = -1;
 	return 0;
 }
 
@@ -408,10 +434,18 @@ int sl_supervisor_run(const struct sl_supervisor_options *o, const struct sl_com
 	if (!rc)
 		rc = block_signals(&s);
 	if (!rc)
+		rc = share(&s);
+	if (!rc)
 		rc = load(&s);
 	if (!rc)
 		rc = serve(&s);
 	sl_steer_free(s.steer);
+	if (s.shared) {
+		(void)unlink(s.outcome);
+		if (s.shared->text_fd >= 0)
+			close(s.shared->text_fd);
+		munmap(s.shared, sizeof(*s.shared));
+	}
 	for (__u32 i = 0; i < s.n_listen; i++)
 		if (s.listen_fds[i] >= 0)
 			close(s.listen_fds[i]);

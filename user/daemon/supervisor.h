@@ -12,6 +12,7 @@
 
 struct sl_supervisor_options {
 	const char *instance;
+	const char *config;  /* absolute path, for reloads; NULL: there are none */
 	void (*ready)(void); /* called when it serves; or NULL */
 	bool until_detached; /* ends by itself when nothing is attached and no session is open */
 };

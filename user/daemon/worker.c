@@ -52,7 +52,9 @@ static void signals_read(struct worker *w)
 	struct signalfd_siginfo si;
 
 	while (read(w->args->signal_fd, &si, sizeof(si)) == sizeof(si))
-		if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+		if (si.ssi_signo == SIGHUP)
+			reload_run(w);
+		else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
 			drain_begin(w);
 }
 
@@ -305,7 +307,9 @@ static int sources_add(struct worker *w)
 int worker_init(struct worker *w, const struct sl_worker_args *args)
 {
 	memset(w, 0, sizeof(*w));
-	w->args = args;
+	w->args_given = args;
+	w->own_args = *args;
+	w->args = &w->own_args;
 	w->maps = args->maps;
 	w->table = args->maps->table ? args->maps->table : args->compiled->table;
 	w->n_sessions = w->maps->control->n_sessions;
@@ -356,6 +360,8 @@ int sl_worker_run(const struct sl_worker_args *args)
 	rc = worker_init(w, args);
 	if (!rc)
 		rc = sources_add(w);
+	if (!rc)
+		rc = reload_resume(w);
 	if (!rc)
 		rc = adopt_all(w);
 	if (!rc)

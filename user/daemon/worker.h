@@ -8,6 +8,7 @@
 #define SL_WORKER_H
 
 #include "config/compiled.h"
+#include "daemon/reload.h"
 #include "kernel/maps.h"
 
 struct sl_worker_args {
@@ -16,8 +17,9 @@ struct sl_worker_args {
 	const struct sl_compiled *compiled;
 	const int *listen_fds; /* [compiled->n_listeners], listening, non-blocking; -1: has none */
 	const int *netns_fds;  /* [compiled->n_netns] */
-	int signal_fd;	       /* signalfd: SIGTERM drains and returns */
-	unsigned int drain_ms; /* longest time a drain may take */
+	struct sl_shared *shared; /* NULL: no reload */
+	int signal_fd;		  /* signalfd: SIGTERM drains and returns */
+	unsigned int drain_ms;	  /* longest time a drain may take */
 };
 
 /*

@@ -123,25 +123,6 @@ static int load_failed(struct sl_load_error *e, int rc)
 		      strerror(-rc));
 }
 
-/* One inner map holds the whole table: filled once, frozen, published by one outer update. */
-static int publish_table(struct sl_loader *l, const struct sl_table *table)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
-	int fd, rc, outer = bpf_map__fd(l->skel->maps.tables);
-	__u32 zero = 0;
-
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_table", sizeof(zero), sizeof(*table), 1, &opts);
-	if (fd < 0)
-		return fd;
-	rc = bpf_map_update_elem(fd, &zero, table, BPF_ANY);
-	if (!rc)
-		rc = bpf_map_freeze(fd);
-	if (!rc)
-		rc = bpf_map_update_elem(outer, &zero, &fd, BPF_ANY);
-	close(fd);
-	return rc;
-}
-
 static int fill_array(struct bpf_map *map, const void *values, size_t size, __u32 n)
 {
 	for (__u32 i = 0; i < n; i++) {
@@ -185,7 +166,7 @@ static int fill_tables(struct sl_loader *l, const struct sl_compiled *c)
 				t->n_routes);
 	if (!rc)
 		rc = fill_array(l->skel->maps.splits, c->splits, sizeof(*c->splits), t->n_splits);
-	return rc ? rc : publish_table(l, t);
+	return rc ? rc : sl_table_publish(bpf_map__fd(l->skel->maps.tables), t);
 }
 
 /* Programs of a sockmap: copied into each socket as it is inserted. */

@@ -166,6 +166,51 @@ int sl_maps_split_set(const struct sl_maps *m, __u32 id, const struct sl_split *
 	return bpf_map_update_elem(m->splits_fd, &id, split, BPF_EXIST) ? -errno : 0;
 }
 
+int sl_maps_split_put(const struct sl_maps *m, __u32 id, const struct sl_split *split)
+{
+	return bpf_map_update_elem(m->splits_fd, &id, split, BPF_ANY) ? -errno : 0;
+}
+
+int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info)
+{
+	return bpf_map_update_elem(m->routes_fd, &index, info, BPF_ANY) ? -errno : 0;
+}
+
+int sl_table_publish(int tables_fd, const struct sl_table *table)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
+	__u32 zero = 0;
+	int fd, rc;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_table", sizeof(zero), sizeof(*table), 1, &opts);
+	if (fd < 0)
+		return fd;
+	rc = bpf_map_update_elem(fd, &zero, table, BPF_ANY);
+	if (!rc)
+		rc = bpf_map_freeze(fd);
+	if (!rc)
+		rc = bpf_map_update_elem(tables_fd, &zero, &fd, BPF_ANY);
+	close(fd);
+	return rc;
+}
+
+int sl_maps_publish(struct sl_maps *m, const struct sl_table *table)
+{
+	int rc = sl_table_publish(m->tables_fd, table);
+
+	return rc ? rc : sl_maps_table_refresh(m);
+}
+
+int sl_maps_table_refresh(struct sl_maps *m)
+{
+	const struct sl_table *old = m->table;
+	int rc = map_table(m);
+
+	if (!rc)
+		unmap_array(old, sizeof(*old), 1);
+	return rc;
+}
+
 int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info *ret)
 {
 	return bpf_map_lookup_elem(m->routes_fd, &index, ret) ? -errno : 0;

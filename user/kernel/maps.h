@@ -45,8 +45,23 @@ void sl_maps_close(struct sl_maps *m);
 int sl_maps_split_get(const struct sl_maps *m, __u32 id, struct sl_split *ret);
 int sl_maps_split_set(const struct sl_maps *m, __u32 id, const struct sl_split *split);
 
+/* The same, whether there is one or not. */
+int sl_maps_split_put(const struct sl_maps *m, __u32 id, const struct sl_split *split);
+
 /* Information on route @index. 0 or -errno. */
 int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info *ret);
+
+int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info);
+
+/*
+ * Makes @table the one that requests are matched with: one inner map, filled once and frozen,
+ * published by one update of `tables` (fd: sl_maps.tables_fd). 0 or -errno.
+ */
+int sl_table_publish(int tables_fd, const struct sl_table *table);
+/* The same, and m->table is the new one. The old one is no longer mapped. 0 or -errno. */
+int sl_maps_publish(struct sl_maps *m, const struct sl_table *table);
+/* m->table is the one that is published now. 0 or -errno. */
+int sl_maps_table_refresh(struct sl_maps *m);
 
 /* The role of the socket @fd (map `sockets`). 0 or -errno (-ENOENT: has none). */
 int sl_maps_socket_get(const struct sl_maps *m, int fd, struct sl_socket *ret);

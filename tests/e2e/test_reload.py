@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`sluice reload`: a changed file applies as a whole, and nothing that runs notices."""
+import os
+import signal
+import threading
+
+from lib.config import config, listener, route
+from lib.http1 import Conn
+from lib.load import Wrk
+from lib.proc import wait_until
+from lib.runner import test
+
+FRONT = ("127.0.0.1", 8000)
+PORTS = {9001: "a", 9002: "b", 9003: "c"}
+
+
+def clusters(*names):
+    return {n: [("127.0.0.1", p) for p, n2 in PORTS.items() if n2 == n] for n in names}
+
+
+def rewrite(s, text):
+    """As careful editors do: another file in its place."""
+    with open(s.config_path + ".new", "w") as f:
+        f.write(text)
+    os.rename(s.config_path + ".new", s.config_path)
+
+
+def reload(s, text, code=0):
+    rewrite(s, text)
+    return s.run("reload", code=code)
+
+
+def who(conn, path="/"):
+    r = conn.get(path)
+    assert r.status == 200, f"{path}: {r}"
+    return r.get("x-backend")
+
+
+def start(t, names=("a", "b"), routes=None):
+    t.backends.nginx(PORTS)
+    return t.sluice(config(FRONT, clusters(*names), routes or [route(to="a", name="all")]))
+
+
+@test()
+def next_request(t):
+    """Open connections see new routes with their next request; lanes of the cluster live on."""
+    s = start(t)
+    with Conn(FRONT) as conn:
+        assert [who(conn) for _ in range(5)] == ["a"] * 5
+        lanes = s.run("stats")
+        reload(s, config(FRONT, clusters("b", "c", "a"), [route(prefix="/new", to="c"),
+                                                         route(to="a", name="all")]))
+        before = s.stats()
+        assert who(conn) == "a" and who(conn, "/new/x") == "c"
+        stats = s.stats()
+        assert stats.kernel == before.kernel + 1, f"its lane was not kept: {lanes} {stats}"
+        assert stats.by_route()["all"] == 6, stats.routes
+        reload(s, config(FRONT, clusters("b"), [route(to="b")]))
+        assert who(conn, "/new/x") == "b" and who(conn) == "b"
+        assert "config generation 3" in s.run("stats")
+    s.check()
+
+
+@test()
+def refused(t):
+    """A file that is wrong changes nothing and says where it is wrong."""
+    s = start(t)
+    good = open(s.config_path).read()
+    with Conn(FRONT) as conn:
+        said = reload(s, good.replace('cluster: "a"', 'cluster: "nobody"'), code=1)
+        assert "unknown cluster 'nobody'" in said and f"{s.config_path}:" in said, said
+        assert who(conn) == "a"
+        for text, word in ((": [", "error"), ("", "error"),
+                           (config(("127.0.0.1", 8001), clusters("a"), [route(to="a")]),
+                            "listeners differ"),
+                           (config(FRONT, clusters("a"), [route(to="a")],
+                                   sluice={"kernel_path": False}), "restart")):
+            said = reload(s, text, code=1)
+            assert word in said, said
+            assert who(conn) == "a"
+        os.unlink(s.config_path)
+        assert "cannot read" in s.run("reload", code=1)
+        assert "config generation 1" in s.run("stats")
+        assert "config generation 2" in reload(s, good)
+
+
+def split(a, b, **kw):
+    return route(weights={"a": a, "b": b}, name="x", **kw)
+
+
+@test()
+def weights_by_hand(t):
+    """Weights set by hand are kept unless the file has changed them, and the log says which."""
+    s = start(t, routes=[split(50, 50)])
+    s.weights("x", a=0, b=100)
+    other = [route(path="/other", to="a")]
+    said = reload(s, config(FRONT, clusters("a", "b"), other + [split(50, 50)]))
+    assert "route 'x': weights that were set by hand are kept" in said, said
+    with Conn(FRONT) as conn:
+        assert {who(conn) for _ in range(20)} == {"b"}
+        said = reload(s, config(FRONT, clusters("a", "b"), other + [split(100, 0)]))
+        assert "route 'x': weights are those of the file again" in said, said
+        assert {who(conn) for _ in range(20)} == {"a"}
+        assert "weights" not in reload(s, config(FRONT, clusters("a", "b"), [split(100, 0)]))
+        s.weights("x", a=1, b=3)
+        assert sum(who(conn) == "b" for _ in range(400)) in range(297, 304)
+
+
+@test()
+def endpoints_change(t):
+    """A cluster's new endpoints take its requests at once, and the old ones' lanes are closed."""
+    s = start(t, names=("a",))
+    with Conn(FRONT) as conn:
+        assert {who(conn) for _ in range(4)} == {"a"}
+        both = {"a": [("127.0.0.1", 9002), ("127.0.0.1", 9003)]}
+        reload(s, config(FRONT, both, [route(to="a", name="all")]))
+        assert {who(conn) for _ in range(8)} == {"b", "c"}
+        reload(s, config(FRONT, clusters("a"), [route(to="a", name="all")]))
+        assert {who(conn) for _ in range(8)} == {"a"}
+    s.check()
+
+
+@test()
+def worker_dies(t):
+    """The next worker serves the reloaded config, also its answers of its own."""
+    s = start(t)
+    text = config(FRONT, clusters("c", "a"), [route(path="/hi", direct=(200, "hello")),
+                                              route(to="c", name="all")])
+    reload(s, text)
+    rewrite(s, "rubbish")
+    old = s.kill_worker()
+    s.worker(other_than=old)
+    with Conn(FRONT) as conn:
+        assert conn.get("/hi").body == b"hello"
+        assert who(conn) == "c"
+        assert "config generation 2" in s.run("stats")
+        assert "error" in s.run("reload", code=1)
+        reload(s, text)
+        assert conn.get("/hi").body == b"hello"
+
+
+@test(seconds=240)
+def thousand(t):
+    """1,000 reloads under load, on both paths, without a failed request."""
+    s = start(t, names=("a", "b", "c"), routes=[split(50, 50)])
+    wrk = Wrk(t, "http://127.0.0.1:8000/x", connections=4, seconds=220)
+    done = threading.Event()
+    seen, failed = [0], []
+
+    def user_path():
+        while not done.is_set() and not failed:
+            try:
+                with Conn(FRONT) as conn:  # a connection each: by the user path
+                    r = conn.get("/y", [("Connection", "close")])
+                    assert r.status == 200, r
+                    seen[0] += 1
+            except Exception as e:  # told by the test's thread
+                failed.append(e)
+
+    thread = threading.Thread(target=user_path)
+    thread.start()
+    texts = [config(FRONT, clusters("a", "b", "c"), [split(50, 50)]),
+             config(FRONT, clusters("c", "b", "a"),
+                    [route(path="/z", to="c"), route(prefix="/y", to="c", name="y"),
+                     split(50, 50)]),
+             config(FRONT, clusters("b", "a", "c"), [split(30, 70)])]
+    try:
+        for n in range(1000):
+            rewrite(s, texts[n % 3])
+            if n % 20:
+                s.run("reload")
+            else:
+                before = s.stats().tree["generation"]
+                os.kill(s.supervisor, signal.SIGHUP)
+                wait_until(lambda: s.stats().tree["generation"] > before, "a generation more")
+    finally:
+        done.set()
+        thread.join(20)
+    wrk.stop().check()
+    assert not failed, failed
+    assert seen[0] > 500, seen
+    s.check()

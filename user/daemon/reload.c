@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * SIGHUP: the file is read again and applied as a whole, or nothing of it. What the data path uses
+ * of the new config is written where nothing looks yet; then one update of the map `tables`
+ * makes it the one that requests are matched with. Sessions and lanes go on: see sl_remap().
+ */
+#include "reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "internal.h"
+
+/* What is said goes to the log and to whoever asked for the reload. */
+struct outcome {
+	char *text;
+	size_t size;
+	FILE *f;
+};
+
+static void say(struct outcome *o, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!o->f)
+		return;
+	va_start(ap, fmt);
+	vfprintf(o->f, fmt, ap);
+	va_end(ap);
+}
+
+/* A copy of the file, so that what is served can be read again whatever becomes of the file. */
+static int text_copy(const char *path)
+{
+	int in = open(path, O_RDONLY | O_CLOEXEC), out, rc = 0;
+	ssize_t n;
+
+	if (in < 0)
+		return -errno;
+	out = memfd_create("sluice-config", MFD_CLOEXEC);
+	if (out < 0)
+		rc = -errno;
+	while (!rc && (n = sendfile(out, in, NULL, 1 << 20)) != 0)
+		if (n < 0 && errno != EINTR)
+			rc = -errno;
+	close(in);
+	if (rc && out >= 0)
+		close(out);
+	return rc ? rc : out;
+}
+
+static int text_parse(struct worker *w, int fd, __u32 generation, struct outcome *o,
+		      struct sl_compiled **ret)
+{
+	struct sl_config_flags flags = {.generation = generation};
+	struct sl_diag_list diags;
+	struct stat st;
+	char *text;
+	int rc;
+
+	if (fstat(fd, &st))
+		return -errno;
+	text = malloc(st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	if (pread(fd, text, st.st_size, 0) != st.st_size) {
+		free(text);
+		return -EIO;
+	}
+	rc = sl_config_parse(w->args->shared->config, text, st.st_size, &flags, &diags, ret);
+	if (o->f)
+		sl_diag_print(o->f, &diags);
+	sl_diag_free(&diags);
+	free(text);
+	return rc;
+}
+
+static bool same_listener(const struct sl_listener *a, const struct sl_listener *b)
+{
+	return a->family == b->family && a->port == b->port && a->attach == b->attach &&
+	       a->l4 == b->l4 && a->netns == b->netns && !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+/* What only a restart can change. */
+static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, struct outcome *o)
+{
+	bool same = a->n_listeners == b->n_listeners && a->n_netns == b->n_netns;
+
+	for (__u32 i = 0; same && i < a->n_listeners; i++)
+		same = same_listener(&a->listeners[i], &b->listeners[i]);
+	if (!same) {
+		say(o, "the listeners differ from those that run: that needs a restart\n");
+		return -EINVAL;
+	}
+	if (a->options.kernel_path != b->options.kernel_path ||
+	    a->options.colocated_clients != b->options.colocated_clients ||
+	    a->options.colocated_servers != b->options.colocated_servers) {
+		say(o, "the 'sluice' section differs from what runs: that needs a restart\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool same_weights(const struct sl_split *a, const struct sl_split *b)
+{
+	if (a->n_targets != b->n_targets)
+		return false;
+	for (__u32 i = 0; i < a->n_targets; i++)
+		if (a->targets[i].weight != b->targets[i].weight)
+			return false;
+	return true;
+}
+
+/* Weights that were set by hand are kept unless the file has changed them since. */
+static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 route,
+		       struct outcome *o)
+{
+	const struct sl_compiled *old = w->args->compiled;
+	__u32 id = c->table->routes[route].target;
+	struct sl_split split = c->splits[id], live;
+	bool in_file = false, known = false;
+
+	for (__u32 i = 0; i < old->table->n_routes && !known; i++) {
+		const struct sl_route_info *info = &old->route_infos[i];
+
+		known = info->action == SL_ACTION_SPLIT && info->target == id &&
+			!strncmp(info->name, c->route_infos[route].name, SL_NAME_MAX);
+		if (known)
+			in_file = same_weights(&old->splits[id], &split);
+	}
+	split.route = route;
+	if (known && !sl_maps_split_get(w->maps, id, &live) && !same_weights(&live, &split)) {
+		if (in_file) {
+			memcpy(split.targets, live.targets, sizeof(split.targets));
+			say(o, "route '%s': weights that were set by hand are kept\n",
+			    c->route_infos[route].name);
+		} else {
+			say(o, "route '%s': weights are those of the file again\n",
+			    c->route_infos[route].name);
+		}
+	}
+	return sl_maps_split_put(w->maps, id, &split);
+}
+
+static void clusters_apply(struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_table *t = c->table;
+
+	for (__u32 i = 0; i < t->n_endpoints; i++) {
+		struct sl_endpoint *e = &w->maps->endpoints[i];
+
+		if (i >= w->table->n_endpoints) {
+			*e = c->endpoints[i];
+			e->idle = 0;
+		}
+		SL_WRITE(e->flags, c->endpoints[i].flags);
+	}
+	for (__u32 i = 0; i < t->n_clusters; i++) {
+		struct sl_cluster *live = &w->maps->clusters[i];
+		const struct sl_cluster *new = &c->clusters[i];
+
+		if (i >= w->table->n_clusters) {
+			*live = *new;
+			continue;
+		}
+		SL_WRITE(live->connect_timeout_ms, new->connect_timeout_ms);
+		SL_WRITE(live->max_lanes, new->max_lanes);
+		sl_cluster_range_set(live, sl_cluster_range(new));
+	}
+}
+
+/* ---- routes: counters and exchanges under way follow their route's name ---- */
+
+static __u32 route_named(const struct sl_compiled *c, const char *name)
+{
+	for (__u32 i = 0; i < c->table->n_routes; i++)
+		if (!strncmp(c->route_infos[i].name, name, SL_NAME_MAX))
+			return i;
+	return NO_INDEX;
+}
+
+static int routes_follow(struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_compiled *old = w->args->compiled;
+	size_t row = SL_STAT_SHARDS * sizeof(struct sl_stats);
+	__u32 n = old->table->n_routes, to[SL_MAX_ROUTES];
+	struct sl_stats *copy = malloc((n + 1) * row);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, w->maps->route_stats, n * row);
+	for (__u32 i = 0; i < n; i++)
+		to[i] = route_named(c, old->route_infos[i].name);
+	for (__u32 i = 0; i < c->table->n_routes; i++)
+		if (i >= n || to[i] != i)
+			memset(&w->maps->route_stats[i * SL_STAT_SHARDS], 0, row);
+	for (__u32 i = 0; i < n; i++)
+		if (to[i] != NO_INDEX && to[i] != i)
+			memcpy(&w->maps->route_stats[to[i] * SL_STAT_SHARDS],
+			       &copy[i * SL_STAT_SHARDS], row);
+	free(copy);
+	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
+		struct front *f = FRONT_OF(l, all);
+
+		if (f->x.route < n)
+			f->x.route = to[f->x.route];
+		if (f->s->route < n && to[f->s->route] != NO_INDEX)
+			f->s->route = to[f->s->route];
+	}
+	return 0;
+}
+
+static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
+{
+	int rc = 0;
+
+	clusters_apply(w, c);
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
+		if (c->table->routes[i].action == SL_ACTION_SPLIT)
+			rc = split_apply(w, c, i, o);
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
+		rc = sl_maps_route_put(w->maps, i, &c->route_infos[i]);
+	if (!rc)
+		rc = routes_follow(w, c);
+	if (!rc)
+		rc = sl_maps_publish(w->maps, c->table);
+	if (rc)
+		say(o, "cannot write the maps: %s\n", strerror(-rc));
+	return rc;
+}
+
+/* The config that is served from now on. The one before it may still be in use until the next. */
+static void adopt_config(struct worker *w, struct sl_compiled *c)
+{
+	sl_compiled_free(w->retired);
+	w->retired = w->own_args.compiled == w->args_given->compiled
+			     ? NULL
+			     : (struct sl_compiled *)w->own_args.compiled;
+	w->own_args.compiled = c;
+	w->table = w->maps->table;
+}
+
+static int reload(struct worker *w, struct outcome *o)
+{
+	struct sl_shared *shared = w->args->shared;
+	struct sl_compiled *c = NULL;
+	char why[256] = "out of memory";
+	int fd, rc;
+
+	if (!shared || !shared->config)
+		return -ENOENT;
+	fd = text_copy(shared->config);
+	if (fd < 0) {
+		say(o, "cannot read %s: %s\n", shared->config, strerror(-fd));
+		return fd;
+	}
+	rc = text_parse(w, fd, w->table->generation + 1, o, &c);
+	if (!rc)
+		rc = check_same(w->args->compiled, c, o);
+	if (!rc) {
+		rc = sl_remap(c, w->maps, why);
+		if (rc)
+			say(o, "%s\n", why);
+	}
+	if (!rc)
+		rc = apply(w, c, o);
+	if (rc) {
+		sl_compiled_free(c);
+		close(fd);
+		return rc;
+	}
+	adopt_config(w, c);
+	if (shared->text_fd >= 0)
+		close(shared->text_fd);
+	shared->text_fd = fd;
+	say(o, "config generation %u\n", w->table->generation);
+	return 0;
+}
+
+static void outcome_tell(struct worker *w, struct outcome *o, int rc)
+{
+	struct sl_control *c = w->maps->control;
+	FILE *f;
+
+	if (o->f && !fclose(o->f) && o->text) {
+		fprintf(stderr, "sluice: reload%s:\n%s", rc ? " refused, nothing is changed" : "",
+			o->text);
+		f = w->args->shared ? fopen(w->args->shared->outcome, "we") : NULL;
+		if (f) {
+			fputs(o->text, f);
+			fclose(f);
+		}
+	}
+	free(o->text);
+	SL_WRITE(c->reload_status, (__u32)-rc);
+	sl_add(&c->reloads, 1);
+}
+
+void reload_run(struct worker *w)
+{
+	struct outcome o = {0};
+	int rc;
+
+	if (w->draining)
+		return;
+	o.f = open_memstream(&o.text, &o.size);
+	rc = reload(w, &o);
+	outcome_tell(w, &o, rc);
+}
+
+int reload_resume(struct worker *w)
+{
+	struct outcome none = {0};
+	struct sl_compiled *c = NULL;
+	char why[256];
+	int rc;
+
+	if (!w->args->shared || w->args->shared->text_fd < 0)
+		return 0;
+	/* Our memory is the supervisor's: it knows the first table. */
+	rc = sl_maps_table_refresh(w->maps);
+	if (rc)
+		return rc;
+	w->table = w->maps->table;
+	rc = text_parse(w, w->args->shared->text_fd, w->table->generation, &none, &c);
+	if (!rc)
+		rc = sl_remap(c, w->maps, why);
+	if (rc) {
+		sl_compiled_free(c);
+		return rc;
+	}
+	w->own_args.compiled = c;
+	return 0;
+}

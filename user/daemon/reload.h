@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A changed config file, applied to a running instance. */
+#ifndef SL_RELOAD_H
+#define SL_RELOAD_H
+
+#include "config/compiled.h"
+#include "kernel/maps.h"
+
+/* What the supervisor and every worker share besides the maps; in shared memory. */
+struct sl_shared {
+	const char *config;  /* the file's path; NULL: there is none to read again */
+	const char *outcome; /* path of the file that tells the last reload's messages */
+	__s32 text_fd;	     /* memfd: text of the config that is served; -1: the first one */
+};
+
+#define SL_RELOAD_OUTCOME "/run/sluice/%s.reload"
+
+/*
+ * Gives @c the numbers that the running instance @m uses: a cluster, a range of endpoints and a
+ * split of the same name keep theirs, so that sessions and lanes go on; new ones get numbers that
+ * were never used. 0, -EINVAL with @ret_why: needs a restart, or -ENOMEM.
+ */
+int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256]);
+
+#endif /* SL_RELOAD_H */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The numbers of a new config: those of the running one where the names are the same. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reload.h"
+
+struct remap {
+	struct sl_compiled *c;
+	const struct sl_maps *m;
+	struct sl_cluster *clusters;
+	struct sl_cluster_limits *limits;
+	struct sl_endpoint *endpoints;
+	__u32 *cluster_to; /* [c->table->n_clusters]: new number */
+	__u32 n_clusters;
+	__u32 n_endpoints;
+	char *why;
+};
+
+static bool same_address(const struct sl_endpoint *a, const struct sl_endpoint *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+/* The running cluster of this name, or the next free number. */
+static __u32 cluster_number(struct remap *r, const struct sl_cluster *c)
+{
+	for (__u32 i = 0; i < r->m->table->n_clusters; i++)
+		if (r->m->clusters[i].name_hash == c->name_hash &&
+		    !memcmp(r->m->clusters[i].name, c->name, SL_NAME_MAX))
+			return i;
+	return r->n_clusters++;
+}
+
+static bool same_endpoints(const struct remap *r, const struct sl_cluster *mine,
+			   const struct sl_cluster *live)
+{
+	if (mine->n_endpoints != live->n_endpoints)
+		return false;
+	for (__u32 i = 0; i < mine->n_endpoints; i++)
+		if (!same_address(&r->c->endpoints[mine->first_endpoint + i],
+				  &r->m->endpoints[live->first_endpoint + i]))
+			return false;
+	return true;
+}
+
+static int place_cluster(struct remap *r, __u32 i)
+{
+	struct sl_cluster *c = &r->c->clusters[i];
+	__u32 to = cluster_number(r, c), first;
+
+	if (to >= SL_MAX_CLUSTERS) {
+		snprintf(r->why, 256, "too many clusters since the start; restart to make room");
+		return -EINVAL;
+	}
+	r->cluster_to[i] = to;
+	first = r->n_endpoints;
+	if (to < r->m->table->n_clusters && same_endpoints(r, c, &r->m->clusters[to]))
+		first = r->m->clusters[to].first_endpoint;
+	else if (c->n_endpoints > SL_MAX_ENDPOINTS - first) {
+		snprintf(r->why, 256, "too many endpoints since the start; restart to make room");
+		return -EINVAL;
+	} else {
+		r->n_endpoints += c->n_endpoints;
+	}
+	for (__u32 k = 0; k < c->n_endpoints; k++) {
+		struct sl_endpoint *e = &r->endpoints[first + k];
+
+		*e = r->c->endpoints[c->first_endpoint + k];
+		e->cluster = to;
+		e->flags &= ~SL_ENDPOINT_DRAINING;
+	}
+	r->clusters[to] = *c;
+	r->clusters[to].first_endpoint = first;
+	r->limits[to] = r->c->cluster_limits[i];
+	return 0;
+}
+
+/* Numbers that no cluster has any more keep their place; their endpoints take no request. */
+static void keep_running(struct remap *r)
+{
+	const struct sl_table *t = r->m->table;
+
+	for (__u32 i = 0; i < t->n_clusters; i++) {
+		r->clusters[i] = r->m->clusters[i];
+		r->limits[i] = sl_cluster_defaults;
+	}
+	for (__u32 i = 0; i < t->n_endpoints; i++) {
+		r->endpoints[i] = r->m->endpoints[i];
+		r->endpoints[i].flags |= SL_ENDPOINT_DRAINING;
+	}
+	r->n_clusters = t->n_clusters;
+	r->n_endpoints = t->n_endpoints;
+}
+
+/* ---- splits ---- */
+
+static bool same_clusters(const struct sl_split *a, const struct sl_split *b)
+{
+	if (a->n_targets != b->n_targets)
+		return false;
+	for (__u32 i = 0; i < a->n_targets && i < SL_MAX_SPLIT_TARGETS; i++)
+		if (a->targets[i].cluster != b->targets[i].cluster)
+			return false;
+	return true;
+}
+
+/* The running split of the route @name over the same clusters; SL_MAX_SPLITS: none. */
+static __u32 split_number(const struct remap *r, const char *name, const struct sl_split *split)
+{
+	for (__u32 i = 0; i < r->m->table->n_routes; i++) {
+		struct sl_route_info info;
+		struct sl_split live;
+
+		if (sl_maps_route_get(r->m, i, &info) || info.action != SL_ACTION_SPLIT ||
+		    strncmp(info.name, name, SL_NAME_MAX))
+			continue;
+		if (!sl_maps_split_get(r->m, info.target, &live) && same_clusters(&live, split))
+			return info.target;
+	}
+	return SL_MAX_SPLITS;
+}
+
+/* Numbers that the running table uses are not given to another split. */
+static void mark_running(const struct remap *r, bool *used)
+{
+	for (__u32 i = 0; i < r->m->table->n_routes && i < SL_MAX_ROUTES; i++) {
+		const struct sl_route *route = &r->m->table->routes[i];
+
+		if (route->action == SL_ACTION_SPLIT && route->target < SL_MAX_SPLITS)
+			used[route->target] = true;
+	}
+}
+
+static int place_splits(struct remap *r)
+{
+	struct sl_split *all = calloc(SL_MAX_SPLITS, sizeof(*all));
+	bool used[SL_MAX_SPLITS] = {false};
+	struct sl_table *t = r->c->table;
+	__u32 top = 0;
+	int err = 0;
+
+	if (!all)
+		return -ENOMEM;
+	mark_running(r, used);
+	for (__u32 i = 0; i < t->n_routes && !err; i++) {
+		struct sl_route *route = &t->routes[i];
+		struct sl_split *split;
+		__u32 id;
+
+		if (route->action == SL_ACTION_CLUSTER)
+			r->c->route_infos[i].target = route->target = r->cluster_to[route->target];
+		if (route->action != SL_ACTION_SPLIT)
+			continue;
+		split = &r->c->splits[route->target];
+		for (__u32 k = 0; k < split->n_targets; k++)
+			split->targets[k].cluster = r->cluster_to[split->targets[k].cluster];
+		id = split_number(r, r->c->route_infos[i].name, split);
+		for (__u32 k = 0; id == SL_MAX_SPLITS && k < SL_MAX_SPLITS; k++)
+			if (!used[k])
+				id = k;
+		if (id == SL_MAX_SPLITS) {
+			snprintf(r->why, 256, "too many splits, old and new, at a time");
+			err = -EINVAL;
+			break;
+		}
+		used[id] = true;
+		all[id] = *split;
+		r->c->route_infos[i].target = route->target = id;
+		top = id >= top ? id + 1 : top;
+	}
+	free(r->c->splits);
+	r->c->splits = all;
+	t->n_splits = top;
+	return err;
+}
+
+int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
+{
+	struct remap r = {.c = c, .m = m, .why = ret_why};
+	int err = -ENOMEM;
+
+	r.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*r.clusters));
+	r.limits = calloc(SL_MAX_CLUSTERS, sizeof(*r.limits));
+	r.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*r.endpoints));
+	r.cluster_to = calloc(c->table->n_clusters + 1, sizeof(*r.cluster_to));
+	if (!r.clusters || !r.limits || !r.endpoints || !r.cluster_to)
+		goto out;
+	keep_running(&r);
+	err = 0;
+	for (__u32 i = 0; i < c->table->n_clusters && !err; i++)
+		err = place_cluster(&r, i);
+	if (!err)
+		err = place_splits(&r);
+	if (err)
+		goto out;
+	free(c->clusters);
+	free(c->cluster_limits);
+	free(c->endpoints);
+	c->clusters = r.clusters;
+	c->cluster_limits = r.limits;
+	c->endpoints = r.endpoints;
+	c->table->n_clusters = r.n_clusters;
+	c->table->n_endpoints = r.n_endpoints;
+	r.clusters = NULL;
+	r.limits = NULL;
+	r.endpoints = NULL;
+out:
+	free(r.clusters);
+	free(r.limits);
+	free(r.endpoints);
+	free(r.cluster_to);
+	return err;
+}

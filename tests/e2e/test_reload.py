@@ -89,6 +89,19 @@ def split(a, b, **kw):
 
 
 @test()
+def limits_change(t):
+    """A listener's limit on heads holds for the kernel path from the reload on."""
+    s = start(t)
+    text = open(s.config_path).read()
+    long = [("X-Long", "x" * 3000)]
+    with Conn(FRONT) as conn:
+        assert conn.get("/", long).status == 200 and conn.get("/", long).status == 200
+        reload(s, text.replace('stat_prefix:', 'max_request_headers_kb: 1\n' +
+                               ' ' * 16 + 'stat_prefix:'))
+        assert conn.get("/", long).status == 431
+
+
+@test()
 def weights_by_hand(t):
     """Weights set by hand are kept unless the file has changed them, and the log says which."""
     s = start(t, routes=[split(50, 50)])

@@ -160,3 +160,19 @@ int sl_listen_publish(const struct sl_maps *m, const struct sl_compiled *c, cons
 	}
 	return rc;
 }
+
+void sl_listen_limits(struct sl_control *control, const struct sl_compiled *c)
+{
+	__u32 max_head = SL_NO_LIMIT, max_headers = SL_NO_LIMIT;
+
+	for (__u32 i = 0; i < c->n_listeners; i++) {
+		const struct sl_listener_limits *l = &c->listeners[i].limits;
+
+		if (l->max_head < max_head)
+			max_head = l->max_head;
+		if (l->max_headers < max_headers)
+			max_headers = l->max_headers;
+	}
+	SL_WRITE(control->max_head, max_head);
+	SL_WRITE(control->max_headers, max_headers);
+}

@@ -21,4 +21,7 @@ int sl_listen_open(const struct sl_maps *m, const struct sl_compiled *c, __u32 i
  */
 int sl_listen_publish(const struct sl_maps *m, const struct sl_compiled *c, const int *netns);
 
+/* The least that a listener takes, for BPF: what is above is the daemon's to judge. */
+void sl_listen_limits(struct sl_control *control, const struct sl_compiled *c);
+
 #endif /* SL_LISTEN_H */

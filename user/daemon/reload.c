@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "daemon/listen.h"
 #include "internal.h"
 
 /* What is said goes to the log and to whoever asked for the reload. */
@@ -97,6 +98,13 @@ static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, 
 
 	for (__u32 i = 0; same && i < a->n_listeners; i++)
 		same = same_listener(&a->listeners[i], &b->listeners[i]);
+	for (__u32 i = 0; i < a->n_listeners; i++) {
+		if (!a->listeners[i].l4)
+			continue;
+		say(o, "listener '%s' hands out connections (L4): that needs a restart\n",
+		    a->listeners[i].name);
+		return -EINVAL;
+	}
 	if (!same) {
 		say(o, "the listeners differ from those that run: that needs a restart\n");
 		return -EINVAL;
@@ -223,6 +231,7 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 {
 	int rc = 0;
 
+	sl_listen_limits(w->maps->control, c);
 	clusters_apply(w, c);
 	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
 		if (c->table->routes[i].action == SL_ACTION_SPLIT)

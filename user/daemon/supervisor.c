@@ -170,22 +170,6 @@ static void test_pairing(struct supervisor *s)
 		doors_off(s, COLOCATED, why, AS_REMOTE);
 }
 
-/* The least that a listener takes: what is above is the daemon's to judge. */
-static void publish_limits(struct supervisor *s)
-{
-	struct sl_control *c = s->maps.control;
-
-	c->max_head = c->max_headers = SL_NO_LIMIT;
-	for (__u32 i = 0; i < s->compiled->n_listeners; i++) {
-		const struct sl_listener_limits *l = &s->compiled->listeners[i].limits;
-
-		if (l->max_head < c->max_head)
-			c->max_head = l->max_head;
-		if (l->max_headers < c->max_headers)
-			c->max_headers = l->max_headers;
-	}
-}
-
 static int load(struct supervisor *s)
 {
 	int rc, cgroup;
@@ -204,7 +188,7 @@ static int load(struct supervisor *s)
 	rc = sl_maps_open(&s->maps, s->instance);
 	if (rc)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
-	publish_limits(s);
+	sl_listen_limits(s->maps.control, s->compiled);
 	rc = open_netns(s);
 	if (!rc)
 		rc = open_listeners(s);

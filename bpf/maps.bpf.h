@@ -28,6 +28,7 @@ union sl_map_values {
 	struct sl_sequence sequence;
 	struct sl_stats stats;
 	struct sl_counts counts;
+	struct sl_generation generation;
 	struct sl_control control;
 	struct sl_table table;
 	struct sl_route_info route_info;
@@ -69,6 +70,7 @@ SL_ARRAY(sequences, struct sl_sequence, SL_MAX_SPLITS);
 SL_ARRAY(route_stats, struct sl_stats, SL_MAX_ROUTES *SL_STAT_SHARDS);
 SL_ARRAY(cluster_stats, struct sl_stats, SL_MAX_CLUSTERS *SL_STAT_SHARDS);
 SL_ARRAY(reasons, __u64, SL_N_REASONS);
+SL_ARRAY(generations, struct sl_generation, SL_GENERATIONS *SL_STAT_SHARDS);
 SL_ARRAY(counts, struct sl_counts, 1 + SL_MAX_CLUSTERS);
 
 /*

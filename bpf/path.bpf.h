@@ -34,14 +34,18 @@ SL_FN void stats_count(struct sl_session *s, __u32 status)
 {
 	__u32 route = s->route * SL_STAT_SHARDS + stat_shard();
 	__u32 cluster = s->cluster * SL_STAT_SHARDS + stat_shard();
+	__u32 key = sl_generation_key(s->generation, stat_shard());
 	__u64 ns = bpf_ktime_get_ns() - s->start_ns;
 	struct sl_stats *r = bpf_map_lookup_elem(&route_stats, &route);
 	struct sl_stats *c = bpf_map_lookup_elem(&cluster_stats, &cluster);
+	struct sl_generation *g = bpf_map_lookup_elem(&generations, &key);
 
 	if (r)
 		sl_stats_count(r, status, ns);
 	if (c)
 		sl_stats_count(c, status, ns);
+	if (g)
+		sl_add(&g->exchanges, 1);
 	s->last_ns = s->start_ns + ns;
 }
 

@@ -32,6 +32,7 @@
 	X(cluster_stats)  \
 	X(reasons)        \
 	X(counts)         \
+	X(generations)    \
 	X(attached)       \
 	X(attach_points)  \
 	X(attach_socks)   \

@@ -22,6 +22,23 @@ struct sl_stats {
 	__u64 latency[SL_LATENCY_BUCKETS]; /* exchanges by latency, see SL_LATENCY_BUCKETS */
 };
 
+#define SL_GENERATIONS 64 /* the last ones that are remembered */
+
+/*
+ * Map `generations`, mmap-able array, key: generation % SL_GENERATIONS * SL_STAT_SHARDS + shard:
+ * exchanges by the config that decided them. The daemon clears a row before its generation begins.
+ */
+struct sl_generation {
+	__u64 generation;
+	__u64 exchanges;
+	__u64 zero[6]; /* a cache line each */
+};
+
+SL_FN __u32 sl_generation_key(__u32 generation, __u32 shard)
+{
+	return generation % SL_GENERATIONS * SL_STAT_SHARDS + shard;
+}
+
 /* Map `reasons`, array (mmap-able): enum sl_reason -> __u64 requests on the user path, by the
  * daemon. reasons[SL_REASON_NONE] is not used: the kernel path's count is the sum of shards 1.. */
 

@@ -89,6 +89,25 @@ def split(a, b, **kw):
 
 
 @test()
+def by_generation(t):
+    """Each answer is counted by the config that decided it, on both paths."""
+    s = start(t)
+    text = open(s.config_path).read()
+    with Conn(FRONT) as conn:
+        for n in range(1, 80):
+            for _ in range(n % 3):
+                who(conn)
+            if n % 5 == 0:  # by the user path
+                conn.send_pieces([b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n"])
+                assert conn.response().status == 200
+            reload(s, text)
+    got = {g["generation"]: g["requests"] for g in s.stats().tree["generations"]}
+    want = {n: n % 3 + (n % 5 == 0) for n in range(17, 80)}
+    want[80] = 0
+    assert got == want, {n: (got.get(n), want.get(n)) for n in want if got.get(n) != want[n]}
+
+
+@test()
 def limits_change(t):
     """A listener's limit on heads holds for the kernel path from the reload on."""
     s = start(t)

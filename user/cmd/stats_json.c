@@ -100,6 +100,25 @@ static json_t *lanes_json(const struct sl_census *c)
 	return object;
 }
 
+/* The generations that are remembered, with the exchanges that each has decided. */
+static json_t *generations_json(const struct sl_maps *m)
+{
+	__u32 last = m->table->generation,
+	      first = last < SL_GENERATIONS ? 0 : last - SL_GENERATIONS;
+	json_t *list = json_array();
+
+	for (__u32 g = first + 1; g <= last; g++) {
+		__u64 n = 0;
+
+		for (__u32 i = 0; i < SL_STAT_SHARDS; i++)
+			if (m->generations[sl_generation_key(g, i)].generation == g)
+				n += m->generations[sl_generation_key(g, i)].exchanges;
+		json_array_append_new(list, json_pack("{s:i, s:I}", "generation", (int)g,
+						      "requests", (json_int_t)n));
+	}
+	return list;
+}
+
 int sl_stats_print_json(const struct sl_maps *m, const char *instance, const struct sl_snapshot *s)
 {
 	const struct sl_census *c = &s->census;
@@ -118,6 +137,7 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 		sessions, "lanes", lanes_json(c), "no_session", (json_int_t)m->control->no_session,
 		"lost_events", (json_int_t)m->control->lost_events);
 
+	json_object_set_new(root, "generations", generations_json(m));
 	json_object_set_new(root, "limits", sl_counts_json(&s->down, false));
 	return sl_json_print(root) || fflush(stdout) ? SL_EXIT_SYSTEM : SL_EXIT_DONE;
 }

@@ -49,6 +49,21 @@ static __u32 handed_over(const struct front *f)
 	return f->x.seized ? SL_REASON_LANE_LOST : SL_REASON_DOOR_OFF;
 }
 
+void generation_begin(struct worker *w, __u32 generation)
+{
+	for (__u32 i = 0; i < SL_STAT_SHARDS; i++)
+		w->maps->generations[sl_generation_key(generation, i)] =
+			(struct sl_generation){.generation = generation};
+}
+
+/* The generation that decided @f's exchange: BPF, we, or nobody (a head that is none). */
+static __u32 generation_of(const struct worker *w, const struct front *f)
+{
+	if (f->x.generation)
+		return f->x.generation;
+	return f->x.kernel ? f->s->generation : w->table->generation;
+}
+
 /*
  * The last byte of the exchange's answer is decided; @status 0: there is none. Before the client
  * can see it, so that it finds its own requests counted.
@@ -63,6 +78,7 @@ void count_exchange(struct worker *w, struct front *f, __u32 status)
 		sl_stats_count(&w->maps->route_stats[x->route * SL_STAT_SHARDS], status, ns);
 	if (x->cluster < SL_MAX_CLUSTERS)
 		sl_stats_count(&w->maps->cluster_stats[x->cluster * SL_STAT_SHARDS], status, ns);
+	sl_add(&w->maps->generations[sl_generation_key(generation_of(w, f), 0)].exchanges, 1);
 	/* A request that the kernel took and we ended has not been given its reason yet. */
 	if (!x->reasoned)
 		sl_add(&w->maps->reasons[handed_over(f)], 1);

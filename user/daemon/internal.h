@@ -137,6 +137,7 @@ struct exchange {
 	bool resp_marked;
 	__u8 tries; /* lanes tried */
 	__u16 status;
+	__u32 generation;  /* of the table that decided; 0: none has yet */
 	__u32 route;	   /* NO_INDEX: none */
 	__u32 cluster;	   /* NO_INDEX: none */
 	__u32 endpoint;	   /* of the last lane tried */
@@ -508,6 +509,8 @@ void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d);
 
 /* counters.c */
 void count_reason(struct worker *w, struct front *f, const struct sl_head *h, enum sl_parse parse);
+/* Clears the row of a generation that is about to be published. */
+void generation_begin(struct worker *w, __u32 generation);
 void count_exchange(struct worker *w, struct front *f, __u32 status);
 
 /* adopt.c */

@@ -240,6 +240,7 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 		rc = sl_maps_route_put(w->maps, i, &c->route_infos[i]);
 	if (!rc)
 		rc = routes_follow(w, c);
+	generation_begin(w, c->table->generation);
 	if (!rc)
 		rc = sl_maps_publish(w->maps, c->table);
 	if (rc)

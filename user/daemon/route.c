@@ -67,6 +67,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	bool hashed;
 	__u64 hash;
 
+	x->generation = w->table->generation;
 	if (decided(w, f))
 		return x->endpoint == NO_INDEX ? 503 : 0;
 	index = sl_match(w->table, h, buf);

@@ -166,6 +166,12 @@ static int fill_tables(struct sl_loader *l, const struct sl_compiled *c)
 				t->n_routes);
 	if (!rc)
 		rc = fill_array(l->skel->maps.splits, c->splits, sizeof(*c->splits), t->n_splits);
+	for (__u32 i = 0; i < SL_STAT_SHARDS && !rc; i++) {
+		struct sl_generation g = {.generation = t->generation};
+		__u32 key = sl_generation_key(t->generation, i);
+
+		rc = bpf_map_update_elem(bpf_map__fd(l->skel->maps.generations), &key, &g, BPF_ANY);
+	}
 	return rc ? rc : sl_table_publish(bpf_map__fd(l->skel->maps.tables), t);
 }
 

@@ -118,6 +118,9 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 		rc = map_array(m->counts_fd, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS, rw,
 			       (void **)&m->counts);
 	if (!rc)
+		rc = map_array(m->generations_fd, sizeof(*m->generations),
+			       SL_GENERATIONS * SL_STAT_SHARDS, rw, (void **)&m->generations);
+	if (!rc)
 		rc = map_array(m->attach_points_fd, sizeof(*m->points), SL_MAX_LISTENERS, rw,
 			       (void **)&m->points);
 	if (!rc)
@@ -142,6 +145,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->cluster_stats, sizeof(*m->cluster_stats), SL_MAX_CLUSTERS * SL_STAT_SHARDS);
 	unmap_array(m->reasons, sizeof(*m->reasons), SL_N_REASONS);
 	unmap_array(m->counts, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS);
+	unmap_array(m->generations, sizeof(*m->generations), SL_GENERATIONS * SL_STAT_SHARDS);
 	unmap_array(m->points, sizeof(*m->points), SL_MAX_LISTENERS);
 	unmap_array(m->l4_counts, sizeof(*m->l4_counts), SL_MAX_CLUSTERS);
 	unmap_array(m->table, sizeof(*m->table), 1);

@@ -22,18 +22,19 @@ struct sl_maps {
 #undef X
 		/* Memory shared with BPF; NULL when opened read-only without them. */
 		struct sl_control *control;
-	struct sl_session *sessions;	/* [control->n_sessions] */
-	struct sl_lane *lanes;		/* [control->n_lanes] */
-	struct sl_cluster *clusters;	/* [SL_MAX_CLUSTERS] */
-	struct sl_endpoint *endpoints;	/* [SL_MAX_ENDPOINTS] */
-	struct sl_sequence *sequences;	/* [SL_MAX_SPLITS] */
-	struct sl_stats *route_stats;	/* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
-	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
-	__u64 *reasons;			/* [SL_N_REASONS] */
-	struct sl_counts *counts;	/* [1 + SL_MAX_CLUSTERS] */
-	struct sl_attach_point *points; /* [SL_MAX_LISTENERS] */
-	__u64 *l4_counts;		/* [SL_MAX_CLUSTERS] */
-	const struct sl_table *table;	/* read-only: the bytes that BPF matches on */
+	struct sl_session *sessions;	   /* [control->n_sessions] */
+	struct sl_lane *lanes;		   /* [control->n_lanes] */
+	struct sl_cluster *clusters;	   /* [SL_MAX_CLUSTERS] */
+	struct sl_endpoint *endpoints;	   /* [SL_MAX_ENDPOINTS] */
+	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
+	struct sl_stats *route_stats;	   /* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
+	struct sl_stats *cluster_stats;	   /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
+	__u64 *reasons;			   /* [SL_N_REASONS] */
+	struct sl_counts *counts;	   /* [1 + SL_MAX_CLUSTERS] */
+	struct sl_attach_point *points;	   /* [SL_MAX_LISTENERS] */
+	__u64 *l4_counts;		   /* [SL_MAX_CLUSTERS] */
+	struct sl_generation *generations; /* [SL_GENERATIONS * SL_STAT_SHARDS] */
+	const struct sl_table *table;	   /* read-only: the bytes that BPF matches on */
 };
 
 /* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other

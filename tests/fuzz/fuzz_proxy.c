@@ -101,6 +101,18 @@ int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie)
 	return 0;
 }
 
+/* No config file to read again. */
+void reload_run(struct worker *worker)
+{
+	(void)worker;
+}
+
+int reload_resume(struct worker *worker)
+{
+	(void)worker;
+	return 0;
+}
+
 struct sl_events *sl_events_open(const struct sl_maps *m,
 				 void (*fn)(void *ctx, const struct sl_event *e), void *ctx)
 {
@@ -369,6 +381,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.route_stats = calloc(SL_MAX_ROUTES * SL_STAT_SHARDS, sizeof(*maps.route_stats));
 	maps.cluster_stats = calloc(SL_MAX_CLUSTERS * SL_STAT_SHARDS, sizeof(*maps.cluster_stats));
 	maps.reasons = calloc(SL_N_REASONS, sizeof(*maps.reasons));
+	maps.generations = calloc(SL_GENERATIONS * SL_STAT_SHARDS, sizeof(*maps.generations));
 	client.bytes = malloc(STREAM_MAX);
 	said.bytes = malloc(STREAM_MAX);
 	for (__u32 i = 0; i < N_LANES; i++) {

@@ -171,11 +171,14 @@ def worker_dies(t):
         assert conn.get("/hi").body == b"hello"
 
 
-@test(seconds=240)
-def thousand(t):
-    """1,000 reloads under load, on both paths, without a failed request."""
+RELOADS = int(os.environ.get("RELOADS", 60))  # by hand: RELOADS=1000
+
+
+@test(seconds=30 + RELOADS)
+def under_load(t):
+    """Many reloads under load, on both paths, without a failed request."""
     s = start(t, names=("a", "b", "c"), routes=[split(50, 50)])
-    wrk = Wrk(t, "http://127.0.0.1:8000/x", connections=4, seconds=220)
+    wrk = Wrk(t, "http://127.0.0.1:8000/x", connections=4, seconds=20 + RELOADS)
     done = threading.Event()
     seen, failed = [0], []
 
@@ -197,7 +200,7 @@ def thousand(t):
                      split(50, 50)]),
              config(FRONT, clusters("b", "a", "c"), [split(30, 70)])]
     try:
-        for n in range(1000):
+        for n in range(RELOADS):
             rewrite(s, texts[n % 3])
             if n % 20:
                 s.run("reload")
@@ -210,5 +213,5 @@ def thousand(t):
         thread.join(20)
     wrk.stop().check()
     assert not failed, failed
-    assert seen[0] > 500, seen
+    assert seen[0] > RELOADS / 2, seen
     s.check()

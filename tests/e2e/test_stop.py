@@ -68,7 +68,8 @@ def client(ends, lock, ready):
 
 @test()
 def sigterm_under_load(t):
-    """Every client gets a proper end: a whole answer, then EOF; never a reset, never a part."""
+    """Every client is told: a whole answer that says `close`, then EOF; never a reset, a part, or
+    an end behind an answer that promised to go on."""
     s = serve(t)
     ids = links_of(s)
     ends, lock, ready = collections.Counter(), threading.Lock(), threading.Semaphore(0)
@@ -80,7 +81,7 @@ def sigterm_under_load(t):
     s.stop()
     for thread in threads:
         thread.join(10)
-    assert set(ends) <= {"close, eof", "eof"} and sum(ends.values()) == 20, f"ends: {dict(ends)}"
+    assert ends == {"close, eof": 20}, f"ends: {dict(ends)}"
     t.wait(lambda: not links_alive(ids), "the links are gone")
 
 
@@ -107,6 +108,34 @@ def sigterm_in_flight(t):
     assert not os.path.exists(s.pins), os.listdir(s.pins)
     for conn in (warm, slow, expect, idle):
         conn.close()
+
+
+@test()
+def sigterm_behind_a_head(t):
+    """An answer whose head went out before SIGTERM promised to go on: one more request is
+    answered, and says `close`."""
+    listener = t.listen(9001)
+    s = t.sluice(text({"kernel_path": False}))
+    with Conn(FRONT) as conn, Conn(FRONT) as idle:
+        conn.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        back, _ = listener.accept()
+        with back:
+            back.recv(65536)
+            back.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345")
+            assert conn.head().get("connection") is None
+            s.proc.signal(signal.SIGTERM)
+            assert idle.at_eof()
+            back.sendall(b"67890")
+            assert conn._exactly(10) == b"1234567890"
+        conn.send(b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")
+        back, _ = listener.accept()
+        with back:
+            back.recv(65536)
+            back.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb")
+        r = conn.response()
+        assert r.status == 200 and r.body == b"b" and r.get("connection") == "close", r
+        assert conn.at_eof()
+    assert s.proc.wait(10) == 0
 
 
 @test()

@@ -124,8 +124,6 @@ static bool exchange_finish(struct worker *w, struct front *f)
 		x->client_close = false;
 		x->close = true;
 	}
-	if (!x->close && !f->io.eof && w->draining)
-		x->close = f->in.pos == f->in.end && !f->io.readable;
 	/* What is left of a body that no lane took is not the next request. */
 	f->in.pos = f->in.framed;
 	exchange_unbind(w, f);

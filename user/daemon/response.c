@@ -85,7 +85,7 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 		x->dechunk = true;
 		x->close = true;
 	}
-	if (f->ending)
+	if (f->ending || w->draining)
 		x->close = true;
 	/* The lane will take no more of the request: nor shall we. */
 	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)

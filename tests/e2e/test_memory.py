@@ -132,7 +132,7 @@ class Stuck:
         assert beside <= 5 * self.alone + 0.005, f"{self.alone} -> {beside} s beside it"
 
 
-@test(seconds=40, each=list(DOORS))
+@test(seconds=40, each=list(DOORS), alone=True)
 def client_does_not_read(t, door):
     """It asks for a gigabyte and reads none of it."""
     x = Stuck(t, door)
@@ -154,7 +154,7 @@ def client_does_not_read(t, door):
         got += len(data)
 
 
-@test(seconds=40, each=list(DOORS))
+@test(seconds=40, each=list(DOORS), alone=True)
 def backend_does_not_read(t, door):
     """The client sends a gigabyte; its backend reads none of it."""
     x = Stuck(t, door)

@@ -58,7 +58,7 @@ class Watch:
         return max(s[what] for s in self.samples[part * third:(part + 1) * third])
 
 
-@test(seconds=SECONDS + 120)
+@test(seconds=SECONDS + 120, alone=True)
 def plateau(t):
     torture = Torture(t, "both", "hostile")
     torture.run(2, threads=24)  # pools fill, lanes are opened

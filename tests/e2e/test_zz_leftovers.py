@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""After all others: nothing of theirs is left."""
+"""After all others of this process: nothing of theirs is left."""
 import os
 
 from lib import linux
@@ -7,7 +7,7 @@ from lib.runner import test
 from lib.sluice import PIN_ROOT
 
 
-@test()
+@test(last=True)
 def no_processes(t):
     """Every orphan became a child of this process, so none can be missed."""
     def left():
@@ -26,14 +26,14 @@ def no_processes(t):
         raise AssertionError(f"still running: {left()}") from None
 
 
-@test()
+@test(last=True)
 def no_pins(t):
     """The bpffs of this run is its own: what is in it was left there by sluice."""
     left = [os.path.join(where, name) for where, _, names in os.walk(PIN_ROOT) for name in names]
     assert not left, f"pinned still: {left}"
 
 
-@test()
+@test(last=True)
 def no_namespaces(t):
     """One descriptor is this test's own namespace, one the namespace that all began in."""
     found = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")

@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 import traceback
+import typing
 
 from . import linux, net
 from .backends import Backends, make_www
+from .jobs import run_parallel
 from .proc import Proc, kill_tree, wait_until
 from .sluice import Sluice
 
@@ -25,16 +27,25 @@ LOG_TAIL = 1500
 _tests = []
 
 
-def test(seconds=60, each=None):
+class Test(typing.NamedTuple):
+    name: str
+    f: typing.Callable
+    args: tuple
+    seconds: int
+    alone: bool  # nothing runs beside it
+    last: bool   # looks at what the tests before it in this process left behind
+
+
+def test(seconds=60, each=None, alone=False, last=False):
     """Registers a test: f(t), or f(t, case) for every case of the list @each. Its name is the
     file's (without test_ or hunt_), the function's, and the case."""
     def register(f):
-        subject = f.__module__.split("_", 1)[1].removeprefix("zz_")
+        name = f"{f.__module__.split('_', 1)[1].removeprefix('zz_')}.{f.__name__}"
         if each is None:
-            _tests.append((f"{subject}.{f.__name__}", f, (), seconds))
+            _tests.append(Test(name, f, (), seconds, alone, last))
         for case in each or ():
             words = case if isinstance(case, str) else "-".join(str(w) for w in case)
-            _tests.append((f"{subject}.{f.__name__}.{words}", f, (case,), seconds))
+            _tests.append(Test(f"{name}.{words}", f, (case,), seconds, alone, last))
         return f
     return register
 
@@ -123,15 +134,16 @@ def _alarm(signum, frame):
     raise _Deadline("the test's own deadline passed")
 
 
-def run_one(name, f, args, seconds, run_dir, sluice, verbose):
+def run_one(one, run_dir, sluice, verbose):
     """True if the test passed; prints its line."""
+    name = one.name
     start = time.monotonic()
     t = error = None
     signal.signal(signal.SIGALRM, _alarm)
-    signal.alarm(seconds)
+    signal.alarm(one.seconds)
     try:
         t = T(name, run_dir, sluice, verbose)
-        f(t, *args)
+        one.f(t, *one.args)
     except Exception as e:
         error = e
     finally:
@@ -179,19 +191,53 @@ def load(hunts):
     return _tests
 
 
+USAGE = """\
+usage: run [-v] [-l] [-j N] [NAME...]   (NAME: beginning of a test's name)
+ -v  more words   -l  list, do not run   -j  so many at a time (default: as many as CPUs)"""
+
+
+def select(names):
+    """The tests whose name begins with one of @names; all if there are none."""
+    return [one for one in load(bool(names))
+            if not names or any(one.name.startswith(n) for n in names)]
+
+
+def run_all(tests, jobs, run):
+    """(passed, failed): first side by side, then what wants to be alone, then what is last."""
+    last = [one for one in tests if one.last]
+    alone = [one for one in tests if not one.last and (one.alone or jobs == 1)]
+    # The long ones first: none is waited for at the end.
+    shared = sorted((one for one in tests if one not in last and one not in alone),
+                    key=lambda one: -one.seconds)
+    passed = failed = 0
+    if shared:
+        passed, failed = run_parallel(jobs, shared, last, prepare, run)
+    prepare()
+    for one in alone + last:
+        if run(one):
+            passed += 1
+        else:
+            failed += 1
+    return passed, failed
+
+
 def main(argv):
     try:
-        options, names = getopt.getopt(argv, "vlh", ["verbose", "list", "help"])
+        options, names = getopt.getopt(argv, "vlhj:", ["verbose", "list", "help", "jobs="])
     except getopt.GetoptError as e:
-        print(f"run: {e}", file=sys.stderr)
+        print(f"run: {e}\n{USAGE}", file=sys.stderr)
         return 2
-    options = [o for o, _ in options]
+    options = dict(options)
     if "-h" in options or "--help" in options:
-        print("usage: run [-v] [-l] [NAME...]   (NAME: beginning of a test's name)")
+        print(USAGE)
         return 0
-    tests = [one for one in load(bool(names)) if not names or any(one[0].startswith(n) for n in names)]
+    jobs = options.get("-j", options.get("--jobs", str(len(os.sched_getaffinity(0)))))
+    if not jobs.isdigit() or jobs == "0":
+        print(f"run: -j {jobs}: not a number of tests\n{USAGE}", file=sys.stderr)
+        return 2
+    tests = select(names)
     if "-l" in options or "--list" in options:
-        print("\n".join(one[0] for one in tests))
+        print("\n".join(one.name for one in tests))
         return 0
     if not tests:
         print(f"run: no test begins with {' or '.join(names)}", file=sys.stderr)
@@ -203,20 +249,18 @@ def main(argv):
     if not os.access(sluice, os.X_OK):
         print(f"run: {sluice}: no such program; `make` first", file=sys.stderr)
         return 3
-    prepare()
+    linux.become_subreaper()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run_dir = tempfile.mkdtemp(prefix="sluice-e2e-")
     os.chmod(run_dir, 0o755)
-    passed = 0
+    verbose = "-v" in options or "--verbose" in options
     try:
         make_www(f"{run_dir}/www")
-        verbose = "-v" in options or "--verbose" in options
-        for one in tests:
-            passed += run_one(*one, run_dir, sluice, verbose)
+        passed, failed = run_all(tests, min(int(jobs), len(tests)),
+                                 lambda one: run_one(one, run_dir, sluice, verbose))
     finally:
         for pid in linux.children(os.getpid()):
             kill_tree(pid)
         shutil.rmtree(run_dir, ignore_errors=True)
-    failed = len(tests) - passed
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0

@@ -103,5 +103,6 @@ check 'python syntax' python3 -c 'import ast, sys
 for f in sys.argv[1:]: ast.parse(open(f).read(), f)' $(files '*.py' tests/e2e/run)
 check 'tables of the README' readme
 check 'messages of the README' messages
+check 'compatibility table' scripts/compat.py
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -26,6 +26,31 @@ static const char *const reason_helps[] = {
 
 static const char *const action_names[] = {"cluster", "split", "direct_response"};
 
+/* What the daemon does with the requests of the route; NULL: out of memory as it was compiled. */
+static const struct sl_route_action *action_of(const struct sl_explain *e)
+{
+	return e->route < e->config->actions->n_routes ? &e->config->actions->routes[e->route]
+						       : NULL;
+}
+
+static const char *action_name(const struct sl_explain *e)
+{
+	const struct sl_route_action *a = action_of(e);
+
+	if (a && a->redirect)
+		return "redirect";
+	return a && a->cluster_header ? "cluster_header"
+				      : action_names[e->config->table->routes[e->route].action];
+}
+
+/* The field of the config that makes the user path serve the route; NULL: none. */
+static const char *served_for(const struct sl_explain *e)
+{
+	const struct sl_route_action *a = e->route == SL_NO_ROUTE ? NULL : action_of(e);
+
+	return a ? a->why : NULL;
+}
+
 /* The clusters of a route as a split, whatever its action. 0 targets for a direct response. */
 static struct sl_split targets_of(const struct sl_explain *e, const struct sl_route *r)
 {
@@ -58,7 +83,8 @@ static __u32 own_status(const struct sl_explain *e)
 		return 0;
 	if (e->route == SL_NO_ROUTE)
 		return 404;
-	if (e->config->table->routes[e->route].action == SL_ACTION_DIRECT)
+	if (e->config->table->routes[e->route].action == SL_ACTION_DIRECT &&
+	    strcmp(action_name(e), "cluster_header"))
 		return e->config->table->routes[e->route].target;
 	return e->reason == SL_REASON_NO_ENDPOINT ? 503 : 0;
 }
@@ -160,7 +186,7 @@ static int show_route(const struct sl_explain *e, const char *path)
 	r = &c->table->routes[e->route];
 	s = targets_of(e, r);
 	printf("\nRoute '%s' (%s:%u): %s\n", c->route_infos[e->route].name, path,
-	       c->route_lines[e->route], action_names[r->action]);
+	       c->route_lines[e->route], action_name(e));
 	return s.n_targets ? show_targets(e, &s, r->action == SL_ACTION_SPLIT) : 0;
 }
 
@@ -183,6 +209,8 @@ int sl_explain_text(const struct sl_explain *e, const char *path)
 		     "idle.");
 	else
 		printf("\nUser path: %s (%s)\n", reason_names[e->reason], reason_helps[e->reason]);
+	if (served_for(e))
+		printf("%s: served in user space.\n", served_for(e));
 	if (status)
 		printf("Answered %u by sluice itself.\n", status);
 	return err ? err : ferror(stdout) ? -EIO : 0;
@@ -233,8 +261,8 @@ static json_t *json_route(const struct sl_explain *e)
 	return json_pack("{s:o, s:i, s:i, s:o, s:s, s:o}", "name",
 			 json_bytes((const char *)c->table->strings + r->name.off, r->name.len),
 			 "index", (int)e->route, "line", (int)c->route_lines[e->route], "match",
-			 sl_json_text(c->route_infos[e->route].match), "action",
-			 action_names[r->action], "clusters", json_targets(e, &s));
+			 sl_json_text(c->route_infos[e->route].match), "action", action_name(e),
+			 "clusters", json_targets(e, &s));
 }
 
 static json_t *json_not_matched(const struct sl_explain *e)
@@ -278,6 +306,8 @@ int sl_explain_json(const struct sl_explain *e, const char *path)
 		e->reason == SL_REASON_NONE ? "kernel" : "user", "reason", reason_names[e->reason],
 		"reason_text", reason_helps[e->reason], "status",
 		status ? json_integer(status) : json_null());
+	if (root && served_for(e))
+		json_object_set_new(root, "served_in_user_space_for", json_string(served_for(e)));
 	if (root && e->parse == SL_PARSE_DONE) {
 		const struct sl_head *h = &e->head;
 

@@ -207,7 +207,13 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	route->n_headers = r->match.headers.n;
 	for (__u32 i = 0; i < r->match.headers.n; i++)
 		compile_header(c, &headers[i]);
-	if (r->direct.node) {
+	if (r->redirect.node || r->route.cluster_header) {
+		/* The daemon knows better; its own table of actions has them. */
+		route->action = SL_ACTION_DIRECT;
+		route->target = r->redirect.node ? sl_redirect_status(&r->redirect) : 503;
+		route->flags |= SL_ROUTE_NEEDS_USER;
+		c->out->directs[index].status = route->target;
+	} else if (r->direct.node) {
 		route->action = SL_ACTION_DIRECT;
 		route->target = r->direct.status.value;
 		route->flags |= SL_ROUTE_NEEDS_USER;
@@ -372,7 +378,9 @@ static int fill(struct compile *c)
 		err = compile_listener(c, &cfg_items(*listeners, struct cfg_listener)[i]);
 	for (__u32 i = 0; i < clusters->n && !err; i++)
 		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
-	return err ? err : compile_vhosts(c);
+	if (!err)
+		err = compile_vhosts(c);
+	return err ? err : sl_compile_actions(c->root, c->out->table, &c->out->actions);
 }
 
 static __u32 at_least_one(__u32 n)
@@ -432,6 +440,7 @@ void sl_compiled_free(struct sl_compiled *c)
 		free(c->netns[i]);
 	for (__u32 i = 0; c->vhost_names && i < SL_MAX_VHOSTS; i++)
 		free(c->vhost_names[i]);
+	sl_actions_free(c->actions);
 	free(c->vhost_names);
 	free(c->route_lines);
 	free(c->table);

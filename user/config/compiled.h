@@ -7,6 +7,7 @@
 #ifndef SL_COMPILED_H
 #define SL_COMPILED_H
 
+#include "config/actions.h"
 #include "config/limits.h"
 #include "sl_table.h"
 
@@ -52,6 +53,7 @@ struct sl_compiled {
 	char *netns[SL_MAX_NETNS]; /* [n_netns]; paths of network namespaces */
 	__u32 n_netns;
 	struct sl_options options;
+	struct sl_actions *actions;
 };
 
 #endif /* SL_COMPILED_H */

@@ -119,6 +119,8 @@ SCHEMA(match, struct cfg_match, "match", .unsupported = sl_no_match, .done = mat
 static const struct sl_key weight_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_weight, name),
 	KEY("weight", U32, REQ, struct cfg_weight, weight, .max = 4294967295u),
+	KEY("host_rewrite_literal", STRING, 0, struct cfg_weight, host),
+	HEADER_CHANGES_KEYS(struct cfg_weight, changes),
 	END,
 };
 SCHEMA(weight, struct cfg_weight, "weighted cluster", .unsupported = sl_no_weight);
@@ -127,9 +129,12 @@ static const struct sl_key split_keys[] = {
 	KEY("clusters", LIST, FULL, struct cfg_split, clusters, .sub = &weight),
 	KEY("total_weight", U32, 0, struct cfg_split, total, .min = 1, .max = 4294967295u),
 	KEY("use_hash_policy", BOOL, 0, struct cfg_split, use_hash_policy),
+	KEY("header_name", STRING, 0, struct cfg_split, header_name),
+	WARN("runtime_key_prefix",
+	     "there is no runtime: 'sluice weights' changes weights; ignored"),
 	END,
 };
-SCHEMA(split, struct cfg_split, "weighted_clusters", .unsupported = sl_no_split);
+SCHEMA(split, struct cfg_split, "weighted_clusters");
 
 static void action_done(struct sl_walk *w, void *dst)
 {
@@ -137,14 +142,28 @@ static void action_done(struct sl_walk *w, void *dst)
 
 	if (a->cluster && a->split.node)
 		both(w, a->cluster, "cluster", a->split.node, "weighted_clusters");
-	if (!w->unsure && !given(a->node, "cluster") && !given(a->node, "weighted_clusters"))
-		sl_error(w, a->node, "missing 'cluster' or 'weighted_clusters' in route");
+	if (a->cluster && a->cluster_header)
+		both(w, a->cluster, "cluster", a->cluster_header, "cluster_header");
+	if (a->split.node && a->cluster_header)
+		both(w, a->split.node, "weighted_clusters", a->cluster_header, "cluster_header");
+	if (!w->unsure && !given(a->node, "cluster") && !given(a->node, "weighted_clusters") &&
+	    !given(a->node, "cluster_header"))
+		sl_error(w, a->node,
+			 "missing 'cluster', 'weighted_clusters' or 'cluster_header' in route");
 }
 
 static const struct sl_key action_keys[] = {
 	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster),
 	KEY("weighted_clusters", MAP, 0, struct cfg_route_action, split, .sub = &split),
 	KEY("hash_policy", LIST, 0, struct cfg_route_action, hash, .sub = &sl_schema_hash_policy),
+	KEY("cluster_header", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster_header),
+	KEY("cluster_not_found_response_code", ENUM, 0, struct cfg_route_action, not_found,
+	    .names = sl_not_found_codes,
+	    .note = "SERVICE_UNAVAILABLE, NOT_FOUND or INTERNAL_SERVER_ERROR"),
+	REWRITE_KEYS(struct cfg_route_action, rewrite),
+	KEY("retry_policy", MAP, 0, struct cfg_route_action, retry, .sub = &sl_schema_retry),
+	KEY("request_mirror_policies", LIST, 0, struct cfg_route_action, mirrors,
+	    .sub = &sl_schema_mirror),
 	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
 	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
 	KEY("max_stream_duration", MAP, 0, struct cfg_route_action, limits.max_stream,
@@ -180,8 +199,14 @@ static void route_done(struct sl_walk *w, void *dst)
 
 	if (r->route.node && r->direct.node)
 		both(w, r->route.node, "route", r->direct.node, "direct_response");
-	if (!w->unsure && !given(r->node, "route") && !given(r->node, "direct_response"))
-		sl_error(w, r->node, "missing 'route' or 'direct_response' in route entry");
+	if (r->route.node && r->redirect.node)
+		both(w, r->route.node, "route", r->redirect.node, "redirect");
+	if (r->direct.node && r->redirect.node)
+		both(w, r->direct.node, "direct_response", r->redirect.node, "redirect");
+	if (!w->unsure && !given(r->node, "route") && !given(r->node, "direct_response") &&
+	    !given(r->node, "redirect"))
+		sl_error(w, r->node,
+			 "missing 'route', 'redirect' or 'direct_response' in route entry");
 }
 
 static const struct sl_key route_keys[] = {
@@ -189,6 +214,8 @@ static const struct sl_key route_keys[] = {
 	KEY("match", MAP, REQ, struct cfg_route, match, .sub = &match),
 	KEY("route", MAP, 0, struct cfg_route, route, .sub = &action),
 	KEY("direct_response", MAP, 0, struct cfg_route, direct, .sub = &direct),
+	KEY("redirect", MAP, 0, struct cfg_route, redirect, .sub = &sl_schema_redirect),
+	HEADER_CHANGES_KEYS(struct cfg_route, changes),
 	END,
 };
 SCHEMA(route, struct cfg_route, "route entry", .unsupported = sl_no_route, .tuning = sl_tune_route,
@@ -198,6 +225,10 @@ static const struct sl_key vhost_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_vhost, name),
 	KEY("domains", STRINGS, FULL, struct cfg_vhost, domains),
 	KEY("routes", LIST, 0, struct cfg_vhost, routes, .sub = &route),
+	HEADER_CHANGES_KEYS(struct cfg_vhost, changes),
+	KEY("retry_policy", MAP, 0, struct cfg_vhost, retry, .sub = &sl_schema_retry),
+	KEY("request_mirror_policies", LIST, 0, struct cfg_vhost, mirrors,
+	    .sub = &sl_schema_mirror),
 	END,
 };
 SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
@@ -206,6 +237,11 @@ SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
 static const struct sl_key route_config_keys[] = {
 	KEY("name", STRING, 0, struct cfg_route_config, name),
 	KEY("virtual_hosts", LIST, 0, struct cfg_route_config, vhosts, .sub = &vhost),
+	HEADER_CHANGES_KEYS(struct cfg_route_config, changes),
+	KEY("request_mirror_policies", LIST, 0, struct cfg_route_config, mirrors,
+	    .sub = &sl_schema_mirror),
+	KEY("most_specific_header_mutations_wins", BOOL, 0, struct cfg_route_config,
+	    most_specific_wins),
 	IGNORED("validate_clusters"), /* always */
 	END,
 };
@@ -224,10 +260,12 @@ static const char *const router_types[] = {
 struct cfg_router {
 	const struct sl_node *node;
 	const struct sl_node *type_url;
+	struct cfg_u32 suppress_envoy_headers;
 };
 
 static const struct sl_key router_keys[] = {
 	KEY("@type", STRING, 0, struct cfg_router, type_url),
+	KEY("suppress_envoy_headers", BOOL, 0, struct cfg_router, suppress_envoy_headers),
 	END,
 };
 SCHEMA(router, struct cfg_router, "router", .unsupported = sl_no_router, .tuning = sl_tune_router);
@@ -266,6 +304,7 @@ static void http_filter_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_http_filter *f = dst;
 	const struct sl_node *config;
+	struct cfg_router *r;
 
 	if (!f->name)
 		return;
@@ -276,8 +315,10 @@ static void http_filter_done(struct sl_walk *w, void *dst)
 		return;
 	}
 	config = filter_config(w, f->config, f->typed_config);
-	if (config && good_type(w, config, router_types, "router"))
-		(void)sl_schema_new(w, &router, config);
+	if (!config || !good_type(w, config, router_types, "router"))
+		return;
+	r = sl_schema_new(w, &router, config);
+	f->suppress_envoy_headers = r && r->suppress_envoy_headers.value;
 }
 
 static const struct sl_key http_filter_keys[] = {
@@ -328,6 +369,7 @@ static const struct sl_key hcm_keys[] = {
 	TIMEOUT("request_timeout", struct cfg_hcm, limits.request),
 	TIMEOUT("request_headers_timeout", struct cfg_hcm, limits.request_headers),
 	TIMEOUT("drain_timeout", struct cfg_hcm, limits.drain),
+	FORWARDED_KEYS(struct cfg_hcm, forwarded),
 	KEY("max_request_headers_kb", U32, 0, struct cfg_hcm, limits.max_head_kb, .min = 1,
 	    .max = SL_HEAD_MAX / 1024),
 	END,

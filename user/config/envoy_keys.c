@@ -4,9 +4,6 @@
 #include "config/envoy_keys.h"
 
 #define LIST(id, ...) const char *const id[] = {__VA_ARGS__, NULL}
-#define HEADER_CHANGES                                                                    \
-	"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", \
-		"response_headers_to_remove"
 
 LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "pipe", "envoy_internal_address");
@@ -14,53 +11,50 @@ LIST(sl_no_string_match, "prefix", "suffix", "safe_regex", "contains", "custom",
      "regex");
 LIST(sl_no_header, "safe_regex_match", "regex_match", "range_match", "prefix_match", "suffix_match",
      "contains_match", "treat_missing_header_as_empty", "value", "regex");
+LIST(sl_no_header_value, "raw_value");
+LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",
+     "retry_options_predicates", "host_selection_retry_max_attempts", "rate_limited_retry_back_off",
+     "retriable_headers", "retriable_request_headers");
+LIST(sl_no_mirror, "cluster_header", "trace_sampled", "runtime_key", "request_headers_mutations",
+     "host_rewrite_literal");
 LIST(sl_no_match, "path_separated_prefix", "safe_regex", "regex", "connect_matcher",
      "path_match_policy", "case_sensitive", "runtime_fraction", "runtime", "query_parameters",
      "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state");
-LIST(sl_no_weight, "cluster_header", "metadata_match", HEADER_CHANGES, "typed_per_filter_config",
-     "per_filter_config", "host_rewrite_literal");
-LIST(sl_no_split, "header_name", "runtime_key_prefix");
-LIST(sl_no_action, "cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin",
-     "cluster_not_found_response_code", "metadata_match", "prefix_rewrite", "regex_rewrite",
-     "path_rewrite_policy", "path_rewrite", "host_rewrite", "host_rewrite_literal",
-     "auto_host_rewrite", "auto_host_rewrite_header", "host_rewrite_header",
-     "host_rewrite_path_regex", "host_rewrite_path", "append_x_forwarded_host", "flush_timeout",
-     "early_data_policy", "retry_policy", "retry_policy_typed_config", "request_mirror_policies",
-     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "cors",
-     "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
+LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
+     "per_filter_config");
+LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
+     "path_rewrite_policy", "path_rewrite", "auto_host_rewrite", "host_rewrite_path",
+     "flush_timeout", "early_data_policy", "retry_policy_typed_config", "request_mirror_policy",
+     "priority", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
+     "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
      "internal_redirect_action", "max_internal_redirects", "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
-LIST(sl_no_route, "redirect", "filter_action", "non_forwarding_action", "per_filter_config",
-     "typed_per_filter_config", HEADER_CHANGES, "per_request_buffer_limit_bytes",
-     "request_body_buffer_limit");
-LIST(sl_no_vhost, "require_tls", "virtual_clusters", "rate_limits", HEADER_CHANGES, "cors",
+LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
+     "typed_per_filter_config", "per_request_buffer_limit_bytes", "request_body_buffer_limit");
+LIST(sl_no_vhost, "require_tls", "virtual_clusters", "rate_limits", "cors",
      "typed_per_filter_config", "per_filter_config", "include_request_attempt_count",
-     "include_attempt_count_in_response", "retry_policy", "retry_policy_typed_config",
-     "hedge_policy", "include_is_timeout_retry_header", "per_request_buffer_limit_bytes",
-     "request_body_buffer_limit", "request_mirror_policies", "matcher");
-LIST(sl_no_route_config, "vhds", "internal_only_headers", HEADER_CHANGES,
-     "most_specific_header_mutations_wins", "max_direct_response_body_size_bytes",
-     "cluster_specifier_plugins", "request_mirror_policies", "ignore_port_in_host_matching",
+     "include_attempt_count_in_response", "retry_policy_typed_config", "hedge_policy",
+     "include_is_timeout_retry_header", "per_request_buffer_limit_bytes",
+     "request_body_buffer_limit", "matcher");
+LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
+     "cluster_specifier_plugins", "ignore_port_in_host_matching",
      "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "vhost_header");
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
 LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_protocol_options",
-     "http2_protocol_options", "http3_protocol_options", "server_name",
-     "server_header_transformation", "scheme_header_transformation", "stream_flush_timeout",
-     "delayed_close_timeout", "access_log", "access_log_flush_interval",
-     "flush_access_log_on_new_request", "access_log_options", "use_remote_address",
-     "xff_num_trusted_hops", "original_ip_detection_extensions", "early_header_mutation_extensions",
-     "internal_address_config", "skip_xff_append", "via", "generate_request_id",
-     "preserve_external_request_id", "always_set_request_id_in_response",
-     "forward_client_cert_details", "set_current_client_cert_details", "proxy_100_continue",
+     "http2_protocol_options", "http3_protocol_options", "scheme_header_transformation",
+     "stream_flush_timeout", "delayed_close_timeout", "access_log", "access_log_flush_interval",
+     "flush_access_log_on_new_request", "access_log_options", "original_ip_detection_extensions",
+     "early_header_mutation_extensions", "internal_address_config", "forward_client_cert_details",
+     "set_current_client_cert_details", "proxy_100_continue",
      "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "upgrade_configs", "normalize_path",
      "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension",
      "local_reply_config", "strip_matching_host_port", "strip_any_host_port",
      "stream_error_on_invalid_http_message", "path_normalization_options",
      "strip_trailing_host_dot", "proxy_status_config", "typed_header_validation_config",
-     "append_x_forwarded_port", "append_local_overload", "http1_safe_max_connection_duration");
+     "append_local_overload", "http1_safe_max_connection_duration");
 LIST(sl_no_filter, "config_discovery");
 LIST(sl_no_filter_chain, "filter_chain_match", "tls_context", "transport_socket", "use_proxy_proto",
      "transport_socket_connect_timeout", "on_demand_configuration");
@@ -106,8 +100,8 @@ LIST(sl_no_root, "dynamic_resources", "cluster_manager", "hds_config", "stats_si
 
 LIST(sl_tune_metadata, "metadata");
 LIST(sl_tune_route, "metadata", "decorator", "tracing", "stat_prefix");
-LIST(sl_tune_router, "dynamic_stats", "start_child_span", "suppress_envoy_headers",
-     "respect_expected_rq_timeout", "suppress_grpc_request_failure_code_stats");
+LIST(sl_tune_router, "dynamic_stats", "start_child_span", "respect_expected_rq_timeout",
+     "suppress_grpc_request_failure_code_stats");
 LIST(sl_tune_listener, "metadata", "deprecated_v1", "drain_type", "listener_filters_timeout",
      "continue_on_listener_filters_timeout", "traffic_direction", "reuse_port", "enable_reuse_port",
      "tcp_backlog_size", "max_connections_to_accept_per_socket_event", "ignore_global_conn_limit",

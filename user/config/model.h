@@ -7,6 +7,7 @@
 #ifndef SL_MODEL_H
 #define SL_MODEL_H
 
+#include "config/actions_model.h"
 #include "config/config.h"
 #include "config/limits_model.h"
 #include "config/schema.h"
@@ -50,6 +51,8 @@ struct cfg_weight {
 	const struct sl_node *node;
 	const struct sl_node *name;
 	struct cfg_u32 weight;
+	const struct sl_node *host; /* host_rewrite_literal */
+	struct cfg_header_changes changes;
 	__u32 cluster; /* validate: index, meaningful without errors */
 };
 
@@ -58,6 +61,7 @@ struct cfg_split {
 	struct cfg_list clusters; /* struct cfg_weight */
 	struct cfg_u32 total;
 	struct cfg_u32 use_hash_policy;
+	const struct sl_node *header_name;
 };
 
 struct cfg_hash_header {
@@ -103,8 +107,13 @@ struct cfg_hash_policy {
 struct cfg_route_action {
 	const struct sl_node *node;
 	const struct sl_node *cluster;
+	const struct sl_node *cluster_header;
+	struct cfg_u32 not_found;
 	struct cfg_split split;
 	struct cfg_list hash; /* struct cfg_hash_policy */
+	struct cfg_rewrite rewrite;
+	struct cfg_retry retry;
+	struct cfg_list mirrors; /* struct cfg_mirror */
 	struct cfg_route_limits limits;
 	__u32 cluster_index; /* validate */
 };
@@ -126,6 +135,8 @@ struct cfg_route {
 	struct cfg_match match;
 	struct cfg_route_action route;
 	struct cfg_direct direct;
+	struct cfg_redirect redirect;
+	struct cfg_header_changes changes;
 	char *full_name; /* validate: name, or VHOST/INDEX */
 };
 
@@ -134,12 +145,18 @@ struct cfg_vhost {
 	const struct sl_node *name;
 	struct cfg_list domains; /* const struct sl_node * */
 	struct cfg_list routes;	 /* struct cfg_route */
+	struct cfg_header_changes changes;
+	struct cfg_retry retry;
+	struct cfg_list mirrors; /* struct cfg_mirror */
 };
 
 struct cfg_route_config {
 	const struct sl_node *node;
 	const struct sl_node *name;
 	struct cfg_list vhosts; /* struct cfg_vhost */
+	struct cfg_header_changes changes;
+	struct cfg_u32 most_specific_wins;
+	struct cfg_list mirrors; /* struct cfg_mirror */
 };
 
 struct cfg_http_filter {
@@ -147,6 +164,7 @@ struct cfg_http_filter {
 	const struct sl_node *name;
 	const struct sl_node *config;
 	const struct sl_node *typed_config;
+	bool suppress_envoy_headers; /* of the router */
 };
 
 struct cfg_hcm {
@@ -157,6 +175,7 @@ struct cfg_hcm {
 	struct cfg_route_config routes;
 	struct cfg_list http_filters; /* struct cfg_http_filter */
 	struct cfg_hcm_limits limits;
+	struct cfg_forwarded forwarded;
 };
 
 struct cfg_filter {
@@ -258,6 +277,8 @@ struct cfg_root {
 	const struct cfg_route_config *routes;
 	const struct sl_node *netns[SL_MAX_NETNS]; /* validate: paths, each once */
 	__u32 n_netns;
+	const struct cfg_forwarded *forwarded; /* validate: as every listener has it, or NULL */
+	bool suppress_envoy_headers;	       /* validate: of any router */
 };
 
 #define cfg_items(list, type) ((type *)(list).items)

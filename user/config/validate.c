@@ -116,6 +116,23 @@ static void check_same_routes(struct sl_walk *w, struct cfg_root *root,
 			 root->routes->node->line);
 }
 
+/* One set of routes: one set of headers that go with it. */
+static void check_same_headers(struct sl_walk *w, struct cfg_root *root,
+			       const struct cfg_listener *l, const struct cfg_hcm *hcm)
+{
+	const struct cfg_http_filter *filter = hcm->http_filters.items;
+	const struct sl_node *at = sl_forwarded_node(&hcm->forwarded);
+
+	sl_validate_forwarded(w, &hcm->forwarded);
+	root->suppress_envoy_headers |= hcm->http_filters.n && filter->suppress_envoy_headers;
+	if (!root->forwarded)
+		root->forwarded = &hcm->forwarded;
+	else if (!sl_same_forwarded(root->forwarded, &hcm->forwarded))
+		sl_error(w, at ? at : l->node,
+			 "listeners that differ in the headers they add are not supported yet; "
+			 "give all the same");
+}
+
 static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 {
 	struct cfg_list *list = &root->resources.listeners;
@@ -140,8 +157,10 @@ static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 		check_listener_address(w, root, i);
 		check_same_routes(w, root, &all[i]);
 		sl_validate_buffer_limit(w, &all[i].buffer_limit);
-		if (sl_listener_hcm(&all[i]))
+		if (sl_listener_hcm(&all[i])) {
 			sl_validate_hcm_limits(w, &sl_listener_hcm(&all[i])->limits);
+			check_same_headers(w, root, &all[i], sl_listener_hcm(&all[i]));
+		}
 	}
 }
 

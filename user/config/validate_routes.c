@@ -197,6 +197,14 @@ static __u32 find_cluster(struct routes *r, const struct sl_node *name)
 	return 0;
 }
 
+static void check_mirrors(struct routes *r, const struct cfg_list *l)
+{
+	struct cfg_mirror *all = l->items;
+
+	for (__u32 i = 0; i < l->n; i++)
+		all[i].cluster_index = find_cluster(r, all[i].cluster);
+}
+
 static void check_split(struct routes *r, struct cfg_split *s)
 {
 	struct cfg_weight *all = s->clusters.items;
@@ -211,6 +219,8 @@ static void check_split(struct routes *r, struct cfg_split *s)
 	}
 	for (__u32 i = 0; i < s->clusters.n; i++) {
 		all[i].cluster = find_cluster(r, all[i].name);
+		sl_validate_header_changes(r->w, &all[i].changes);
+		sl_validate_rewrite(r->w, &(struct cfg_rewrite){.host = all[i].host});
 		sum += all[i].weight.value;
 		complete &= all[i].weight.node != NULL;
 		for (__u32 j = 0; all[i].name && j < i; j++) {
@@ -240,6 +250,10 @@ static void check_action(struct routes *r, struct cfg_route *route)
 {
 	const struct sl_node *body = route->direct.body.text;
 
+	sl_validate_header_changes(r->w, &route->changes);
+	sl_validate_rewrite(r->w, &route->route.rewrite);
+	sl_validate_redirect(r->w, &route->redirect);
+	check_mirrors(r, &route->route.mirrors);
 	if (route->route.cluster)
 		route->route.cluster_index = find_cluster(r, route->route.cluster);
 	if (route->route.split.node)
@@ -319,6 +333,8 @@ static void check_vhost(struct routes *r, struct cfg_vhost *v)
 	struct cfg_route *all = v->routes.items;
 	const struct sl_node **domains = v->domains.items;
 
+	sl_validate_header_changes(r->w, &v->changes);
+	check_mirrors(r, &v->mirrors);
 	for (__u32 i = 0; i < v->domains.n; i++)
 		check_domain(r, domains[i]);
 	for (__u32 i = 0; i < v->routes.n; i++) {
@@ -360,6 +376,8 @@ void sl_validate_routes(struct sl_walk *w, struct cfg_root *root)
 	}
 	r->w = w;
 	r->root = root;
+	sl_validate_header_changes(w, &root->routes->changes);
+	check_mirrors(r, &root->routes->mirrors);
 	for (__u32 i = 0; i < list->n && !w->err; i++) {
 		if (i == SL_MAX_VHOSTS) {
 			sl_error(w, all[i].node,

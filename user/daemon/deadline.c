@@ -106,6 +106,10 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 	if (x->connecting)
 		due_add(&d, CAUSE_CONNECT, x->connect_ns,
 			limits_of_cluster(w, x->cluster)->connect_ms * NS_PER_MS);
+	if (x->sent_ns && !x->answered && f->back)
+		due_add(&d, CAUSE_TRY, x->sent_ns > x->connect_ns ? x->sent_ns : x->connect_ns,
+			retry_try_ms(w, f) * NS_PER_MS);
+	due_add(&d, CAUSE_RETRY, x->retry_ns, x->retry_wait_ns);
 	due_add(&d, CAUSE_REST, x->rest_ns, REST_NS);
 	if (f->io.rdhup && !f->io.writable)
 		due_add(&d, CAUSE_STREAM, x->moved_ns, GOODBYE_NS);
@@ -178,6 +182,16 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 			exchange_cut(w, f);
 		else
 			reply(w, f, 504);
+		break;
+	case CAUSE_TRY:
+		count_limit(w, SL_COUNT_UP_RQ_TIMEOUT, x->cluster);
+		if (retry_failed(w, f, FAILURE_TIMEOUT))
+			break;
+		x->why = "upstream request timeout\n";
+		reply(w, f, 504);
+		break;
+	case CAUSE_RETRY:
+		retry_now(w, f);
 		break;
 	case CAUSE_STREAM:
 		stream_timeout(w, f, sent, SL_COUNT_DOWN_RQ_IDLE, "stream timeout\n");

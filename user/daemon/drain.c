@@ -65,6 +65,9 @@ static bool far_ends_left(const struct worker *w)
 
 bool drain_done(struct worker *w)
 {
+	/* Copies of requests are nobody's hurry. */
+	if (!w->n_fronts)
+		mirror_stop(w);
 	if (w->n_fronts || w->n_backs) {
 		w->drained_ns = 0;
 		return false;

@@ -218,7 +218,7 @@ static void exchange_again(struct worker *w, struct front *f)
 	f->x.discard = false;
 	buffer_drop(w, &f->rin);
 	status = lane_get(w, f, true);
-	if (status)
+	if (status && (f->x.overloaded || !retry_failed(w, f, FAILURE_CONNECT)))
 		reply(w, f, status);
 }
 
@@ -246,14 +246,15 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 		endpoint = route_endpoint(w, x->cluster);
 		/* The same again would fail again. */
 		if (endpoint == NO_INDEX || endpoint == x->endpoint) {
-			reply(w, f, 503);
+			if (!retry_failed(w, f, FAILURE_CONNECT))
+				reply(w, f, 503);
 		} else {
 			x->endpoint = endpoint;
 			exchange_again(w, f);
 		}
 	} else if (x->reused && x->idempotent && !x->body_sent && !x->discarded && !x->interim) {
 		exchange_again(w, f);
-	} else {
+	} else if (!retry_failed(w, f, FAILURE_RESET)) {
 		reply(w, f, 502);
 	}
 }

@@ -311,7 +311,7 @@ bool handover_retry(struct worker *w, struct front *f)
 	ok = !sl_maps_request_head(w->maps, f->slot, f->rin.data) &&
 	     sl_request_parse(h, f->rin.data, SL_KERNEL_HEAD_MAX) == SL_PARSE_DONE &&
 	     request_is_idempotent(h->method) && h->length == 0 && !(h->flags & SL_HEAD_CHUNKED) &&
-	     rewrite_request(&f->req, h, f->rin.data, &w->maps->endpoints[x->endpoint]);
+	     !rewrite_request(w, f, h, f->rin.data);
 	buffer_drop(w, &f->rin);
 	if (!ok)
 		return false;

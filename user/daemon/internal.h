@@ -16,6 +16,8 @@
 #include "sl_pick.h"
 #include "sl_decide.h"
 #include "sl_stack.h"
+#include "daemon/address.h"
+#include "daemon/lines.h"
 
 #define NS_PER_MS 1000000ULL
 #define NS_PER_S 1000000000ULL
@@ -88,6 +90,8 @@ enum cause {
 	CAUSE_ROUTE,	/* the route's timeout */
 	CAUSE_STREAM,	/* stream_idle_timeout, or the route's idle_timeout */
 	CAUSE_DURATION, /* max_stream_duration */
+	CAUSE_TRY,	/* retry_policy.per_try_timeout */
+	CAUSE_RETRY,	/* none: the back-off before another try is over */
 	CAUSE_REST,	/* for what is left of a request whose answer is complete */
 	CAUSE_END,	/* the session's, see front.ending */
 };
@@ -165,6 +169,12 @@ struct exchange {
 	__u64 rest_ns;	  /* the answer was out, and the request was not complete */
 	__u64 discarded;
 	__u64 body_sent; /* bytes of the request's body written to the lane */
+	bool keep;	 /* the body is added to f->req while it fits */
+	bool mirror;	 /* a copy goes to other clusters when the request is whole */
+	__u32 retries;
+	__u64 retry_ns; /* waits for the next try since; 0: does not */
+	__u64 retry_wait_ns;
+	struct address remote; /* the client as far as it is trusted; for routes with actions */
 	struct sl_body req_body;
 	struct sl_body resp_body;
 };
@@ -220,7 +230,8 @@ struct back {
 	__u32 endpoint;
 	bool connecting;
 	__u64 born_ns;
-	struct front *front; /* exchange that the daemon serves, at least one side of it */
+	struct mirror *mirror; /* a copy of a request; then there is no front */
+	struct front *front;   /* exchange that the daemon serves, at least one side of it */
 };
 
 struct worker {
@@ -256,6 +267,8 @@ struct worker {
 	struct list timed;
 	struct list undrained;
 	struct list waiting;
+	struct list mirrors;
+	__u32 n_mirrors;
 	__u32 n_waiting;
 	struct list dead_fronts; /* freed when no event of this batch can name them */
 	struct list dead_backs;
@@ -277,7 +290,11 @@ struct worker {
 	__u32 n_spare;
 
 	struct sl_head head; /* scratch of the parsers */
-	char date[40];	     /* Date header of local answers */
+	struct sl_head request_head;
+	struct lines request; /* heads on their way out */
+	struct lines response;
+	struct lines request_lines; /* of f->req, for an answer's headers */
+	char date[40];		    /* Date header of local answers */
 	__u64 date_s;
 };
 
@@ -348,6 +365,8 @@ void lane_mark_surplus(struct back *b);
 /* pool.c */
 __u32 lane_get(struct worker *w, struct front *f, bool fresh);
 void lane_release(struct worker *w, struct back *b, bool reusable);
+/* An idle or new (connecting) lane of @cluster, for no front; NULL: its limits allow none. */
+struct back *lane_spare(struct worker *w, __u32 cluster);
 /* Whether nothing can be read from the lane, not even its end. */
 bool lane_quiet(const struct back *b);
 void lane_sweep(struct worker *w);
@@ -477,12 +496,52 @@ bool sticky_hash(struct worker *w, struct front *f, const struct sl_route *route
 /* The target of the user's cohort; SL_NO_TARGET: none. */
 __u32 sticky_target(struct worker *w, const struct sl_split *split, __u64 hash);
 
-/* rewrite.c: heads as they are sent on. False: does not fit. */
-bool rewrite_request(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		     const struct sl_endpoint *e);
-bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		      const struct front *f);
-bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *buf);
+/*
+ * rewrite.c: heads as they are sent on. The request goes to f->req: 0, or the status to answer;
+ * kept (without what its route does to it) for what an answer of our own says of it.
+ */
+__u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+void rewrite_kept(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+/* Answers go to f->out, or @out. False: does not fit. */
+bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+bool rewrite_interim(struct worker *w, struct buffer *out, const struct sl_head *h,
+		     const __u8 *buf);
+/* The head of a 101: with Connection and Upgrade. */
+bool rewrite_switch(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+/* The head of an answer of our own, whose lines are in w->response. */
+bool rewrite_reply(struct worker *w, struct front *f, __u32 status, const char *phrase);
+
+enum failure {
+	FAILURE_CONNECT, /* nothing was sent */
+	FAILURE_RESET,	 /* the lane ended, or what it said is no answer */
+	FAILURE_TIMEOUT, /* per_try_timeout */
+};
+
+/*
+ * retry.c: whether the exchange's retry policy has another try for what has failed, which is then
+ * begun: the lane is closed, the back-off runs. The caller runs the exchange on.
+ */
+bool retry_failed(struct worker *w, struct front *f, enum failure failure);
+bool retry_answer(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+void retry_now(struct worker *w, struct front *f);
+/* No lane could be had: another try if there may be one, else the answer @status. */
+void retry_or_reply(struct worker *w, struct front *f, __u32 status);
+__u32 retry_try_ms(const struct worker *w, const struct front *f); /* 0: none */
+/* Decides whether the body is kept; moves what came of it behind the head. */
+void keep_begin(struct worker *w, struct front *f);
+void keep_body(struct front *f);
+__u32 random_u32(void);
+
+/* mirror.c */
+void mirror_begin(struct worker *w, struct front *f);
+/* The request is whole, if it is: its copies go out. */
+void mirror_fire(struct worker *w, struct front *f);
+void mirror_event(struct worker *w, struct back *b);
+/* The lane is closed: nothing is left of its copy. */
+void mirror_lost(struct worker *w, struct back *b);
+void mirror_timeouts(struct worker *w);
+/* Gives up all that are under way. */
+void mirror_stop(struct worker *w);
 
 /* Whether a span is the text @lower, whatever its case. */
 bool span_is(const __u8 *buf, struct sl_span s, const char *lower);
@@ -506,6 +565,7 @@ void tunnel_run(struct worker *w, struct front *f);
 /* reply.c: an answer of our own into `out`; ends the response side. */
 void reply(struct worker *w, struct front *f, __u32 status);
 void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d);
+void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text location);
 
 /* counters.c */
 void count_reason(struct worker *w, struct front *f, const struct sl_head *h, enum sl_parse parse);

@@ -131,6 +131,7 @@ void lane_close(struct worker *w, struct back *b)
 {
 	if (!b)
 		return;
+	mirror_lost(w, b);
 	if (b->front) {
 		b->front->back = NULL;
 		b->front = NULL;
@@ -269,6 +270,8 @@ static void lane_established(struct worker *w, struct back *b)
 	lane_move(b, SL_LANE_CONNECTING, SL_LANE_USER);
 	if (f)
 		exchange_connected(w, f);
+	else if (b->mirror)
+		mirror_event(w, b);
 	else
 		lane_release(w, b, true); /* its client left; the next has it ready */
 }
@@ -304,6 +307,10 @@ void lane_event(struct worker *w, struct back *b)
 		return;
 	if (b->front) {
 		exchange_run(w, b->front);
+		return;
+	}
+	if (b->mirror) {
+		mirror_event(w, b);
 		return;
 	}
 	if (!b->io.readable && !b->io.rdhup && !b->io.failed)

@@ -116,7 +116,7 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 			;
 		return;
 	}
-	if (b && !b->front && lane_move(b, state, SL_LANE_USER))
+	if (b && !b->front && !b->mirror && lane_move(b, state, SL_LANE_USER))
 		lane_close(w, b);
 }
 

@@ -108,7 +108,7 @@ static bool reap(struct worker *w)
 
 		next = l->next;
 		if (state == SL_LANE_REAPED ||
-		    (state == SL_LANE_USER && !b->front && !b->connecting))
+		    (state == SL_LANE_USER && !b->front && !b->mirror && !b->connecting))
 			lane_close(w, b);
 	}
 	return w->n_backs < before;
@@ -175,6 +175,25 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	f->back = b;
 	b->front = f;
 	return 0;
+}
+
+struct back *lane_spare(struct worker *w, __u32 cluster)
+{
+	struct sl_cluster *c = &w->maps->clusters[cluster];
+	__u32 endpoint = route_endpoint(w, cluster);
+	struct back *b = endpoint == NO_INDEX ? NULL : lane_pop(w, endpoint);
+
+	if (b && !lane_quiet(b)) {
+		lane_close(w, b);
+		b = NULL;
+	}
+	if (!b && endpoint != NO_INDEX && !at_limit(c))
+		b = lane_open(w, endpoint);
+	if (!b)
+		count_limit(w, SL_COUNT_UP_RQ_PENDING_OVERFLOW, cluster);
+	else
+		lane_used(b);
+	return b;
 }
 
 /* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */
@@ -247,7 +266,7 @@ void lane_timeouts(struct worker *w)
 			lane_close(w, b);
 			break;
 		case SL_LANE_USER: /* surrendered by BPF, the event lost */
-			if (!b->front && !b->connecting)
+			if (!b->front && !b->mirror && !b->connecting)
 				lane_close(w, b);
 			break;
 		case SL_LANE_IDLE:

@@ -75,7 +75,7 @@ void waiting_serve(struct worker *w)
 		status = lane_get(w, f, false);
 		f->x.turn = false;
 		if (status)
-			reply(w, f, status);
+			retry_or_reply(w, f, status);
 		exchange_run(w, f);
 		/* Running one exchange may serve, or end, the next in the queue: start over. */
 		next = w->waiting.next;

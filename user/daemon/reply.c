@@ -59,31 +59,28 @@ static bool has_no_body(__u32 status)
 }
 
 static bool reply_head(struct worker *w, struct front *f, __u32 status, const char *phrase,
-		       __u32 len)
+		       __u32 len, struct text location)
 {
-	const struct exchange *x = &f->x;
-	char head[320];
-	int n;
+	struct lines *l = &w->response;
+	char number[16];
 
-	n = snprintf(head, sizeof(head), "HTTP/1.1 %u %s\r\nserver: sluice\r\ndate: %s\r\n", status,
-		     phrase, date(w));
+	lines_reset(l);
+	lines_add(l, text_of("date"), text_of(date(w)));
+	if (location.len)
+		lines_add(l, text_of("location"), location);
+	snprintf(number, sizeof(number), "%u", len);
 	if (!has_no_body(status))
-		n += snprintf(head + n, sizeof(head) - n, "content-length: %u\r\n", len);
+		lines_add(l, text_of("content-length"), text_of(number));
 	if (len)
-		n += snprintf(head + n, sizeof(head) - n, "content-type: text/plain\r\n");
-	if (x->overloaded) /* Envoy's */
-		n += snprintf(head + n, sizeof(head) - n, "x-envoy-overloaded: true\r\n");
-	if (x->close)
-		n += snprintf(head + n, sizeof(head) - n, "connection: close\r\n");
-	else if (x->client10)
-		n += snprintf(head + n, sizeof(head) - n, "connection: keep-alive\r\n");
-	n += snprintf(head + n, sizeof(head) - n, "\r\n");
-	return buffer_add(&f->out, head, n);
+		lines_add(l, text_of("content-type"), text_of("text/plain"));
+	if (f->x.overloaded) /* Envoy's */
+		lines_add(l, text_of("x-envoy-overloaded"), text_of("true"));
+	return rewrite_reply(w, f, status, phrase);
 }
 
 /* Ends the response side with @status and @body; a lane that was bound is given up. */
 static void reply_with(struct worker *w, struct front *f, __u32 status, const char *phrase,
-		       const char *body, __u32 len)
+		       const char *body, __u32 len, struct text location)
 {
 	struct exchange *x = &f->x;
 
@@ -92,7 +89,6 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 	x->connecting = false;
 	waiting_cancel(w, f);
 	breaker_unpend(w, f);
-	buffer_drop(w, &f->req);
 	buffer_drop(w, &f->rin);
 	if (x->req == SIDE_HEAD)
 		x->req = SIDE_DONE;
@@ -108,9 +104,10 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 		count_exchange(w, f, status);
 	if (has_no_body(status))
 		len = 0;
-	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, phrase, len) ||
+	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, phrase, len, location) ||
 	    (!x->head_method && !buffer_add(&f->out, body, len)))
 		x->abort = true;
+	buffer_drop(w, &f->req);
 }
 
 static void reply_text(__u32 status, const char **ret_phrase, const char **ret_text)
@@ -137,7 +134,7 @@ void reply(struct worker *w, struct front *f, __u32 status)
 	reply_text(status, &phrase, &text);
 	if (f->x.why)
 		text = f->x.why;
-	reply_with(w, f, status, phrase, text, strlen(text));
+	reply_with(w, f, status, phrase, text, strlen(text), (struct text){0});
 }
 
 void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d)
@@ -145,5 +142,14 @@ void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d)
 	const char *phrase, *text;
 
 	reply_text(d->status, &phrase, &text);
-	reply_with(w, f, d->status, phrase, d->body ? d->body : "", d->body ? d->body_len : 0);
+	reply_with(w, f, d->status, phrase, d->body ? d->body : "", d->body ? d->body_len : 0,
+		   (struct text){0});
+}
+
+void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text location)
+{
+	const char *phrase, *text;
+
+	reply_text(status, &phrase, &text);
+	reply_with(w, f, status, phrase, "", 0, location);
 }

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include "internal.h"
+#include "mutate.h"
 
 bool request_read(struct worker *w, struct front *f)
 {
@@ -84,9 +84,20 @@ static void exchange_describe(struct worker *w, struct front *f, const struct sl
 	x->resp = SIDE_HEAD;
 }
 
+/* The route itself answers. */
+static void request_answer(struct worker *w, struct front *f)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	const struct sl_redirect *redirect = action ? action->redirect : NULL;
+
+	if (redirect)
+		reply_redirect(w, f, redirect->status, redirect_location(redirect, &w->request));
+	else
+		reply_direct(w, f, &w->args->compiled->directs[f->x.route]);
+}
+
 static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
-	const struct sl_direct *direct;
 	__u32 status;
 
 	if (h->method == SL_METHOD_CONNECT || (h->flags & SL_HEAD_AUTHORITY))
@@ -99,21 +110,26 @@ static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, 
 	if ((h->flags & SL_HEAD_EXPECT) && !(h->flags & SL_HEAD_EXPECT_CONTINUE))
 		return 417;
 	status = route_request(w, f, h, buf);
-	if (status)
-		return status;
-	if (f->x.cluster == NO_INDEX) {
-		direct = &w->args->compiled->directs[f->x.route];
-		reply_direct(w, f, direct);
-		return 0;
-	}
 	if (!buffer_take(w, &f->req))
 		return 503;
-	if (!rewrite_request(&f->req, h, buf, &w->maps->endpoints[f->x.endpoint]))
-		return 431;
+	if (status || f->x.cluster == NO_INDEX) {
+		rewrite_kept(w, f, h, buf);
+		if (!status)
+			request_answer(w, f);
+		return status;
+	}
+	status = rewrite_request(w, f, h, buf);
+	if (status)
+		return status;
 	f->x.upgrade = upgrade_asked(h, buf);
 	if (f->x.upgrade && !upgrade_add(&f->req, h, buf))
 		return 431;
-	return lane_get(w, f, false);
+	mirror_begin(w, f);
+	keep_begin(w, f);
+	status = lane_get(w, f, false);
+	if (status && !f->x.overloaded && retry_failed(w, f, FAILURE_CONNECT))
+		return 0;
+	return status;
 }
 
 /* Over the listener's limits, if not over the parser's. */
@@ -227,6 +243,10 @@ bool request_advance(struct worker *w, struct front *f)
 	/* What came with the head goes out with the head. */
 	if (f->io.fd >= 0 && f->x.req == SIDE_BODY && f->in.data)
 		more |= request_body(w, f);
+	if (f->io.fd >= 0) {
+		keep_body(f);
+		mirror_fire(w, f);
+	}
 	return more;
 }
 

@@ -49,7 +49,8 @@ static void response_bad(struct worker *w, struct front *f)
 	if (f->x.kernel)
 		handover_seize(w, f, true);
 	f->x.lane_close = true;
-	reply(w, f, 502);
+	if (!retry_failed(w, f, FAILURE_RESET))
+		reply(w, f, 502);
 }
 
 static void response_interim(struct worker *w, struct front *f, const struct sl_head *h)
@@ -59,7 +60,7 @@ static void response_interim(struct worker *w, struct front *f, const struct sl_
 	f->x.interim = true;
 	/* RFC 9110 section 15.2: not for an HTTP/1.0 client. */
 	if (!f->x.client10) {
-		if (!buffer_take(w, &f->out) || !rewrite_interim(&f->out, h, rin->data)) {
+		if (!buffer_take(w, &f->out) || !rewrite_interim(w, &f->out, h, rin->data)) {
 			response_bad(w, f);
 			return;
 		}
@@ -72,6 +73,8 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	struct exchange *x = &f->x;
 	struct buffer *rin = &f->rin;
 
+	if (retry_answer(w, f, h, rin->data))
+		return;
 	x->status = h->status;
 	x->resp_body = sl_response_body(h, x->head_method);
 	if ((h->flags & SL_HEAD_CLOSE) ||
@@ -90,7 +93,7 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	/* The lane will take no more of the request: nor shall we. */
 	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)
 		x->close = true;
-	if (!buffer_take(w, &f->out) || !rewrite_response(&f->out, h, rin->data, f)) {
+	if (!buffer_take(w, &f->out) || !rewrite_response(w, f, h, rin->data)) {
 		response_bad(w, f);
 		return;
 	}

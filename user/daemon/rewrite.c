@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <strings.h>
-#include "internal.h"
+#include "mutate.h"
 
 bool span_is(const __u8 *buf, struct sl_span s, const char *lower)
 {
@@ -69,20 +69,13 @@ static bool is_nominated(const struct sl_head *h, const __u8 *buf, struct sl_spa
 	return false;
 }
 
-static bool add_span(struct buffer *out, const __u8 *buf, struct sl_span s)
+static struct text span_text(const __u8 *buf, struct sl_span s)
 {
-	return buffer_add(out, buf + s.off, s.len);
-}
-
-static bool add_header(struct buffer *out, const __u8 *buf, const struct sl_header *hd)
-{
-	return add_span(out, buf, hd->name) && buffer_adds(out, ": ") &&
-	       add_span(out, buf, hd->value) && buffer_adds(out, "\r\n");
+	return (struct text){(const char *)buf + s.off, s.len};
 }
 
 /* All lines but those of one hop; @skip_host: nor Host. */
-static bool add_headers(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-			bool skip_host)
+static void add_headers(struct lines *l, const struct sl_head *h, const __u8 *buf, bool skip_host)
 {
 	for (__u32 i = 0; i < h->n_headers; i++) {
 		const struct sl_header *hd = &h->headers[i];
@@ -90,45 +83,103 @@ static bool add_headers(struct buffer *out, const struct sl_head *h, const __u8 
 		if (is_one_hop(buf, hd->name) || is_nominated(h, buf, hd->name) ||
 		    (skip_host && span_is(buf, hd->name, "host")))
 			continue;
-		if (!add_header(out, buf, hd))
-			return false;
+		lines_add(l, span_text(buf, hd->name), span_text(buf, hd->value));
 	}
-	return true;
 }
 
 /*
  * Host by RFC 9112 section 3.2.2: of an absolute-form target before the header's. An HTTP/1.0
  * request may have none; HTTP/1.1 needs one: the endpoint's address.
  */
-static bool add_host(struct buffer *out, const struct sl_head *h, const __u8 *buf,
+static void add_host(struct lines *l, const struct sl_head *h, const __u8 *buf,
 		     const struct sl_endpoint *e)
 {
-	char text[INET6_ADDRSTRLEN] = "", line[INET6_ADDRSTRLEN + 32];
+	char ip[INET6_ADDRSTRLEN] = "", host[INET6_ADDRSTRLEN + 16];
+	__u32 from = l->made_len;
 
-	if (h->flags & SL_HEAD_ABSOLUTE)
-		return buffer_adds(out, "host: ") && add_span(out, buf, h->host) &&
-		       buffer_adds(out, "\r\n");
-	if (h->flags & SL_HEAD_HOST)
-		return true;
-	inet_ntop(e->family, e->addr, text, sizeof(text));
-	snprintf(line, sizeof(line),
-		 e->family == AF_INET6 ? "host: [%s]:%u\r\n" : "host: %s:%u\r\n", text, e->port);
-	return buffer_adds(out, line);
+	if (h->flags & SL_HEAD_ABSOLUTE) {
+		lines_add_first(l, text_of("host"), span_text(buf, h->host));
+		return;
+	}
+	if (!e || (h->flags & SL_HEAD_HOST))
+		return;
+	inet_ntop(e->family, e->addr, ip, sizeof(ip));
+	snprintf(host, sizeof(host), e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, e->port);
+	lines_puts(l, host);
+	lines_add_first(l, text_of("host"), lines_made(l, from));
 }
 
-bool rewrite_request(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		     const struct sl_endpoint *e)
+void lines_of_head(struct lines *l, const struct sl_head *h, const __u8 *buf)
 {
-	bool absolute = h->flags & SL_HEAD_ABSOLUTE;
+	l->method = span_text(buf, h->method_name);
+	l->target = span_text(buf, h->target);
+	add_headers(l, h, buf, h->flags & SL_HEAD_ABSOLUTE);
+}
+
+static bool add_text(struct buffer *out, struct text t)
+{
+	return buffer_add(out, t.s, t.len);
+}
+
+static bool add_lines(struct buffer *out, const struct lines *l)
+{
+	for (__u32 i = 0; i < l->n; i++)
+		if (!add_text(out, l->line[i].name) || !buffer_adds(out, ": ") ||
+		    !add_text(out, l->line[i].value) || !buffer_adds(out, "\r\n"))
+			return false;
+	return !l->full;
+}
+
+static bool add_request(struct buffer *out, const struct lines *l, bool chunked)
+{
 	bool ok;
 
 	out->pos = out->framed = out->end = 0;
-	ok = add_span(out, buf, h->method_name) && buffer_adds(out, " ") &&
-	     add_span(out, buf, h->target) && buffer_adds(out, " HTTP/1.1\r\n") &&
-	     add_host(out, h, buf, e) && add_headers(out, h, buf, absolute);
-	if (ok && (h->flags & SL_HEAD_CHUNKED))
+	ok = add_text(out, l->method) && buffer_adds(out, " ") && add_text(out, l->target) &&
+	     buffer_adds(out, " HTTP/1.1\r\n") && add_lines(out, l);
+	if (ok && chunked)
 		ok = buffer_adds(out, "transfer-encoding: chunked\r\n");
-	return ok && buffer_adds(out, "\r\n");
+	ok = ok && buffer_adds(out, "\r\n");
+	if (!ok)
+		out->end = 0;
+	return ok;
+}
+
+/* The request as it came, and what the connection manager adds. */
+static void collect(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+{
+	const struct exchange *x = &f->x;
+	const struct sl_endpoint *e = NULL;
+
+	if (x->cluster != NO_INDEX && x->endpoint < SL_MAX_ENDPOINTS)
+		e = &w->maps->endpoints[x->endpoint];
+	lines_reset(&w->request);
+	lines_of_head(&w->request, h, buf);
+	add_host(&w->request, h, buf, e);
+	forwarded_request(w, f, &w->request);
+}
+
+__u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	__u32 status = 0;
+
+	collect(w, f, h, buf);
+	if (action) {
+		mutate_request(w, f, &w->request);
+		status = rewrite_target(action, f->x.cluster,
+					!w->args->compiled->actions->suppress_envoy_headers,
+					&w->request);
+	}
+	if (status)
+		return status;
+	return add_request(&f->req, &w->request, h->flags & SL_HEAD_CHUNKED) ? 0 : 431;
+}
+
+void rewrite_kept(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+{
+	collect(w, f, h, buf);
+	(void)add_request(&f->req, &w->request, false);
 }
 
 /* Status code and reason phrase as they came, the version ours. */
@@ -142,26 +193,58 @@ static bool add_status_line(struct buffer *out, const __u8 *buf)
 	       buffer_adds(out, "\r\n");
 }
 
-bool rewrite_interim(struct buffer *out, const struct sl_head *h, const __u8 *buf)
+bool rewrite_interim(struct worker *w, struct buffer *out, const struct sl_head *h, const __u8 *buf)
 {
-	return add_status_line(out, buf) && add_headers(out, h, buf, false) &&
+	lines_reset(&w->response);
+	add_headers(&w->response, h, buf, false);
+	return add_status_line(out, buf) && add_lines(out, &w->response) &&
 	       buffer_adds(out, "\r\n");
 }
 
-bool rewrite_response(struct buffer *out, const struct sl_head *h, const __u8 *buf,
-		      const struct front *f)
+bool rewrite_switch(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+{
+	lines_reset(&w->response);
+	add_headers(&w->response, h, buf, false);
+	mutate_response(w, f, &w->response);
+	forwarded_response(w, f, &w->response, false);
+	return add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) &&
+	       buffer_adds(&f->out, "\r\n") && upgrade_add(&f->out, h, buf);
+}
+
+/* How the session goes on behind the answer. */
+static bool add_connection(struct buffer *out, const struct exchange *x)
+{
+	if (x->close)
+		return buffer_adds(out, "connection: close\r\n\r\n");
+	if (x->client10)
+		return buffer_adds(out, "connection: keep-alive\r\n\r\n");
+	return buffer_adds(out, "\r\n");
+}
+
+bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
 	const struct exchange *x = &f->x;
-	bool ok = add_status_line(out, buf) && add_headers(out, h, buf, false);
+	bool ok;
 
+	lines_reset(&w->response);
+	add_headers(&w->response, h, buf, false);
+	mutate_response(w, f, &w->response);
+	forwarded_response(w, f, &w->response, false);
+	ok = add_status_line(&f->out, buf) && add_lines(&f->out, &w->response);
 	if (ok && f->cookies.data)
-		ok = buffer_add(out, f->cookies.data, f->cookies.end);
-
+		ok = buffer_add(&f->out, f->cookies.data, f->cookies.end);
 	if (ok && (h->flags & SL_HEAD_CHUNKED) && !x->client10)
-		ok = buffer_adds(out, "transfer-encoding: chunked\r\n");
-	if (ok && x->close)
-		ok = buffer_adds(out, "connection: close\r\n");
-	else if (ok && x->client10)
-		ok = buffer_adds(out, "connection: keep-alive\r\n");
-	return ok && buffer_adds(out, "\r\n");
+		ok = buffer_adds(&f->out, "transfer-encoding: chunked\r\n");
+	return ok && add_connection(&f->out, x);
+}
+
+bool rewrite_reply(struct worker *w, struct front *f, __u32 status, const char *phrase)
+{
+	char line[64];
+
+	mutate_response(w, f, &w->response);
+	forwarded_response(w, f, &w->response, true);
+	snprintf(line, sizeof(line), "HTTP/1.1 %u %s\r\n", status, phrase);
+	return buffer_adds(&f->out, line) && add_lines(&f->out, &w->response) &&
+	       add_connection(&f->out, &f->x);
 }

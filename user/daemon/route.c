@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Where a request of the user path goes: the same core and the same tables as in the kernel. */
-#include "internal.h"
+#include <string.h>
+#include "mutate.h"
 
 /* The next endpoint in turn that takes new requests; NO_INDEX: the cluster has none. */
 __u32 route_endpoint(struct worker *w, __u32 cluster)
@@ -39,6 +40,74 @@ static __u32 split_cluster(struct worker *w, __u32 id, const __u64 *hash)
 	return split.targets[target].cluster;
 }
 
+/* The value of the header @name if the request has just one of it. */
+static struct text single_header(const struct sl_head *h, const __u8 *buf, const char *name)
+{
+	struct text value = {0};
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < h->n_headers; i++) {
+		const struct sl_header *hd = &h->headers[i];
+
+		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, name))
+			continue;
+		value = (struct text){(const char *)buf + hd->value.off, hd->value.len};
+		n++;
+	}
+	return n == 1 ? value : (struct text){0};
+}
+
+/* cluster_header: the first of its values names the cluster. NO_INDEX: none of that name. */
+static __u32 named_cluster(struct worker *w, const struct sl_route_action *action,
+			   const struct sl_head *h, const __u8 *buf)
+{
+	const struct sl_actions *a = w->args->compiled->actions;
+
+	for (__u32 i = 0; i < h->n_headers; i++) {
+		const struct sl_header *hd = &h->headers[i];
+		struct text value = {(const char *)buf + hd->value.off, hd->value.len};
+
+		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len},
+			     action->cluster_header))
+			continue;
+		for (__u32 c = 0; c < a->n_clusters; c++)
+			if (strlen(a->clusters[c]) == value.len &&
+			    !memcmp(a->clusters[c], value.s, value.len))
+				return c;
+		break;
+	}
+	return NO_INDEX;
+}
+
+/*
+ * weighted_clusters.header_name: a number that another proxy drew, for the same pick here
+ * (WeightedClusterSpecifierPlugin). NO_INDEX: the request has no such number.
+ */
+static __u32 agreed_cluster(struct worker *w, __u32 id, struct text number)
+{
+	struct sl_split split;
+	__u64 sum = 0, n = 0;
+
+	if (!number.len || id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
+		return NO_INDEX;
+	for (__u32 i = 0; i < number.len; i++) {
+		if (number.s[i] < '0' || number.s[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, number.s[i] - '0', &n))
+			return NO_INDEX;
+	}
+	for (__u32 i = 0; i < SL_MAX_SPLIT_TARGETS; i++)
+		sum += sl_weight(&split, i);
+	if (!sum)
+		return NO_INDEX;
+	n %= sum;
+	for (__u32 i = 0; i < SL_MAX_SPLIT_TARGETS; i++) {
+		if (n < sl_weight(&split, i))
+			return split.targets[i].cluster;
+		n -= sl_weight(&split, i);
+	}
+	return NO_INDEX;
+}
+
 /*
  * What BPF decided about this very request before it passed it on: its place in the split's
  * sequence is taken, so it must not be picked again.
@@ -61,6 +130,7 @@ static bool decided(struct worker *w, struct front *f)
 
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
+	const struct sl_route_action *action;
 	const struct sl_route *route;
 	struct exchange *x = &f->x;
 	__u32 index, cluster;
@@ -75,13 +145,28 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 		return 404;
 	x->route = index;
 	route = &w->table->routes[index];
+	action = action_of(w, f);
+	if (action && action->cluster_header) {
+		x->cluster = named_cluster(w, action, h, buf);
+		if (x->cluster == NO_INDEX)
+			return action->not_found;
+		x->endpoint = route_endpoint(w, x->cluster);
+		return x->endpoint == NO_INDEX ? 503 : 0;
+	}
 	if (route->action == SL_ACTION_DIRECT)
 		return index < w->args->compiled->table->n_routes ? 0 : 500;
 	hashed = sticky_hash(w, f, route, h, buf, &hash);
 	cluster = route->target;
-	if (route->action == SL_ACTION_SPLIT)
-		cluster = split_cluster(w, route->target,
-					hashed && (route->flags & SL_ROUTE_STICKY) ? &hash : NULL);
+	if (route->action == SL_ACTION_SPLIT) {
+		cluster = NO_INDEX;
+		if (action && action->split_header)
+			cluster = agreed_cluster(w, route->target,
+						 single_header(h, buf, action->split_header));
+		if (cluster == NO_INDEX)
+			cluster = split_cluster(w, route->target,
+						hashed && (route->flags & SL_ROUTE_STICKY) ? &hash
+											   : NULL);
+	}
 	if (cluster >= SL_MAX_CLUSTERS)
 		return 503;
 	x->cluster = cluster;

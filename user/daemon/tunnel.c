@@ -248,8 +248,7 @@ bool tunnel_begin(struct worker *w, struct front *f, const struct sl_head *h)
 	if (!x->upgrade || x->kernel || x->req != SIDE_DONE || f->req.pos != f->req.end ||
 	    f->in.pos != f->in.framed)
 		return false;
-	if (!buffer_take(w, &f->out) || !rewrite_interim(&f->out, h, rin->data) ||
-	    !upgrade_add(&f->out, h, rin->data))
+	if (!buffer_take(w, &f->out) || !rewrite_switch(w, f, h, rin->data))
 		return false;
 	rin->pos = rin->framed = h->len;
 	if (rin->pos == rin->end)

@@ -73,7 +73,7 @@ static void on_event(void *ctx, const struct sl_event *e)
 		}
 		break;
 	case SL_EVENT_LANE:
-		if (b && b->gen == e->gen && !b->front && !b->connecting &&
+		if (b && b->gen == e->gen && !b->front && !b->mirror && !b->connecting &&
 		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
 			lane_close(w, b);
 		break;
@@ -219,6 +219,7 @@ static void tick(struct worker *w)
 		sessions_sweep(w);
 		lane_timeouts(w);
 		leaks_scan(w);
+		mirror_timeouts(w);
 	}
 	watch_scan(w);
 	lane_sweep(w);
@@ -320,6 +321,7 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->timed);
 	list_init(&w->undrained);
 	list_init(&w->waiting);
+	list_init(&w->mirrors);
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();
@@ -330,6 +332,8 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));
 	w->dirty_endpoints = calloc(SL_MAX_ENDPOINTS, 1);
 	if (!w->front_of || !w->back_of || !w->listeners || !w->dirty_endpoints)
+		return -ENOMEM;
+	if (lines_init(&w->request) || lines_init(&w->response))
 		return -ENOMEM;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return w->epoll_fd < 0 ? -errno : 0;
@@ -343,6 +347,8 @@ void worker_free(struct worker *w)
 		close(w->epoll_fd);
 	leaks_free(w);
 	buffer_pool_free(w);
+	free(w->request.made);
+	free(w->response.made);
 	free(w->front_of);
 	free(w->back_of);
 	free(w->listeners);

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Retry policies and mirrored requests."""
+import contextlib
+import socket
+import time
+
+from lib.config import config, route
+from lib.data import pattern
+from lib.http1 import Closed, Conn
+from lib.runner import test
+from lib.keeper import OK, Keeper
+
+from test_actions import CLUSTERS, FRONT, PATHS, action, insert
+
+
+def answer(status, *headers, body=b"no"):
+    lines = b"".join(h + b"\r\n" for h in headers)
+    return b"HTTP/1.1 %d X\r\n%bContent-Length: %d\r\n\r\n%b" % (status, lines, len(body), body)
+
+
+def serve(t, policy, path="kernel", vhost=None, **keys):
+    """One route with the retry policy @policy to a scripted server."""
+    if policy:
+        keys["retry_policy"] = policy
+    text = config(FRONT, CLUSTERS, [action("/", **keys)], PATHS[path])
+    one = Keeper(t, 9001)
+    return t.sluice(insert(text, "domains:", vhost)), one
+
+
+def failing(first, times=1):
+    """@first for the first @times requests, then 200."""
+    return lambda request, n: first if n <= times else OK
+
+
+CONDITIONS = [
+    ("5xx", answer(500), True), ("5xx", answer(503), True), ("5xx", None, True),
+    ("5xx", answer(404), False), ("5xx", answer(500, b"x-envoy-overloaded: true"), False),
+    ("5xx", answer(503, b"x-envoy-ratelimited: true"), False),
+    ("envoy-ratelimited", answer(429, b"x-envoy-ratelimited: true"), True),
+    ("envoy-ratelimited", answer(429), False),
+    ("gateway-error", answer(500), False), ("gateway-error", answer(502), True),
+    ("gateway-error", answer(504), True), ("gateway-error", None, True),
+    ("reset", None, True), ("reset", answer(503), False), ("reset", b"nonsense\r\n\r\n", True),
+    ("connect-failure", None, False), ("connect-failure", answer(503), False),
+    ("retriable-4xx", answer(409), True), ("retriable-4xx", answer(404), False),
+    ("retriable-status-codes", answer(418), True), ("retriable-status-codes", answer(417), False),
+    ("reset, retriable-4xx", answer(409), True), ("refused-stream", answer(503), False),
+    ("unavailable", answer(200, b"grpc-status: 14"), True),
+    ("cancelled", answer(200, b"grpc-status: 14"), False),
+]
+
+
+@test(each=list(PATHS))
+def conditions(t, path):
+    """Each condition of retry_on, met and not met."""
+    routes = []
+    for i, (on, _, _) in enumerate(CONDITIONS):
+        routes.append(action(f"/{i}/", retry_policy={
+            "retry_on": on, "retriable_status_codes": [418],
+            "retry_back_off": {"base_interval": "0.001s"}}))
+    one = Keeper(t, 9001)
+    s = t.sluice(config(FRONT, CLUSTERS, routes, PATHS[path]))
+    for i, (on, bad, again) in enumerate(CONDITIONS):
+        one.requests.clear()
+        one.answer = failing(bad)
+        with Conn(FRONT) as conn:
+            # No idempotent method: only the policy lets it be repeated.
+            r = conn.request("POST", f"/{i}/x", body=b"body")
+        assert len(one.requests) == 1 + again, (on, bad, one.requests)
+        if again:
+            assert r.status == 200 and r.body == b"ok", (on, bad, r)
+        assert all(q.body == b"body" for q in one.requests), (on, one.requests)
+    s.check()
+
+
+@test()
+def number_of_retries(t):
+    """num_retries, and 1 if it is not given; the last answer is the client's."""
+    tries = {"/three": ({"num_retries": 3}, 4), "/default": ({}, 2), "/none": ({"num_retries": 0}, 1)}
+    one = Keeper(t, 9001)
+    s = t.sluice(config(FRONT, CLUSTERS, [action(where, retry_policy={
+        "retry_on": "5xx", "retry_back_off": {"base_interval": "0.001s"}, **policy})
+        for where, (policy, _) in tries.items()]))
+    for where, (_, n_tries) in tries.items():
+        one.requests.clear()
+        one.answer = lambda request, n: answer(500 + n)
+        with Conn(FRONT) as conn:
+            r = conn.get(where)
+            assert r.status == 500 + n_tries and len(one.requests) == n_tries, (where, r)
+            # The session goes on.
+            one.answer = OK
+            assert conn.get(where).status == 200
+    s.check()
+
+
+@test()
+def virtual_host_policy(t):
+    """The virtual host's policy holds for routes without one of their own."""
+    s, one = serve(t, None, vhost={"retry_policy": {"retry_on": "5xx"}})
+    one.answer = failing(answer(500))
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 200 and len(one.requests) == 2
+    s.check()
+
+
+def connect_failures(s):
+    """Of all clusters, wherever stats show it."""
+    found = []
+
+    def walk(tree):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            if isinstance(value, (dict, list)):
+                walk(value)
+            elif key == "upstream_cx_connect_fail":
+                found.append(value)
+    walk(s.stats().tree)
+    return sum(found)
+
+
+@test()
+def connect_failure(t):
+    """A server that is not there yet is tried again, also for a request with a body; without a
+    policy 503."""
+    s = t.sluice(config(FRONT, CLUSTERS, [
+        action("/retry", retry_policy={"retry_on": "connect-failure", "num_retries": 50,
+                                       "retry_back_off": {"base_interval": "0.05s",
+                                                          "max_interval": "0.05s"}}),
+        action("/")]))
+    body = pattern(20_000, 1)
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 503
+    with Conn(FRONT) as conn:
+        conn.send(b"POST /retry HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + body[:5000])
+        conn.send(body[5000:])
+        t.wait(lambda: connect_failures(s) >= 4, "some tries")
+        one = Keeper(t, 9001)
+        assert conn.response().status == 200 and one.last().body == body
+    s.check()
+
+
+@test(each=["length", "chunked"])
+def bodies(t, framing):
+    """A body is sent again whole if it fits the buffer; a longer one is sent once."""
+    s, one = serve(t, {"retry_on": "5xx"})
+    for size, tries in ((0, 2), (1, 2), (30_000, 2), (60_000, 2), (200_000, 1)):
+        body = pattern(size, size)
+        one.requests.clear()
+        one.answer = failing(answer(503))
+        with Conn(FRONT) as conn:
+            if framing == "chunked":
+                parts = [body[i:i + 7000] for i in range(0, size, 7000)]
+                r = conn.request("POST", "/", body=parts, chunked=True)
+            else:
+                r = conn.request("POST", "/", body=body)
+        assert len(one.requests) == tries and r.status == (200 if tries == 2 else 503), (size, r)
+        for q in one.requests:
+            got = q.body if framing == "length" else dechunk(q.body)
+            assert got == body, (size, len(got))
+    s.check()
+
+
+def dechunk(data):
+    out = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        n = int(size, 16)
+        if not n:
+            return out
+        out, data = out + data[:n], data[n + 2:]
+
+
+@test()
+def not_after_the_answer_began(t):
+    """An answer that breaks off in its body, or after a 1xx, is not tried again."""
+    s, one = serve(t, {"retry_on": "5xx,reset", "num_retries": 5})
+    one.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 10\r\n\r\nhalf"
+    with Conn(FRONT) as conn:
+        with contextlib.suppress(Closed):
+            r = conn.get("/")
+            assert False, r
+    assert len(one.requests) == 1
+    one.answer = b"HTTP/1.1 103 Early Hints\r\nX: connection: close\r\n\r\n"
+    with Conn(FRONT) as conn:
+        r = conn.get("/")
+        assert r.status == 502 and [i.status for i in r.informational] == [103], r
+    assert len(one.requests) == 2
+    s.check()
+
+
+@test()
+def per_try_timeout(t):
+    """Each try has its own time; the route's timeout holds for all together."""
+    s, one = serve(t, {"retry_on": "5xx", "num_retries": 2, "per_try_timeout": "0.1s",
+                       "retry_back_off": {"base_interval": "0.001s"}})
+    one.answer = lambda request, n: time.sleep(0.4) or OK if n <= 2 else OK
+    start = time.monotonic()
+    with Conn(FRONT) as conn:
+        r = conn.get("/")
+    took = time.monotonic() - start
+    assert r.status == 200 and len(one.requests) == 3 and 0.2 <= took < 0.4, (r, took)
+    one.answer = lambda request, n: time.sleep(0.4) or OK
+    with Conn(FRONT) as conn:
+        r = conn.get("/")
+    assert r.status == 504 and len(one.requests) == 6, r
+    s.check()
+
+
+@test()
+def back_off(t):
+    """Tries are apart by a random time below base, 2 * base, ..., max; base is 25 ms if not
+    given, and clients that leave meanwhile leave nothing behind."""
+    s, one = serve(t, {"retry_on": "5xx", "num_retries": 3,
+                       "retry_back_off": {"base_interval": "1s", "max_interval": "1s"}})
+    one.answer = answer(500)
+    for i in range(20):
+        with Conn(FRONT) as conn:
+            conn.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            t.wait(lambda: len(one.requests) > i, "the first try")
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    with Conn(FRONT) as conn:
+        start = time.monotonic()
+        assert conn.get("/").status == 500
+        assert 0.05 < time.monotonic() - start < 3.5
+    s.check()
+
+
+@test()
+def max_retries(t):
+    """The circuit breaker bounds retries under way: beyond it the answer passes."""
+    text = config(FRONT, CLUSTERS, [action("/", retry_policy={
+        "retry_on": "5xx", "retry_back_off": {"base_interval": "10s", "max_interval": "10s"}})])
+    s = t.sluice(text)  # max_retries is 3 by default
+    one = Keeper(t, 9001, answer(503))
+    conns = [Conn(FRONT) for _ in range(6)]
+    for conn in conns:
+        conn.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    t.wait(lambda: len(one.requests) >= 6, "each was tried once")
+    answered = 0
+    for conn in conns:
+        conn.sock.settimeout(0.3)
+        with contextlib.suppress(socket.timeout):
+            answered += conn.response().status == 503
+        conn.close()
+    assert 3 <= answered <= 6, answered
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    s.check()
+
+
+# --- mirrors ---
+
+def mirrored(t, policies, path="kernel", **keys):
+    text = config(FRONT, CLUSTERS, [action("/", request_mirror_policies=policies, **keys)],
+                  PATHS[path])
+    one, two = Keeper(t, 9001), Keeper(t, 9002, b"HTTP/1.1 500 Bad\r\nContent-Length: 3\r\n\r\nbad")
+    return t.sluice(text), one, two
+
+
+@test(each=list(PATHS))
+def mirror(t, path):
+    """The copy has the request's bytes but for "-shadow" behind the host; its answer goes nowhere,
+    its connection is used again."""
+    s, one, two = mirrored(t, [{"cluster": "two"}], path, prefix_rewrite="/new/")
+    for i, (host, shadow) in enumerate((("test", "test-shadow"), ("test:80", "test-shadow:80"),
+                                        ("[::1]:80", "[::1]-shadow:80"), ("[::1]", "[::1]-shadow"))):
+        with Conn(FRONT) as conn:
+            r = conn.request("POST", "/a?b", [("X-A", "b")], body=b"body" * i, host=host)
+            assert r.status == 200 and r.body == b"ok", r
+        t.wait(lambda: len(two.requests) == i + 1, "the copy")
+        a, b = one.last(), two.last()
+        assert a.line == b.line == "POST /new/a?b HTTP/1.1" and a.body == b.body == b"body" * i
+        assert b.all("host") == [shadow], b
+        assert [h for h in a.headers if h[0].lower() != "host"] == \
+            [h for h in b.headers if h[0].lower() != "host"], (a, b)
+    assert two.connections == 1, two.connections
+    s.check()
+
+
+@test()
+def mirror_chunked(t):
+    s, one, two = mirrored(t, [{"cluster": "two", "disable_shadow_host_suffix_append": True}])
+    parts = [pattern(5000, i) for i in range(5)]
+    with Conn(FRONT) as conn:
+        assert conn.request("POST", "/", body=parts, chunked=True).status == 200
+        t.wait(lambda: len(two.requests) == 1, "the copy")
+        assert two.last().all("host") == ["test"]
+        assert dechunk(two.last().body) == b"".join(parts) == dechunk(one.last().body)
+        # What does not fit the buffer is not copied.
+        assert conn.request("POST", "/", body=pattern(200_000, 1)).status == 200
+        assert conn.get("/end").status == 200
+    t.wait(lambda: two.last().target == "/end", "the next copy")
+    assert len(two.requests) == 2
+    s.check()
+
+
+@test()
+def mirror_fraction(t):
+    """runtime_fraction: none, all, and about as many as it says."""
+    s, one, two = mirrored(t, [{"cluster": "two", "runtime_fraction": {
+        "default_value": {"numerator": 30}}}])
+    with Conn(FRONT) as conn:
+        for _ in range(400):
+            assert conn.get("/").status == 200
+    t.wait(lambda: len(two.requests) >= 80, "copies")
+    s.idle()
+    assert 80 <= len(two.requests) <= 160, len(two.requests)
+    s.check()
+
+
+@test()
+def mirror_none(t):
+    s, one, two = mirrored(t, [{"cluster": "two", "runtime_fraction": {
+        "default_value": {"numerator": 0, "denominator": "MILLION"}}}])
+    with Conn(FRONT) as conn:
+        for _ in range(50):
+            assert conn.get("/").status == 200
+    s.idle()
+    assert not two.requests
+    s.check()
+
+
+@test(each=["down", "mute", "closes", "nonsense"])
+def mirror_fails(t, how):
+    """Whatever the other cluster does, the client does not notice, and nothing is left over."""
+    s, one, two = mirrored(t, [{"cluster": "down" if how == "down" else "two"}])
+    two.answer = {"mute": lambda r, n: time.sleep(60), "closes": None, "nonsense": b"no\r\n\r\n",
+                  "down": OK}[how]
+    with Conn(FRONT) as conn:
+        for i in range(20):
+            r = conn.request("POST", "/", body=b"x" * i)
+            assert r.status == 200 and one.last().body == b"x" * i
+    assert len(one.requests) == 20
+    if how == "mute":
+        t.wait(lambda: len(two.requests) == 20, "all copies")
+        s.stop(5)
+    else:
+        s.check()

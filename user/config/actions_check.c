@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Rules across keys: changes of headers, rewrites, redirects, forwarding headers. */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/actions_model.h"
+#include "util/regex.h"
+
+#define VALUE_MAX 16384 /* Envoy's limit of a header's value in the config */
+
+static bool is_token(const struct sl_node *n)
+{
+	/* RFC 9110 section 5.6.2 */
+	for (__u32 i = 0; i < n->len; i++)
+		if (!isalnum((unsigned char)n->text[i]) && !strchr("!#$%&'*+-.^_`|~", n->text[i]))
+			return false;
+	return n->len > 0;
+}
+
+static bool check_text(struct sl_walk *w, const struct sl_node *n, const char *what,
+		       const char *refused)
+{
+	for (__u32 i = 0; n && i < n->len; i++) {
+		unsigned char c = n->text[i];
+
+		if ((c >= 0x20 || c == '\t') && c != 0x7f && !strchr(refused, c))
+			continue;
+		if (c > 0x20 && c != 0x7f)
+			sl_error(w, n, "%s cannot hold '%c'", what, c);
+		else
+			sl_error(w, n, "%s cannot hold spaces or control characters", what);
+		return false;
+	}
+	return true;
+}
+
+static void check_value(struct sl_walk *w, const struct sl_node *n)
+{
+	for (__u32 i = 0; n && i < n->len; i++) {
+		unsigned char c = n->text[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f) {
+			sl_error(w, n, "a header's value cannot hold control characters");
+			return;
+		}
+	}
+	if (n && n->len > VALUE_MAX)
+		sl_error(w, n, "the value has %u bytes; the limit is %u", n->len, VALUE_MAX);
+}
+
+/* ---- headers ---- */
+
+/* What tells one message from the next, or is for one hop alone. */
+static bool is_framing(const char *name)
+{
+	static const char *const names[] = {"content-length", "transfer-encoding", "connection",
+					    "upgrade",	      "keep-alive",	   "te",
+					    "trailer",	      "proxy-connection",  NULL};
+
+	for (const char *const *n = names; *n; n++)
+		if (!strcasecmp(*n, name))
+			return true;
+	return false;
+}
+
+/* @verb: "modified" or "removed", as Envoy words it. */
+static void check_changed_name(struct sl_walk *w, const struct sl_node *n, const char *verb)
+{
+	if (n->text[0] == ':' || !strcasecmp(n->text, "host"))
+		sl_error(w, n, ":-prefixed or host headers may not be %s", verb);
+	else if (!is_token(n))
+		sl_error(w, n, "'%.64s' is no header name", n->text);
+	else if (n->len > 255)
+		sl_error(w, n, "header name longer than 255 bytes");
+	else if (is_framing(n->text))
+		sl_error(w, n, "'%s' frames the message and may not be %s", n->text, verb);
+}
+
+static bool check_count(struct sl_walk *w, const struct cfg_list *l)
+{
+	if (l->n <= SL_HEADER_CHANGES_MAX)
+		return true;
+	sl_error(w, l->node->items[SL_HEADER_CHANGES_MAX],
+		 "too many headers in one list; the limit is %u (SL_HEADER_CHANGES_MAX)",
+		 SL_HEADER_CHANGES_MAX);
+	return false;
+}
+
+static void check_adds(struct sl_walk *w, const struct cfg_list *l, bool response)
+{
+	const struct cfg_header_option *all = l->items;
+
+	for (__u32 i = 0; check_count(w, l) && i < l->n; i++) {
+		const struct cfg_header_value *h = &all[i].header;
+
+		if (h->key)
+			check_changed_name(w, h->key, "modified");
+		check_value(w, h->value);
+		sl_validate_format(w, h->value, response);
+	}
+}
+
+static void check_removes(struct sl_walk *w, const struct cfg_list *l)
+{
+	const struct sl_node *const *all = l->items;
+
+	for (__u32 i = 0; check_count(w, l) && i < l->n; i++)
+		check_changed_name(w, all[i], "removed");
+}
+
+void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_changes *c)
+{
+	check_adds(w, &c->request_add, false);
+	check_adds(w, &c->response_add, true);
+	check_removes(w, &c->request_remove);
+	check_removes(w, &c->response_remove);
+}
+
+/* ---- rewrites and redirects ---- */
+
+static void check_regex(struct sl_walk *w, const struct cfg_regex_rewrite *r)
+{
+	const struct sl_node *pattern = r->pattern.regex;
+	char why[SL_REGEX_WHY] = "out of memory";
+	struct sl_regex *regex = NULL;
+
+	if (!pattern)
+		return;
+	if (sl_regex_new(pattern->text, false, &regex, why))
+		sl_error(w, pattern, "%s", why);
+	else if (r->substitution && sl_regex_check(regex, r->substitution->text, why))
+		sl_error(w, r->substitution, "%s", why);
+	check_text(w, r->substitution, "a substitution", " \t");
+	sl_regex_free(regex);
+}
+
+static void check_path(struct sl_walk *w, const struct sl_node *n)
+{
+	if (n && check_text(w, n, "a path", " \t#") && n->len && n->text[0] != '/')
+		sl_error(w, n, "a request's path begins with '/'");
+}
+
+/* At most one of the nodes @n is given; @names as many. */
+static void check_one_of(struct sl_walk *w, const struct sl_node *const *n,
+			 const char *const *names)
+{
+	const char *first = NULL;
+
+	for (; *names; n++, names++) {
+		if (!*n)
+			continue;
+		if (first)
+			sl_error(w, *n, "'%s' and '%s' exclude each other; give one", first,
+				 *names);
+		else
+			first = *names;
+	}
+}
+
+void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r)
+{
+	static const char *const paths[] = {"prefix_rewrite", "regex_rewrite", NULL};
+	static const char *const hosts[] = {"host_rewrite_literal", "host_rewrite_header",
+					    "host_rewrite_path_regex", "auto_host_rewrite", NULL};
+
+	check_one_of(w, (const struct sl_node *[]){r->prefix, r->regex.node}, paths);
+	check_one_of(w,
+		     (const struct sl_node *[]){r->host, r->host_header, r->host_regex.node,
+						r->auto_host.node},
+		     hosts);
+	check_path(w, r->prefix);
+	check_regex(w, &r->regex);
+	check_text(w, r->host, "a Host header", " \t/?#@");
+	check_regex(w, &r->host_regex);
+	if (r->host_header && !is_token(r->host_header))
+		sl_error(w, r->host_header, "'%.64s' is no header name", r->host_header->text);
+}
+
+void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r)
+{
+	static const char *const schemes[] = {"https_redirect", "scheme_redirect", NULL};
+	static const char *const paths[] = {"path_redirect", "prefix_rewrite", "regex_rewrite",
+					    NULL};
+
+	check_one_of(w, (const struct sl_node *[]){r->https.node, r->scheme}, schemes);
+	check_one_of(w, (const struct sl_node *[]){r->path, r->prefix, r->regex.node}, paths);
+	check_text(w, r->scheme, "a scheme", " \t:/?#@");
+	check_text(w, r->host, "a host", " \t/?#@");
+	check_text(w, r->path, "a path", " \t");
+	check_text(w, r->prefix, "a path", " \t");
+	check_regex(w, &r->regex);
+}
+
+/* ---- the HTTP connection manager's ---- */
+
+void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f)
+{
+	check_value(w, f->via);
+	check_value(w, f->server_name);
+}
+
+static bool same_text(const struct sl_node *a, const struct sl_node *b)
+{
+	return a && b ? !strcmp(a->text, b->text) : a == b;
+}
+
+static bool same_value(const struct cfg_u32 *a, const struct cfg_u32 *b)
+{
+	return !a->node == !b->node && a->value == b->value;
+}
+
+bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded *b)
+{
+	return same_value(&a->use_remote_address, &b->use_remote_address) &&
+	       same_value(&a->trusted_hops, &b->trusted_hops) &&
+	       same_value(&a->skip_xff_append, &b->skip_xff_append) &&
+	       same_value(&a->forwarded_port, &b->forwarded_port) &&
+	       same_value(&a->generate_request_id, &b->generate_request_id) &&
+	       same_value(&a->preserve_request_id, &b->preserve_request_id) &&
+	       same_value(&a->request_id_in_response, &b->request_id_in_response) &&
+	       same_value(&a->server_header, &b->server_header) &&
+	       same_text(a->server_name, b->server_name) && same_text(a->via, b->via);
+}
+
+const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f)
+{
+	const struct sl_node *const nodes[] = {
+		f->use_remote_address.node,
+		f->trusted_hops.node,
+		f->skip_xff_append.node,
+		f->forwarded_port.node,
+		f->generate_request_id.node,
+		f->preserve_request_id.node,
+		f->request_id_in_response.node,
+		f->server_header.node,
+		f->server_name,
+		f->via,
+	};
+
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)
+		if (nodes[i])
+			return nodes[i];
+	return NULL;
+}

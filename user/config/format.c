@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Values of headers: text and Envoy's command operators, "%NAME%", "%NAME(argument)%" and
+ * "%NAME(argument):bytes%"; "%%" is a percent sign.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "config/actions_model.h"
+#include "util/parse.h"
+#include "util/suggest.h"
+
+struct op {
+	enum sl_format_op op;
+	const char *name;
+};
+
+static const struct op ops[] = {
+#define X(id, name) {SL_FORMAT_##id, name},
+	SL_FORMATS(X)
+#undef X
+};
+
+#define N_OPS (sizeof(ops) / sizeof(ops[0]))
+
+struct format {
+	struct sl_walk *w;
+	const struct sl_node *value;
+	struct sl_arena *arena;
+	struct sl_format *out;
+	bool response;
+};
+
+static int fail(struct format *f, const char *what, const char *at)
+{
+	sl_error(f->w, f->value, "%s at '%.48s'", what, at);
+	return -EINVAL;
+}
+
+static char *copy(struct format *f, const char *s, size_t len, bool lower)
+{
+	char *text = sl_arena_alloc(f->arena, len + 1);
+
+	for (size_t i = 0; text && i < len; i++)
+		text[i] = lower ? tolower((unsigned char)s[i]) : s[i];
+	return text;
+}
+
+static int unknown(struct format *f, const char *name, size_t len)
+{
+	char word[64];
+	struct sl_suggest g = {.word = word};
+
+	if (len >= sizeof(word))
+		len = sizeof(word) - 1;
+	memcpy(word, name, len);
+	word[len] = '\0';
+	for (size_t i = 0; i < N_OPS; i++)
+		sl_suggest_try(&g, ops[i].name);
+	if (g.best)
+		sl_error(f->w, f->value, "'%%%s%%' is not supported yet; did you mean '%%%s%%'?",
+			 word, g.best);
+	else
+		sl_error(f->w, f->value, "'%%%s%%' is not supported yet", word);
+	return -EINVAL;
+}
+
+static bool is_name(const char *s, size_t len)
+{
+	if (len && *s == ':')
+		s++, len--;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)s[i]) && !strchr("!#$&'*+-.^_`|~", s[i]))
+			return false;
+	return len > 0;
+}
+
+/* "NAME?ALTERNATIVE" in the brackets of REQ and RESP. */
+static int set_header(struct format *f, struct sl_format_part *part, const char *arg, size_t len)
+{
+	const char *alt = memchr(arg, '?', len);
+	size_t first = alt ? (size_t)(alt - arg) : len;
+
+	if (!is_name(arg, first) || (alt && !is_name(alt + 1, len - first - 1)))
+		return fail(f, "no header name", arg);
+	part->text = copy(f, arg, first, true);
+	if (alt)
+		part->alt = copy(f, alt + 1, len - first - 1, true);
+	return part->text && (!alt || part->alt) ? 0 : -ENOMEM;
+}
+
+/* One operator, @p behind its percent sign; *ret_end behind the closing one. */
+static int add_operator(struct format *f, const char *p, const char **ret_end)
+{
+	struct sl_format_part *part = &f->out->parts[f->out->n++];
+	size_t len = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+	const char *end = p + len, *arg = NULL;
+	size_t i = 0, arg_len = 0;
+	bool header;
+	int err;
+
+	if (!len || !strchr("(:%", *end) || !*end)
+		return fail(f, "a percent sign that is none is written '%%'; one stands alone",
+			    p - 1);
+	while (i < N_OPS && (strlen(ops[i].name) != len || memcmp(ops[i].name, p, len)))
+		i++;
+	if (i == N_OPS)
+		return unknown(f, p, len);
+	part->op = ops[i].op;
+	header = part->op == SL_FORMAT_REQ || part->op == SL_FORMAT_RESP;
+	if ((part->op == SL_FORMAT_RESP || part->op == SL_FORMAT_RESPONSE_CODE) && !f->response)
+		return fail(f, "a request has no response yet", p - 1);
+	if (*end == '(') {
+		arg = end + 1;
+		arg_len = strcspn(arg, ")");
+		end = arg + arg_len;
+		if (*end++ != ')')
+			return fail(f, "missing ')'", p - 1);
+	}
+	if (header != (arg != NULL))
+		return fail(f,
+			    header ? "missing the header's name in brackets"
+				   : "an argument is not supported yet",
+			    p - 1);
+	if (*end == ':' && header) {
+		char digits[12];
+		size_t n = strspn(end + 1, "0123456789");
+
+		if (!n || n >= sizeof(digits))
+			return fail(f, "no number of bytes", end);
+		memcpy(digits, end + 1, n);
+		digits[n] = '\0';
+		if (sl_parse_u32(digits, 65536, &part->max) || !part->max)
+			return fail(f, "no number of bytes from 1 to 65536", end);
+		end += n + 1;
+	}
+	if (*end != '%')
+		return fail(f, "missing the closing percent sign", p - 1);
+	err = header ? set_header(f, part, arg, arg_len) : 0;
+	*ret_end = end + 1;
+	return err;
+}
+
+/* Text up to the next operator; doubled percent signs are one. */
+static int add_text(struct format *f, const char *p, const char **ret_end)
+{
+	struct sl_format_part *part = &f->out->parts[f->out->n++];
+	char *text = copy(f, p, strlen(p), false), *out = text;
+
+	if (!text)
+		return -ENOMEM;
+	while (*p && (*p != '%' || p[1] == '%')) {
+		p += *p == '%';
+		*out++ = *p++;
+	}
+	*out = '\0';
+	part->text = text;
+	*ret_end = p;
+	return 0;
+}
+
+int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool response,
+		      struct sl_arena *arena, struct sl_format *ret)
+{
+	struct format f = {w, value, arena, ret, response};
+	const char *p = value ? value->text : "";
+	__u32 max = 1;
+	int err = 0;
+
+	/* Each operator has two percent signs and at most a text before it. */
+	for (const char *q = p; *q; q++)
+		max += *q == '%';
+	ret->n = 0;
+	ret->parts = sl_arena_alloc(arena, (max + 1) * sizeof(*ret->parts));
+	if (!ret->parts)
+		return -ENOMEM;
+	while (*p && !err) {
+		if (*p == '%' && p[1] != '%')
+			err = add_operator(&f, p + 1, &p);
+		else
+			err = add_text(&f, p, &p);
+	}
+	return err;
+}
+
+void sl_validate_format(struct sl_walk *w, const struct sl_node *value, bool response)
+{
+	struct sl_format unused;
+
+	if (sl_format_compile(w, value, response, w->arena, &unused) == -ENOMEM)
+		w->err = -ENOMEM;
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* retry_policy and request_mirror_policies: tables of keys, rules, and what the daemon gets. */
+#include <errno.h>
+#include <string.h>
+#include <stdio.h>
+
+#include "config/actions_model.h"
+#include "config/envoy_keys.h"
+#include "config/key_tables.h"
+#include "util/parse.h"
+#include "util/suggest.h"
+
+#define BACK_OFF_MS 25 /* base_interval; Envoy's default */
+#define BACK_OFF_MAX 600000
+
+/* ---- retry_policy ---- */
+
+static const struct sl_key back_off_keys[] = {
+	KEY("base_interval", DURATION, REQ, struct cfg_back_off, base, .min = 1,
+	    .max = BACK_OFF_MAX),
+	KEY("max_interval", DURATION, 0, struct cfg_back_off, max, .min = 1, .max = BACK_OFF_MAX),
+	END,
+};
+SCHEMA(back_off, struct cfg_back_off, "retry_back_off");
+
+static const struct {
+	const char *name;
+	__u32 on;
+} conditions[] = {
+	{"5xx", SL_RETRY_5XX},
+	{"gateway-error", SL_RETRY_GATEWAY_ERROR},
+	{"reset", SL_RETRY_RESET},
+	{"reset-before-request", SL_RETRY_RESET_BEFORE_REQUEST},
+	{"connect-failure", SL_RETRY_CONNECT_FAILURE},
+	{"envoy-ratelimited", SL_RETRY_RATE_LIMITED},
+	{"retriable-4xx", SL_RETRY_RETRIABLE_4XX},
+	{"retriable-status-codes", SL_RETRY_STATUS_CODES},
+	{"refused-stream", 0},		   /* HTTP/2's: never happens here */
+	{"http3-post-connect-failure", 0}, /* HTTP/3's */
+	{"cancelled", SL_RETRY_GRPC(1)},
+	{"deadline-exceeded", SL_RETRY_GRPC(4)},
+	{"resource-exhausted", SL_RETRY_GRPC(8)},
+	{"internal", SL_RETRY_GRPC(13)},
+	{"unavailable", SL_RETRY_GRPC(14)},
+};
+
+#define N_CONDITIONS (sizeof(conditions) / sizeof(conditions[0]))
+
+static void parse_condition(struct sl_walk *w, struct cfg_retry *r, const char *word)
+{
+	struct sl_suggest g = {.word = word};
+
+	for (size_t i = 0; i < N_CONDITIONS; i++) {
+		if (!strcmp(conditions[i].name, word)) {
+			r->conditions |= conditions[i].on;
+			return;
+		}
+		sl_suggest_try(&g, conditions[i].name);
+	}
+	if (!strcmp(word, "retriable-headers"))
+		sl_error(w, r->retry_on, "'retriable-headers' in 'retry_on' is not supported yet");
+	else if (g.best)
+		sl_error(w, r->retry_on,
+			 "unknown condition '%.32s' in 'retry_on'; did you mean '%s'?", word,
+			 g.best);
+	else
+		sl_error(w, r->retry_on, "unknown condition '%.32s' in 'retry_on'", word);
+}
+
+static void retry_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_retry *r = dst;
+	const struct sl_node *const *codes = r->codes.items;
+	char word[64];
+
+	for (const char *p = r->retry_on ? r->retry_on->text : ""; *p;) {
+		size_t len = strcspn(p, ", \t");
+
+		if (len) {
+			snprintf(word, sizeof(word), "%.*s", (int)len, p);
+			parse_condition(w, r, word);
+		}
+		p += len + (p[len] != '\0');
+	}
+	for (__u32 i = 0; i < r->codes.n; i++) {
+		__u32 code;
+
+		if (sl_parse_u32(codes[i]->text, 599, &code) || code < 100)
+			sl_error(w, codes[i],
+				 "a status is a whole number from 100 to 599, not "
+				 "'%.32s'",
+				 codes[i]->text);
+	}
+	if (r->codes.n > SL_RETRY_CODES_MAX)
+		sl_error(w, codes[SL_RETRY_CODES_MAX],
+			 "too many retriable_status_codes; the limit is %u", SL_RETRY_CODES_MAX);
+	if (r->back_off.max.node && r->back_off.base.node &&
+	    r->back_off.max.value < r->back_off.base.value)
+		sl_error(w, r->back_off.max.node,
+			 "'max_interval' must be greater than or equal to the base_interval");
+}
+
+static const struct sl_key retry_keys[] = {
+	KEY("retry_on", STRING, 0, struct cfg_retry, retry_on),
+	KEY("num_retries", U32, 0, struct cfg_retry, n, .max = 1000),
+	KEY("per_try_timeout", DURATION, 0, struct cfg_retry, per_try, .max = SL_TIMEOUT_MAX_MS),
+	KEY("retriable_status_codes", STRINGS, 0, struct cfg_retry, codes),
+	KEY("retry_back_off", MAP, 0, struct cfg_retry, back_off, .sub = &back_off),
+	END,
+};
+const struct sl_schema sl_schema_retry = {
+	.what = "retry_policy",
+	.size = sizeof(struct cfg_retry),
+	.keys = retry_keys,
+	.unsupported = sl_no_retry,
+	.done = retry_done,
+};
+
+struct sl_retry sl_retry_of(const struct cfg_retry *c)
+{
+	const struct sl_node *const *codes = c->codes.items;
+	struct sl_retry r = {
+		.on = c->conditions,
+		.n = c->n.node ? c->n.value : 1,
+		.per_try_ms = c->per_try.value,
+		.base_ms = c->back_off.base.node ? c->back_off.base.value : BACK_OFF_MS,
+	};
+
+	r.max_ms = c->back_off.max.node ? c->back_off.max.value : 10 * r.base_ms;
+	for (__u32 i = 0; i < c->codes.n && i < SL_RETRY_CODES_MAX; i++) {
+		__u32 code = 0;
+
+		(void)sl_parse_u32(codes[i]->text, 599, &code);
+		r.codes[r.n_codes++] = code;
+	}
+	return r;
+}
+
+/* ---- request_mirror_policies ---- */
+
+static const char *const denominators[] = {"HUNDRED", "TEN_THOUSAND", "MILLION", NULL};
+
+static const struct sl_key percent_keys[] = {
+	KEY("numerator", U32, 0, struct cfg_percent, numerator, .max = 4294967295u),
+	KEY("denominator", ENUM, 0, struct cfg_percent, denominator, .names = denominators,
+	    .note = "HUNDRED, TEN_THOUSAND or MILLION"),
+	END,
+};
+SCHEMA(percent, struct cfg_percent, "default_value");
+
+static const struct sl_key fraction_keys[] = {
+	KEY("default_value", MAP, REQ, struct cfg_fraction, value, .sub = &percent),
+	WARN("runtime_key", "there is no runtime: the default_value holds; ignored"),
+	END,
+};
+SCHEMA(fraction, struct cfg_fraction, "runtime_fraction");
+
+static const struct sl_key mirror_keys[] = {
+	KEY("cluster", STRING, FULL, struct cfg_mirror, cluster),
+	KEY("runtime_fraction", MAP, 0, struct cfg_mirror, fraction, .sub = &fraction),
+	KEY("disable_shadow_host_suffix_append", BOOL, 0, struct cfg_mirror, plain_host),
+	END,
+};
+const struct sl_schema sl_schema_mirror = {
+	.what = "mirror policy",
+	.size = sizeof(struct cfg_mirror),
+	.keys = mirror_keys,
+	.unsupported = sl_no_mirror,
+};
+
+struct sl_mirror sl_mirror_of(const struct cfg_mirror *c)
+{
+	static const __u32 of[] = {100, 10000, 1000000};
+	const struct cfg_percent *p = &c->fraction.value;
+
+	return (struct sl_mirror){
+		.cluster = c->cluster_index,
+		.numerator = c->fraction.node ? p->numerator.value : 1,
+		.denominator = c->fraction.node ? of[p->denominator.value] : 1,
+		.plain_host = c->plain_host.value,
+	};
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Changes of headers by the route (HeaderParser::evaluateHeaders): of the split's cluster first,
+ * then of the route, the virtual host and the route config, or the other way round if the most
+ * specific shall win.
+ */
+#include <string.h>
+#include "mutate.h"
+
+const struct sl_route_action *action_of(const struct worker *w, const struct front *f)
+{
+	const struct sl_actions *a = w->args->compiled->actions;
+
+	if (!a || f->x.route >= a->n_routes || !a->routes[f->x.route].why)
+		return NULL;
+	return &a->routes[f->x.route];
+}
+
+static bool applies(struct lines *l, const struct sl_header_add *add)
+{
+	switch (add->action) {
+	case SL_ADD_IF_ABSENT:
+		return !lines_find(l, add->name, 0);
+	case SL_OVERWRITE_IF_EXISTS:
+		return lines_find(l, add->name, 0);
+	default:
+		return true;
+	}
+}
+
+static bool overwrites(const struct sl_header_add *add)
+{
+	return add->action == SL_OVERWRITE_OR_ADD || add->action == SL_OVERWRITE_IF_EXISTS;
+}
+
+/* Removes first. Then every value is made of the headers as they are, before any is changed. */
+static void evaluate(struct values *v, const struct sl_mutation *m)
+{
+	struct text made[SL_HEADER_CHANGES_MAX];
+	bool wanted[SL_HEADER_CHANGES_MAX];
+	struct lines *l = v->out;
+	__u32 n = m->n_adds < SL_HEADER_CHANGES_MAX ? m->n_adds : SL_HEADER_CHANGES_MAX;
+
+	for (__u32 i = 0; i < m->n_removes; i++)
+		lines_remove(l, m->removes[i]);
+	for (__u32 i = 0; i < n; i++) {
+		made[i] = value_of(v, &m->adds[i].value);
+		wanted[i] = (made[i].len || m->adds[i].keep_empty) && applies(l, &m->adds[i]);
+	}
+	for (__u32 i = 0; i < n; i++)
+		if (wanted[i] && overwrites(&m->adds[i]))
+			lines_set(l, m->adds[i].name, made[i]);
+	for (__u32 i = 0; i < n; i++)
+		if (wanted[i] && !overwrites(&m->adds[i]))
+			lines_add(l, text_of(m->adds[i].name), made[i]);
+}
+
+static void evaluate_all(struct values *v, const struct sl_route_action *action)
+{
+	const struct exchange *x = &v->f->x;
+	bool outwards = !v->w->args->compiled->actions->most_specific_wins;
+
+	for (__u32 i = 0; i < action->n_targets; i++)
+		if (action->targets[i].cluster == x->cluster)
+			evaluate(v, v->response ? &action->targets[i].changes.response
+						: &action->targets[i].changes.request);
+	for (int i = 0; i < 3; i++) {
+		const struct sl_header_changes *c = action->changes[outwards ? i : 2 - i];
+
+		if (c)
+			evaluate(v, v->response ? &c->response : &c->request);
+	}
+}
+
+void mutate_request(struct worker *w, struct front *f, struct lines *l)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	struct values v = {.w = w, .f = f, .out = l, .request = l};
+
+	if (action)
+		evaluate_all(&v, action);
+}
+
+/* The request as it was sent, for values that name its headers. NULL: it is not kept. */
+static struct lines *request_lines(struct worker *w, struct front *f)
+{
+	struct sl_head *h = &w->request_head;
+	__u32 len = f->req.end < SL_HEAD_MAX ? f->req.end : SL_HEAD_MAX;
+
+	lines_reset(&w->request_lines);
+	if (!f->req.data || sl_request_parse(h, f->req.data, len) != SL_PARSE_DONE)
+		return NULL;
+	lines_of_head(&w->request_lines, h, f->req.data);
+	return &w->request_lines;
+}
+
+void mutate_response(struct worker *w, struct front *f, struct lines *l)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	struct values v = {.w = w, .f = f, .out = l, .response = l};
+
+	if (!action && !forwarded_any(w))
+		return;
+	v.request = request_lines(w, f);
+	if (action)
+		evaluate_all(&v, action);
+}

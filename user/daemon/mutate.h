@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What routes and the HTTP connection manager do to heads. Order and meaning are Envoy's. */
+#ifndef SL_DAEMON_MUTATE_H
+#define SL_DAEMON_MUTATE_H
+
+#include "daemon/address.h"
+#include "daemon/internal.h"
+#include "daemon/lines.h"
+
+/* Where the values of new headers come from. */
+struct values {
+	struct worker *w;
+	struct front *f;
+	struct lines *out;	/* gets the text */
+	struct lines *request;	/* NULL: not at hand */
+	struct lines *response; /* NULL: there is none yet */
+};
+
+/* values.c: the value, in memory of v->out. */
+struct text value_of(struct values *v, const struct sl_format *format);
+
+/* mutate.c: the actions of the exchange's route; NULL: it has none, or no route. */
+const struct sl_route_action *action_of(const struct worker *w, const struct front *f);
+/* What is configured for the route, from the most specific outwards. */
+void mutate_request(struct worker *w, struct front *f, struct lines *l);
+void mutate_response(struct worker *w, struct front *f, struct lines *l);
+
+/* target.c: path and Host. 0, or the status to answer. */
+__u32 rewrite_target(const struct sl_route_action *action, __u32 cluster, bool original_path,
+		     struct lines *l);
+/* The path (with query) that @r makes of @target, in memory of @l. False: it makes none. */
+bool rewrite_path(const struct sl_rewrite *r, struct text target, struct lines *l,
+		  struct text *ret);
+
+/* rewrite.c: the lines of @h that are not for one hop alone; a request's method and target. */
+void lines_of_head(struct lines *l, const struct sl_head *h, const __u8 *buf);
+
+/* redirect.c: the Location of a redirect of the request @l, in memory of @l. */
+struct text redirect_location(const struct sl_redirect *r, struct lines *l);
+
+/* forwarded.c: the HTTP connection manager's headers. */
+bool forwarded_any(const struct worker *w);
+void forwarded_request(struct worker *w, struct front *f, struct lines *l);
+void forwarded_response(struct worker *w, struct front *f, struct lines *l, bool local);
+
+#endif /* SL_DAEMON_MUTATE_H */

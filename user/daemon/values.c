@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Values of headers that the config gives as text and command operators. */
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+#include "mutate.h"
+
+static void put_header(struct values *v, struct lines *from, const struct sl_format_part *part)
+{
+	const char *name = part->text;
+	struct text value = {0};
+	const struct line *line;
+
+	for (int i = 0; i < 2 && from && name && !value.len; i++, name = part->alt) {
+		if (from->method.len && name[0] == ':') {
+			if (!strcmp(name, ":method"))
+				value = from->method;
+			else if (!strcmp(name, ":path"))
+				value = from->target;
+			else if (!strcmp(name, ":scheme"))
+				value = text_of("http");
+			else if (!strcmp(name, ":authority") &&
+				 (line = lines_find(from, "host", 0)))
+				value = line->value;
+		} else {
+			/* The first, as Envoy's formatter takes it. */
+			line = lines_find(from, name, 0);
+			if (line)
+				value = line->value;
+		}
+	}
+	if (part->max && value.len > part->max)
+		value.len = part->max;
+	lines_put(v->out, value);
+}
+
+static void put_address(struct values *v, const struct address *a, bool ip, bool port)
+{
+	char text[ADDRESS_TEXT];
+
+	if (ip) {
+		address_text(a, port, text);
+	} else {
+		text[0] = '\0';
+		if (a->family)
+			snprintf(text, sizeof(text), "%u", a->port);
+	}
+	lines_puts(v->out, text);
+}
+
+/* The endpoint that answers; a request's headers are made before it is known. */
+static void put_upstream(struct values *v)
+{
+	const struct exchange *x = &v->f->x;
+	const struct sl_endpoint *e;
+	struct address a = {0};
+
+	if (!v->response || x->endpoint >= SL_MAX_ENDPOINTS || x->cluster == NO_INDEX)
+		return;
+	e = &v->w->maps->endpoints[x->endpoint];
+	memcpy(a.addr, e->addr, sizeof(a.addr));
+	a.family = e->family;
+	a.port = e->port;
+	put_address(v, &a, true, true);
+}
+
+static void put_time(struct values *v)
+{
+	char text[64];
+	struct timespec ts;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	/* The clock of deadlines is another one. */
+	ts.tv_sec -= (clock_ns() - v->f->x.start_ns) / NS_PER_S;
+	gmtime_r(&ts.tv_sec, &tm);
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, sizeof(text) - n, ".%03uZ", (unsigned int)(ts.tv_nsec / NS_PER_MS));
+	lines_puts(v->out, text);
+}
+
+static void put_number(struct values *v, __u32 n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	lines_puts(v->out, text);
+}
+
+static void put_hostname(struct values *v)
+{
+	char name[256] = "";
+
+	(void)gethostname(name, sizeof(name) - 1);
+	lines_puts(v->out, name);
+}
+
+static void put_part(struct values *v, const struct sl_format_part *part)
+{
+	const struct exchange *x = &v->f->x;
+	const struct sl_actions *a = v->w->args->compiled->actions;
+	struct address peer = {0}, own = {0};
+
+	if (part->op >= SL_FORMAT_DOWNSTREAM_DIRECT && part->op <= SL_FORMAT_DOWNSTREAM_DIRECT_PORT)
+		peer = address_of(v->f->io.fd, true);
+	if (part->op >= SL_FORMAT_DOWNSTREAM_LOCAL && part->op <= SL_FORMAT_DOWNSTREAM_LOCAL_PORT)
+		own = address_of(v->f->io.fd, false);
+	switch (part->op) {
+	case SL_FORMAT_TEXT:
+		lines_puts(v->out, part->text);
+		break;
+	case SL_FORMAT_REQ:
+		put_header(v, v->request, part);
+		break;
+	case SL_FORMAT_RESP:
+		put_header(v, v->response, part);
+		break;
+	case SL_FORMAT_DOWNSTREAM_REMOTE:
+	case SL_FORMAT_DOWNSTREAM_REMOTE_IP:
+	case SL_FORMAT_DOWNSTREAM_REMOTE_PORT:
+		put_address(v, &x->remote, part->op != SL_FORMAT_DOWNSTREAM_REMOTE_PORT,
+			    part->op == SL_FORMAT_DOWNSTREAM_REMOTE);
+		break;
+	case SL_FORMAT_DOWNSTREAM_DIRECT:
+	case SL_FORMAT_DOWNSTREAM_DIRECT_IP:
+	case SL_FORMAT_DOWNSTREAM_DIRECT_PORT:
+		put_address(v, &peer, part->op != SL_FORMAT_DOWNSTREAM_DIRECT_PORT,
+			    part->op == SL_FORMAT_DOWNSTREAM_DIRECT);
+		break;
+	case SL_FORMAT_DOWNSTREAM_LOCAL:
+	case SL_FORMAT_DOWNSTREAM_LOCAL_IP:
+	case SL_FORMAT_DOWNSTREAM_LOCAL_PORT:
+		put_address(v, &own, part->op != SL_FORMAT_DOWNSTREAM_LOCAL_PORT,
+			    part->op == SL_FORMAT_DOWNSTREAM_LOCAL);
+		break;
+	case SL_FORMAT_UPSTREAM_HOST:
+	case SL_FORMAT_UPSTREAM_REMOTE:
+		put_upstream(v);
+		break;
+	case SL_FORMAT_UPSTREAM_CLUSTER:
+		if (x->cluster < a->n_clusters)
+			lines_puts(v->out, a->clusters[x->cluster]);
+		break;
+	case SL_FORMAT_RESPONSE_CODE:
+		put_number(v, x->status);
+		break;
+	case SL_FORMAT_PROTOCOL:
+		lines_puts(v->out, x->client10 ? "HTTP/1.0" : "HTTP/1.1");
+		break;
+	case SL_FORMAT_ROUTE_NAME:
+		if (x->route < a->n_routes)
+			lines_puts(v->out, a->routes[x->route].name);
+		break;
+	case SL_FORMAT_HOSTNAME:
+		put_hostname(v);
+		break;
+	case SL_FORMAT_START_TIME:
+		put_time(v);
+		break;
+	}
+}
+
+struct text value_of(struct values *v, const struct sl_format *format)
+{
+	__u32 from = v->out->made_len;
+
+	for (__u32 i = 0; i < format->n; i++)
+		put_part(v, &format->parts[i]);
+	return lines_made(v->out, from);
+}

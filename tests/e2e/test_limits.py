@@ -177,6 +177,21 @@ def heads_by_default(t, door):
     s.check()
 
 
+def queued(port):
+    """Connections to a listener that nobody has accepted yet."""
+    with open("/proc/net/tcp") as f:
+        rows = [line.split() for line in f][1:]
+    return sum(int(r[4].split(":")[1], 16) for r in rows
+               if r[3] == "0A" and r[1].endswith(f":{port:04X}"))
+
+
+def wait_accepted(t, conn):
+    """BPF serves a connection that the daemon has not even accepted: here it has, all of them."""
+    t.wait(lambda: not queued(FRONT[1]), "every connection is accepted")
+    conn.send_pieces([b"GET /fast HTTP/1.1\r\n", b"Host: x\r\n\r\n"])  # the daemon's own turn
+    assert conn.response().status == 200
+
+
 @test(seconds=40, each=["both", "remote-client", "user"])
 def max_sessions(t, door):
     """Connections over the limit are told so; those below it are served as ever."""
@@ -187,6 +202,7 @@ def max_sessions(t, door):
         for _ in range(5):
             for conn in conns:
                 assert conn.get("/fast").status == 200
+        wait_accepted(t, conns[0])
         before = s.stats()
         for n in range(5):
             with Conn(FRONT) as more:

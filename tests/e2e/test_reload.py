@@ -6,6 +6,7 @@ import threading
 
 from lib.config import config, listener, route
 from lib.http1 import Conn
+from lib.keeper import Keeper
 from lib.load import Wrk
 from lib.proc import wait_until
 from lib.runner import test
@@ -150,6 +151,39 @@ def endpoints_change(t):
         reload(s, config(FRONT, clusters("a"), [route(to="a", name="all")]))
         assert {who(conn) for _ in range(8)} == {"a"}
     s.check()
+
+
+@test()
+def actions_change(t):
+    """What routes do to requests is that of the new config, for clusters in any order."""
+    one, two = Keeper(t, 9004), Keeper(t, 9005)
+    where = {"one": [("127.0.0.1", 9004)], "two": [("127.0.0.1", 9005)]}
+    header = [{"header": {"key": "x-cluster", "value": "%UPSTREAM_CLUSTER%"}}]
+    to_header = {"match": {"prefix": "/by-header"}, "route": {"cluster_header": "x-to"}}
+    routes = [to_header, split_of("one", "two", header)]
+    s = t.sluice(config(FRONT, where, [route(to="one", name="all")]))
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 200 and one.last().get("x-cluster") is None
+        for order in (("two", "one"), ("one", "two")):
+            reload(s, config(FRONT, {n: where[n] for n in order}, routes))
+            assert conn.get("/").status == 200
+            t.wait(lambda: two.last().get("host").endswith("-shadow"), "the mirrored request")
+            assert one.last().get("x-cluster") == "one", one.last()
+            n = len(two.requests)
+            assert conn.get("/by-header", [("X-To", "two")]).status == 200
+            assert len(two.requests) == n + 1
+        reload(s, config(FRONT, {"one": where["one"]}, [to_header]))
+        assert conn.get("/by-header", [("X-To", "two")]).status == 503, "its cluster is gone"
+        assert conn.get("/by-header", [("X-To", "one")]).status == 200
+
+
+def split_of(to, mirror, add):
+    """All to @to, with headers added there, copied to @mirror."""
+    return {"name": "split", "match": {"prefix": "/"}, "route": {
+        "weighted_clusters": {"clusters": [{"name": mirror, "weight": 0},
+                                           {"name": to, "weight": 1,
+                                            "request_headers_to_add": add}]},
+        "request_mirror_policies": [{"cluster": mirror}]}}
 
 
 @test()

@@ -392,6 +392,27 @@ int sl_compile_actions(const struct cfg_root *root, struct sl_table *table, stru
 	return 0;
 }
 
+int sl_actions_renumber(struct sl_actions *a, const __u32 *to, __u32 n)
+{
+	const char **names = sl_arena_alloc(&a->arena, n * sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (__u32 i = 0; i < a->n_clusters; i++)
+		names[to[i]] = a->clusters[i];
+	a->clusters = names;
+	a->n_clusters = n;
+	for (__u32 i = 0; i < a->n_routes; i++) {
+		struct sl_route_action *r = &a->routes[i];
+
+		for (__u32 k = 0; k < r->n_targets; k++)
+			r->targets[k].cluster = to[r->targets[k].cluster];
+		for (__u32 k = 0; k < r->n_mirrors; k++)
+			r->mirrors[k].cluster = to[r->mirrors[k].cluster];
+	}
+	return 0;
+}
+
 void sl_actions_free(struct sl_actions *a)
 {
 	if (!a)

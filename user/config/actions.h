@@ -157,7 +157,7 @@ struct sl_route_action {
 	const struct sl_rewrite *rewrite;   /* NULL: none */
 	const struct sl_redirect *redirect; /* NULL: none */
 	const struct sl_retry *retry;	    /* NULL: none */
-	const struct sl_mirror *mirrors;
+	struct sl_mirror *mirrors;
 	__u32 n_mirrors;
 };
 
@@ -186,7 +186,7 @@ struct sl_actions {
 	struct sl_arena arena;
 	struct sl_route_action *routes; /* [n_routes] */
 	__u32 n_routes;
-	const char **clusters; /* [n_clusters] names, whole */
+	const char **clusters; /* [n_clusters] names, whole; NULL: of a cluster that is gone */
 	__u32 n_clusters;
 	struct sl_regex **regexes; /* [n_regexes]; owned */
 	__u32 n_regexes;
@@ -194,6 +194,11 @@ struct sl_actions {
 	bool suppress_envoy_headers; /* of the router: no x-envoy-original-path */
 	struct sl_forwarded forwarded;
 };
+
+/*
+ * Cluster i is number @to[i] now, of @n numbers. 0, or -ENOMEM: nothing is changed.
+ */
+int sl_actions_renumber(struct sl_actions *a, const __u32 *to, __u32 n);
 
 /* NULL is fine. */
 void sl_actions_free(struct sl_actions *a);

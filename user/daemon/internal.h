@@ -432,6 +432,8 @@ __u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32
 __u64 limits_shortest_ns(const struct worker *w);
 /* @cluster is not looked at for what is counted for listeners. */
 void count_limit(struct worker *w, enum sl_count what, __u32 cluster);
+/* Whether there are as many sessions as may be. */
+bool limits_reached(const struct worker *w);
 /* After n_fronts has changed. */
 void limits_sessions_changed(struct worker *w);
 /* Whether there are too many sessions even to say so to one more. Counts it. */

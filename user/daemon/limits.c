@@ -84,10 +84,15 @@ static __u32 max_sessions(const struct worker *w)
 	return max ? max : SL_NO_LIMIT;
 }
 
+bool limits_reached(const struct worker *w)
+{
+	return w->n_fronts >= max_sessions(w);
+}
+
 /* BPF takes no request of a connection that we have not seen while we may have to refuse it. */
 void limits_sessions_changed(struct worker *w)
 {
-	bool full = w->n_fronts >= max_sessions(w);
+	bool full = limits_reached(w);
 
 	if (full == w->full)
 		return;

@@ -194,6 +194,8 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 		err = place_cluster(&r, i);
 	if (!err)
 		err = place_splits(&r);
+	if (!err)
+		err = sl_actions_renumber(c->actions, r.cluster_to, r.n_clusters);
 	if (err)
 		goto out;
 	free(c->clusters);

@@ -71,7 +71,7 @@ static __u32 named_cluster(struct worker *w, const struct sl_route_action *actio
 			     action->cluster_header))
 			continue;
 		for (__u32 c = 0; c < a->n_clusters; c++)
-			if (strlen(a->clusters[c]) == value.len &&
+			if (a->clusters[c] && strlen(a->clusters[c]) == value.len &&
 			    !memcmp(a->clusters[c], value.s, value.len))
 				return c;
 		break;

@@ -140,20 +140,25 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	return f;
 }
 
-/* Puts the slot that BPF gave the accepted socket under our name. False: it is gone. */
+/*
+ * Puts the slot that BPF gave the accepted socket under our name. One that limits_accepted() will
+ * refuse is taken at once: BPF serves what is adopted. False: it is gone.
+ */
 static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 {
 	struct sl_session *s = &w->maps->sessions[me->slot];
+	const __u32 refused = limits_reached(w) ? SL_S_USER : 0;
 
 	for (;;) {
 		__u64 old = SL_READ(s->word);
+		__u32 bits = SL_S_ADOPTED | (SL_BITS(old) & SL_S_BUSY ? 0 : refused);
 
 		if (SL_GEN(old) != me->gen || !(SL_BITS(old) & SL_S_FRONT))
 			return false;
 		s->front_fd = fd;
 		s->front_cookie = socket_cookie(fd);
 		s->user_dirty = 0;
-		if (sl_cmpxchg(&s->word, old, old | SL_S_ADOPTED) == old)
+		if (sl_cmpxchg(&s->word, old, old | bits) == old)
 			return true;
 	}
 }

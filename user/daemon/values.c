@@ -139,7 +139,7 @@ static void put_part(struct values *v, const struct sl_format_part *part)
 		put_upstream(v);
 		break;
 	case SL_FORMAT_UPSTREAM_CLUSTER:
-		if (x->cluster < a->n_clusters)
+		if (x->cluster < a->n_clusters && a->clusters[x->cluster])
 			lines_puts(v->out, a->clusters[x->cluster]);
 		break;
 	case SL_FORMAT_RESPONSE_CODE:

@@ -15,6 +15,7 @@
 #include "sl_counts.h"
 #include "sl_stack.h"
 #include "sl_attach.h"
+#include "sl_search.h"
 
 /*
  * clang describes a type in BTF as a mere declaration when everything only points to it (and the
@@ -86,6 +87,7 @@ struct sl_head_slot {
 	struct sl_body walk;
 	__u32 walk_off;
 	__u32 walk_size;
+	struct sl_search search; /* for its route; likewise */
 };
 
 SL_ARRAY(request_heads, struct sl_head_slot, SL_MAX_SESSIONS);

@@ -93,6 +93,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return SK_PASS;
 	r->at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
 	s->decision.routed = 0;
+	s->decision.draw = 0;
 	reason = session_barred(c, r->word);
 	if (reason)
 		return request_to_user(r, reason);
@@ -158,6 +159,7 @@ SL_FN void request_note(struct sl_session *s, __u32 reason)
 	s->decision.at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
 	s->decision.reason = reason;
 	s->decision.routed = 0;
+	s->decision.draw = 0;
 }
 
 /* Bytes behind a complete request: they wait for the end of the exchange, with the daemon. */
@@ -263,6 +265,7 @@ SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
 	if (!c || !h)
 		return SK_PASS;
 	s->decision.routed = 0;
+	s->decision.draw = 0;
 	s->start_ns = bpf_ktime_get_ns();
 	reason = session_barred(c, r->word);
 	if (!reason)

@@ -140,17 +140,37 @@ __noinline int request_parse(__u32 slot, __u32 n)
 	}
 }
 
-/* Index of the route of the head that session @slot sent, or SL_NO_ROUTE. */
+/* The head that session @slot sent, and the table. False: one of them is missing. */
+SL_FN bool sl_view_of(struct sl_request_view *v, __u32 slot)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
+
+	v->t = table_get();
+	if (!v->t || !h)
+		return false;
+	v->h = &h->head;
+	v->buf = h->bytes;
+	v->key = slot;
+	return true;
+}
+
+/* sl_match() of the head that session @slot sent. */
 __noinline int request_match(__u32 slot)
 {
 	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
-	const struct sl_table *t = table_get();
 	struct sl_session *s = session_at(slot);
+	struct sl_match_scan m = {};
 
-	if (!t || !s)
+	if (!s || !h || !sl_view_of(&m.v, slot))
 		return SL_NO_ROUTE;
-	s->generation = t->generation;
-	return h ? sl_match(t, &h->head, h->bytes) : SL_NO_ROUTE;
+	s->generation = m.v.t->generation;
+	m.s = &h->search;
+	/* The daemon goes on with the same one: drawing again would favour some routes. */
+	h->search.draw = 0;
+	if (m.v.t->flags & SL_TABLE_DRAWS)
+		h->search.draw = bpf_get_prandom_u32() | 1ULL << 32;
+	s->decision.draw = h->search.draw;
+	return sl_match(&m, s->listener);
 }
 
 /* Adds what policy @index of the route, hash rule @rule, makes of session @slot's head. 1: stop. */
@@ -221,6 +241,8 @@ SL_FN __u32 request_route(struct sl_request *r)
 	if (!t)
 		return SL_REASON_INTERNAL;
 	index = request_match(r->slot);
+	if (index == SL_ROUTE_UNSURE)
+		return SL_REASON_ROUTE_NEEDS_USER;
 	if (index >= SL_MAX_ROUTES)
 		return SL_REASON_NO_ROUTE;
 	sl_opaque(index);

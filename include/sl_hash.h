@@ -212,7 +212,7 @@ SL_FN long sl_value_pair(struct sl_values *v)
 	/* A parameter's name may stand alone. */
 	if (end - at == len ? !query : sl_byte(s->buf, at + len) != '=')
 		return 0;
-	if (len > 8 && !sl_same(s->t, v->name.off + 8, s->buf, at + 8, at + len))
+	if (len > 8 && !sl_same_bytes(s->t, v->name.off + 8, s->buf, at + 8, at + len))
 		return 0;
 	return sl_value_take(v, at + len + (end - at > len), end);
 }
@@ -229,7 +229,7 @@ SL_FN long sl_value_line(struct sl_values *v)
 	v->field++;
 	if (field->name.len != len || ((sl_lower(sl_load(s->buf, off)) ^ v->line) & sl_first(len)))
 		return 0;
-	if (len > 8 && !sl_same_fold(s->t, v->name.off + 8, s->buf, off + 8, off + len))
+	if (len > 8 && !sl_same_folded(s->t, v->name.off + 8, s->buf, off + 8, off + len))
 		return 0;
 	if (!v->pairs)
 		return sl_value_take(v, field->value.off, field->value.off + field->value.len);

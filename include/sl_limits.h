@@ -29,17 +29,24 @@
 #define SL_MAX_NETNS 15		/* network namespaces that a config names; see SL_ENDPOINT_NETNS */
 #define SL_MAX_LOCAL_ADDRS 1024 /* (address, port) pairs that clients on this host may dial */
 
-#define SL_MAX_VHOSTS 128	 /* virtual hosts of a config */
-#define SL_MAX_DOMAINS 256	 /* domains of all virtual hosts */
-#define SL_MAX_ROUTES 512	 /* routes of all virtual hosts */
-#define SL_MAX_HEADER_RULES 1024 /* header matchers of all routes */
-#define SL_MAX_HASH_RULES 1024	 /* hash policies of all routes */
-#define SL_MAX_ROUTE_HASHES 16	 /* hash policies of one route */
-#define SL_MAX_SPLITS 512	 /* routes with weighted clusters */
-#define SL_MAX_SPLIT_TARGETS 16	 /* weighted clusters of one route */
-#define SL_MAX_CLUSTERS 256	 /* clusters of a config */
-#define SL_MAX_ENDPOINTS 1024	 /* addresses of all clusters */
-#define SL_STRING_POOL 131072	 /* bytes of names, paths and values in the compiled table */
+#define SL_MAX_VHOSTS 2048	/* virtual hosts of a config */
+#define SL_MAX_DOMAINS 4096	/* domains of all virtual hosts */
+#define SL_MAX_ROUTES 16384	/* routes of all virtual hosts */
+#define SL_MAX_RULES 32768	/* header, query, cookie and other matchers of all routes */
+#define SL_MAX_ROUTE_RULES 64	/* matchers of one route */
+#define SL_MAX_HASH_RULES 16384 /* hash policies of all routes */
+#define SL_MAX_ROUTE_HASHES 16	/* hash policies of one route */
+#define SL_MAX_SPLITS 16384	/* routes with weighted clusters */
+#define SL_MAX_SPLIT_TARGETS 16 /* weighted clusters of one route */
+#define SL_MAX_CLUSTERS 1024	/* clusters of a config */
+#define SL_MAX_ENDPOINTS 8192	/* addresses of all clusters */
+#define SL_STRING_POOL 2097152	/* bytes of names, paths and values in the compiled table */
+
+/* The index of the compiled table. A virtual host that finds no room in it is searched as a list.
+ */
+#define SL_INDEX_SLOTS 65536   /* of the hash table of domains and paths */
+#define SL_INDEX_LISTED 131072 /* entries of the lists of routes */
+#define SL_INDEX_LENGTHS 32768 /* lengths of prefixes, of all virtual hosts */
 
 #define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */

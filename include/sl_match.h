@@ -1,338 +1,254 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Which route takes a request: virtual host by its domains, then the first route in file
- * order that matches. Every index of the table is clamped, whoever wrote it.
+ * order that matches. A virtual host of a few routes is searched as a list; a larger one
+ * has its paths in the index (sl_index.h), which gives at most six ascending lists of the routes
+ * that the path can match: they are merged and looked at in order. Every index of the table is
+ * clamped, whoever wrote it.
  */
 #ifndef SL_MATCH_H
 #define SL_MATCH_H
 
-#include "sl_bytes.h"
-#include "sl_head.h"
-#include "sl_table.h"
+#include "sl_rule.h"
+#include "sl_search.h"
 
 #define SL_NO_ROUTE 0xffffffffU
-#define SL_MATCH_ROUTES 4 /* routes looked at in one step */
-#define SL_MATCH_FIELDS 4 /* header lines looked at in one step */
+/* What the kernel cannot tell: a regex decides, or too many routes come into question. */
+#define SL_ROUTE_UNSURE 0xfffffffeU
 
-/* Bytes at..end of the head's buffer and those at pool_at of the pool. */
-struct sl_compare {
-	const __u8 *pool;
-	const __u8 *buf;
-	__u32 pool_at;
-	__u32 at;
-	__u32 end;
-	__u32 same; /* 1: the end was reached */
-};
+#define SL_MATCH_ROUTES 4  /* routes looked at in one step */
+#define SL_MATCH_STEPS 512 /* in the kernel: of four routes, of a route, or of a rule */
 
-/* Eight words. */
-SL_FN long sl_compare_words(struct sl_compare *c, __u32 step, bool fold)
-{
-	__u32 at = c->at + step * 64, end = c->end, pool_at = c->pool_at + step * 64, i;
+_Static_assert((SL_MAX_RULES & (SL_MAX_RULES - 1)) == 0, "clamped by a mask");
+_Static_assert((SL_MAX_VHOSTS & (SL_MAX_VHOSTS - 1)) == 0, "clamped by a mask");
+_Static_assert((SL_MAX_DOMAINS & (SL_MAX_DOMAINS - 1)) == 0, "clamped by a mask");
 
-	SL_UNROLL
-	for (i = 0; i < 8; i++) {
-		__u64 w;
-
-		if (at >= end) {
-			c->same = 1;
-			return 1;
-		}
-		w = sl_load(c->buf, at);
-		if (fold)
-			w = sl_lower(w);
-		if ((w ^ sl_load_pool(c->pool, pool_at)) & sl_first(end - at))
-			return 1;
-		at += 8;
-		pool_at += 8;
-	}
-	return 0;
-}
-
-static long sl_compare_step(__u32 i, void *data)
-{
-	return sl_compare_words(data, i, false);
-}
-
-static long sl_compare_fold_step(__u32 i, void *data)
-{
-	return sl_compare_words(data, i, true);
-}
-
-/* Are bytes @at..@end of the head and as many of the pool from @pool_at the same? */
-SL_SLOW bool sl_same(const struct sl_table *t, __u32 pool_at, const __u8 *buf, __u32 at, __u32 end)
-{
-	struct sl_compare c = {
-		.pool = t->strings, .buf = buf, .pool_at = pool_at, .at = at, .end = end};
-
-	sl_loop(SL_HEAD_MAX / 64 + 1, sl_compare_step, &c);
-	return c.same;
-}
-
-/* The same, with the head's bytes folded to lower case. */
-SL_SLOW bool sl_same_fold(const struct sl_table *t, __u32 pool_at, const __u8 *buf, __u32 at,
-			  __u32 end)
-{
-	struct sl_compare c = {
-		.pool = t->strings, .buf = buf, .pool_at = pool_at, .at = at, .end = end};
-
-	sl_loop(SL_HEAD_MAX / 64 + 1, sl_compare_fold_step, &c);
-	return c.same;
-}
-
-/* One request, and where the search stands. */
 struct sl_match_scan {
-	const struct sl_table *t;
-	const struct sl_head *h;
-	const __u8 *buf;
-	__u64 word; /* first bytes of the target, then zeros */
-	__u32 at;   /* index of the next route or domain */
-	__u32 end;
-	__u32 found; /* route or virtual host */
-	__u32 rule;  /* index of the next header rule of the route */
-	__u32 rule_end;
-	__u32 zero;
+	struct sl_request_view v;
+	struct sl_search *s;
 };
 
-#define SL_RULE_FAILED 0xffffffffU
-
-/* One header rule and what was found for it so far. */
-struct sl_rule_scan {
-	const struct sl_match_scan *m;
-	__u64 word; /* first bytes of the name */
-	struct sl_str name;
-	struct sl_str value;
-	__u32 exact;
-	__u32 field; /* next header line to look at */
-	/*
-	 * 0: not seen. Else where in `value` the next line's value has to begin, a comma
-	 * before it: length + 1 when all of it has matched. SL_RULE_FAILED: seen, and it differs.
-	 */
-	__u32 next;
-	__u32 zero;
-};
-
-SL_FN void sl_rule_value(struct sl_rule_scan *s, __u32 off, __u32 len)
-{
-	__u32 at = s->next;
-
-	s->next = SL_RULE_FAILED;
-	if (!s->exact || at > s->value.len || len > s->value.len - at)
-		return;
-	if (at && (sl_load_pool(s->m->t->strings, s->value.off + at - 1) & 0xff) != ',')
-		return;
-	if (sl_same(s->m->t, s->value.off + at, s->m->buf, off, off + len))
-		s->next = at + len + 1;
-}
-
-/* Could this line's name be the rule's? By its length and first eight bytes. */
-SL_FN bool sl_rule_likely(const struct sl_rule_scan *s, const struct sl_header *field)
-{
-	return field->name.len == s->name.len &&
-	       ((sl_lower(sl_load(s->m->buf, field->name.off)) ^ s->word) &
-		sl_first(s->name.len)) == 0;
-}
-
-static long sl_rule_step(SL_UNUSED __u32 i, void *data)
-{
-	struct sl_rule_scan *s = data;
-	const struct sl_head *h = s->m->h;
-	const struct sl_header *field = &h->headers[0];
-	__u32 k = s->field, j;
-
-	for (j = 0; j < SL_MATCH_FIELDS; j++) {
-		if (k >= h->n_headers)
-			return 1;
-		field = &h->headers[k & (SL_MAX_HEADERS - 1)];
-		k++;
-		if (sl_rule_likely(s, field))
-			break;
-	}
-	s->field = k;
-	if (j == SL_MATCH_FIELDS)
-		return 0;
-	if (s->name.len > 8 &&
-	    !sl_same_fold(s->m->t, s->name.off + 8, s->m->buf, field->name.off + 8,
-			  field->name.off + field->name.len))
-		return 0;
-	sl_rule_value(s, field->value.off, field->value.len);
-	return s->next == SL_RULE_FAILED;
-}
-
-enum sl_part { SL_PART_NONE, SL_PART_METHOD, SL_PART_TARGET, SL_PART_HOST };
-
-/*
- * Names that Envoy takes from the request line. Host is :authority: the target's when
- * the target has one.
- */
-SL_FN enum sl_part sl_rule_part(const struct sl_rule_scan *s)
-{
-	switch (s->name.len) {
-	case 4:
-		return s->word == SL_PACK('h', 'o', 's', 't', 0, 0, 0, 0) ? SL_PART_HOST
-									  : SL_PART_NONE;
-	case 5:
-		return s->word == SL_PACK(':', 'p', 'a', 't', 'h', 0, 0, 0) ? SL_PART_TARGET
-									    : SL_PART_NONE;
-	case 7:
-		return s->word == SL_PACK(':', 'm', 'e', 't', 'h', 'o', 'd', 0) ? SL_PART_METHOD
-										: SL_PART_NONE;
-	case 10:
-		if (s->word == SL_PACK(':', 'a', 'u', 't', 'h', 'o', 'r', 'i') &&
-		    (sl_load_pool(s->m->t->strings, s->name.off + 8) & 0xffff) == ('t' | 'y' << 8))
-			return SL_PART_HOST;
-		break;
-	}
-	return SL_PART_NONE;
-}
-
-SL_FN void sl_rule_part_value(struct sl_rule_scan *s, enum sl_part part)
-{
-	const struct sl_head *h = s->m->h;
-	__u32 off = h->host.off, len = h->host.len;
-
-	if (part == SL_PART_METHOD) {
-		off = h->method_name.off;
-		len = h->method_name.len;
-	} else if (part == SL_PART_TARGET) {
-		off = h->target.off;
-		len = h->target.len;
-	} else if (len == 0 && !(h->flags & SL_HEAD_HOST)) {
-		return; /* HTTP/1.0 without Host */
-	}
-	sl_rule_value(s, off, len);
-}
-
-/* Does header rule @index match? */
-SL_FN bool sl_rule_check(const struct sl_match_scan *m, __u32 index)
-{
-	const struct sl_table *t = m->t;
-	const struct sl_header_rule *r = &t->header_rules[index & (SL_MAX_HEADER_RULES - 1)];
-	struct sl_rule_scan s = {.m = m};
-	enum sl_part part;
-	bool yes;
-
-	s.name = r->name;
-	s.value = r->value;
-	s.exact = r->kind == SL_HEADER_EXACT;
-	s.word = sl_load_pool(t->strings, s.name.off) & sl_first(s.name.len);
-	part = sl_rule_part(&s);
-	if (part != SL_PART_NONE)
-		sl_rule_part_value(&s, part);
-	else
-		sl_loop(SL_MAX_HEADERS + 1, sl_rule_step, &s);
-	if (r->kind == SL_HEADER_EXACT && s.next == 0)
-		return false; /* missing: inverted or not */
-	yes = r->kind == SL_HEADER_EXACT ? s.next == s.value.len + 1 : s.next != 0;
-	return yes != !!r->invert;
-}
-
-/* One HeaderMatcher; see struct sl_header_rule. */
-SL_FN bool sl_rule_matches(const struct sl_table *t, const struct sl_head *h, const __u8 *buf,
-			   __u32 index)
-{
-	struct sl_match_scan m = {.t = t, .h = h, .buf = buf};
-
-	return sl_rule_check(&m, index);
-}
-
-static long sl_rules_step(SL_UNUSED __u32 i, void *data)
-{
-	struct sl_match_scan *s = data;
-
-	if (s->rule >= s->rule_end || !sl_rule_check(s, s->rule))
-		return 1;
-	s->rule++;
-	return 0;
-}
-
-/* The rest of a route the first bytes of whose path match: its path and its headers. */
-SL_FN bool sl_route_matches(struct sl_match_scan *s, const struct sl_route *r)
-{
-	__u32 len = r->path.len, target = s->h->target.off;
-
-	if (len > 8 && !sl_same(s->t, r->path.off + 8, s->buf, target + 8, target + len))
-		return false;
-	if (r->n_headers == 0)
-		return true;
-	s->rule = r->first_header;
-	s->rule_end = s->rule + r->n_headers;
-	sl_loop(SL_MAX_HEADER_RULES, sl_rules_step, s);
-	return s->rule >= s->rule_end;
-}
+/* ---- paths ---- */
 
 /* Could the route's path match? By its length and first eight bytes. */
-SL_FN bool sl_route_likely(const struct sl_match_scan *s, const struct sl_route *r)
+SL_FN bool sl_path_likely(const struct sl_match_scan *s, const struct sl_route *r)
 {
+	__u32 len = r->path.len, have = s->v.h->path.len;
+	__u64 word = s->s->word;
+
+	if (r->path_kind == SL_PATH_EXACT ? len != have : len > have)
+		return false;
+	if (r->flags & SL_ROUTE_FOLDED)
+		word = sl_lower(word);
+	return ((sl_load_pool(s->v.t->strings, r->path.off) ^ word) & sl_first(len)) == 0;
+}
+
+/* The rest of a path that is likely. */
+SL_FN bool sl_path_same(const struct sl_match_scan *s, const struct sl_route *r)
+{
+	__u32 len = r->path.len, path = s->v.h->path.off;
+
+	if (len <= 8)
+		return true;
+	return sl_same(&s->v, r->path.off + 8, path + 8, path + len, r->flags & SL_ROUTE_FOLDED);
+}
+
+/* path_separated_prefix: does the path end behind the prefix, or go on with a slash? */
+SL_FN bool sl_path_ends(const struct sl_match_scan *s, const struct sl_route *r)
+{
+	const struct sl_head *h = s->v.h;
 	__u32 len = r->path.len;
 
-	if (r->path_kind == SL_PATH_PREFIX ? len > s->h->target.len : len != s->h->path.len)
-		return false;
-	return ((sl_load_pool(s->t->strings, r->path.off) ^ s->word) & sl_first(len)) == 0;
+	return r->path_kind != SL_PATH_SEPARATED || len == h->path.len ||
+	       sl_byte(s->v.buf, h->path.off + len) == '/';
 }
 
-static long sl_routes_step(SL_UNUSED __u32 i, void *data)
+/* ---- candidates ---- */
+
+/* The next route that is likely, or NO_ROUTE: look on in the next step, if at < end. */
+SL_FN __u32 sl_next_likely(struct sl_match_scan *s)
 {
-	struct sl_match_scan *s = data;
-	__u32 at = s->at, j;
+	struct sl_search *q = s->s;
+	__u32 at = q->at, found = SL_NO_ROUTE, j;
 
 	for (j = 0; j < SL_MATCH_ROUTES; j++) {
-		if (at >= s->end)
-			return 1;
-		if (sl_route_likely(s, &s->t->routes[at & (SL_MAX_ROUTES - 1)]))
+		if (at >= q->end)
 			break;
+		if (sl_path_likely(s, &s->v.t->routes[at & (SL_MAX_ROUTES - 1)])) {
+			found = at++;
+			break;
+		}
 		at++;
 	}
-	s->at = at;
-	if (j == SL_MATCH_ROUTES)
-		return 0;
-	if (sl_route_matches(s, &s->t->routes[at & (SL_MAX_ROUTES - 1)])) {
-		s->found = at;
-		return 1;
-	}
-	s->at = at + 1;
-	return 0;
+	q->at = at;
+	return found;
 }
 
-static long sl_domains_step(SL_UNUSED __u32 i, void *data)
+/* The lowest route that the lists still have, taken off them; or SL_LIST_END. */
+SL_SLOW __u32 sl_next_listed(const struct sl_table *t, struct sl_search *q)
+{
+	__u32 heads[SL_MATCH_LISTS], lowest = SL_LIST_END, i;
+
+	SL_UNROLL
+	for (i = 0; i < SL_MATCH_LISTS; i++) {
+		heads[i] = t->lists[q->next[i] & (SL_INDEX_LISTED - 1)];
+		lowest = heads[i] < lowest ? heads[i] : lowest;
+	}
+	SL_UNROLL
+	for (i = 0; i < SL_MATCH_LISTS; i++)
+		q->next[i] += heads[i] == lowest;
+	return lowest;
+}
+
+/* The next route whose path matches becomes q->route. False: not in this step. */
+SL_FN bool sl_next_route(struct sl_match_scan *s)
+{
+	struct sl_search *q = s->s;
+	const struct sl_route *r;
+	__u32 index;
+
+	if (q->listed) {
+		index = sl_next_listed(s->v.t, q);
+		q->done = index == SL_LIST_END;
+		r = &s->v.t->routes[index & (SL_MAX_ROUTES - 1)];
+		if (q->done)
+			return false;
+	} else {
+		q->done = q->at >= q->end;
+		if (q->done)
+			return false;
+		index = sl_next_likely(s);
+		r = &s->v.t->routes[index & (SL_MAX_ROUTES - 1)];
+		if (index == SL_NO_ROUTE || !sl_path_same(s, r))
+			return false;
+	}
+	q->route = index & (SL_MAX_ROUTES - 1);
+	q->rule = r->first_rule;
+	q->rule_end = q->rule + r->n_rules;
+	q->unsure = 0;
+	return sl_path_ends(s, r);
+}
+
+/* One rule of q->route, or the next route. */
+static long sl_match_step(SL_UNUSED __u32 i, void *data)
 {
 	struct sl_match_scan *s = data;
-	const struct sl_domain *d = &s->t->domains[s->at & (SL_MAX_DOMAINS - 1)];
+	struct sl_search *q = s->s;
 
-	if (s->at >= s->end)
-		return 1;
-	if (d->kind == SL_DOMAIN_ANY || (d->name.len == s->h->host.len &&
-					 sl_same_fold(s->t, d->name.off, s->buf, s->h->host.off,
-						      s->h->host.off + d->name.len))) {
-		s->found = d->vhost;
-		return 1;
+	if (q->rule == q->rule_end) {
+		if (!sl_next_route(s)) {
+			q->rule = q->rule_end;
+			return q->done != 0;
+		}
+	} else {
+		enum sl_answer answer = sl_rule_check(&s->v, q->rule, q->draw);
+
+		/* One that fails decides, also behind one that is unsure. */
+		if (answer == SL_NO) {
+			q->rule = q->rule_end;
+			return 0;
+		}
+		q->unsure |= answer == SL_UNSURE;
+		q->rule++;
 	}
-	s->at++;
-	return 0;
+	if (q->rule != q->rule_end)
+		return 0;
+	q->found = q->unsure ? SL_ROUTE_UNSURE : q->route;
+	q->done = 1;
+	return 1;
+}
+
+/* The three lists of the index for the path, into next[] from @at. False: it cannot tell. */
+SL_FN bool sl_lists_of(struct sl_match_scan *s, __u32 vhost, __u32 fold, __u32 at)
+{
+	__u64 found = sl_paths_find(&s->v, vhost, fold);
+	__u32 prefix = found >> 32, exact = found;
+	__u32 *next = s->s->next;
+	const struct sl_path *p;
+
+	if (prefix > SL_NO_PATH)
+		return false;
+	if (prefix != SL_NO_PATH) {
+		p = &s->v.t->paths[prefix & (SL_MAX_ROUTES - 1)];
+		next[at] = p->own;
+		next[at + 1] = p->up;
+	}
+	if (exact < SL_NO_PATH) {
+		p = &s->v.t->paths[exact & (SL_MAX_ROUTES - 1)];
+		next[at + 2] = p->own;
+	}
+	return true;
+}
+
+/* ---- all of it ---- */
+
+/* Sets the search up for the routes of @vhost. False: the kernel cannot tell. */
+SL_FN bool sl_vhost_begin(struct sl_match_scan *s, __u32 vhost)
+{
+	const struct sl_vhost *v = &s->v.t->vhosts[vhost & (SL_MAX_VHOSTS - 1)];
+	struct sl_search *q = s->s;
+	__u32 i;
+
+	q->done = 0;
+	q->listed = 0;
+	q->rule = 0;
+	q->rule_end = 0;
+	SL_UNROLL
+	for (i = 0; i < SL_MATCH_LISTS; i++)
+		q->next[i] = 0;
+	q->found = SL_NO_ROUTE;
+	q->at = v->first_route;
+	q->end = q->at + v->n_routes;
+	if (q->end > SL_MAX_ROUTES || q->end < q->at)
+		q->end = SL_MAX_ROUTES;
+	q->word = sl_load(s->v.buf, s->v.h->path.off) & sl_first(s->v.h->path.len);
+	if (!(v->flags & SL_VHOST_INDEXED))
+		return true;
+	q->listed = 1;
+	if (!sl_lists_of(s, vhost, 0, 0))
+		return false;
+	return !(v->n_folded || (v->flags & SL_VHOST_EXACT_FOLDED)) || sl_lists_of(s, vhost, 1, 3);
 }
 
 /*
- * The route of the request @h, whose bytes are in @buf (see sl_request_parse), in @t: its index,
- * below SL_MAX_ROUTES, or SL_NO_ROUTE.
+ * The route of the request s->v, which came to listener @listener: its index, below SL_MAX_ROUTES,
+ * SL_NO_ROUTE, or SL_ROUTE_UNSURE, which it is not if s->v can ask.
  */
-SL_FN __u32 sl_match(const struct sl_table *t, const struct sl_head *h, const __u8 *buf)
+SL_FN __u32 sl_match(struct sl_match_scan *s, __u32 listener)
 {
-	struct sl_match_scan s = {.t = t, .h = h, .buf = buf};
-	const struct sl_vhost *v;
+	const struct sl_table *t = s->v.t;
+	__u32 config = t->config_of[listener & (SL_MAX_LISTENERS - 1)];
+	__u32 domain = sl_domain_find(&s->v, config);
+	__u32 steps = SL_MATCH_STEPS;
+	struct sl_search *q = s->s;
 
-	s.found = SL_NO_ROUTE;
-	s.end = t->n_domains < SL_MAX_DOMAINS ? t->n_domains : SL_MAX_DOMAINS;
-	sl_loop(SL_MAX_DOMAINS, sl_domains_step, &s);
-	if (s.found >= SL_MAX_VHOSTS)
+	if (domain >= SL_MAX_DOMAINS)
 		return SL_NO_ROUTE;
-	v = &t->vhosts[s.found & (SL_MAX_VHOSTS - 1)];
-	s.found = SL_NO_ROUTE;
-	s.at = v->first_route;
-	s.end = s.at + v->n_routes;
-	if (s.end > SL_MAX_ROUTES || s.end < s.at)
-		s.end = SL_MAX_ROUTES;
-	s.word = sl_load(buf, h->target.off) & sl_first(h->target.len);
-	sl_loop(SL_MAX_ROUTES + 1, sl_routes_step, &s);
-	return s.found;
+	if (!sl_vhost_begin(s, t->domains[domain & (SL_MAX_DOMAINS - 1)].vhost)) {
+#ifndef __bpf__
+		if (s->v.ask)
+			q->listed = 0; /* as a list: slow, and right */
+		else
+#endif
+			return SL_ROUTE_UNSURE;
+	}
+#ifndef __bpf__
+	if (s->v.ask)
+		steps = SL_MAX_ROUTES * (SL_MAX_ROUTE_RULES + 2);
+#endif
+	sl_loop(steps, sl_match_step, s);
+	return q->done ? q->found : SL_ROUTE_UNSURE;
 }
+
+#ifndef __bpf__
+/* The same for user space. */
+static inline __u32 sl_match_view(const struct sl_request_view *v, __u32 listener)
+{
+	struct sl_search q = {.draw = v->draw};
+	struct sl_match_scan s = {.v = *v, .s = &q};
+
+	return sl_match(&s, listener);
+}
+#endif
 
 #endif /* SL_MATCH_H */

@@ -115,6 +115,8 @@ struct sl_decision {
 	__u32 route;
 	__u32 cluster;
 	__u32 endpoint;
+	__u32 zero1;
+	__u64 draw; /* the random number that the request was matched with; 0: none was */
 };
 
 /* Map `sessions`, array (mmap-able): session slot -> this. */

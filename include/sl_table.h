@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The compiled routing table: one value, written by the compiler
- * (user/config/compile.c), read by the matcher on both sides. Indices instead of
+ * (user/config/compile.c, index.c), read by the matcher on both sides. Indices instead of
  * pointers; strings are spans of one pool; host byte order. sl_table_check() (user
  * side) proves every index in range before the table is published; the matcher
  * clamps all the same, since maps are a public interface.
@@ -20,27 +20,58 @@ struct sl_str {
 	__u32 len; /* bytes */
 };
 
+/* In the order in which Envoy asks them: the first kind that has one decides. */
 enum sl_domain_kind {
-	SL_DOMAIN_EXACT, /* whole Host value, lower case, as Envoy compares it (port included) */
-	SL_DOMAIN_ANY,	 /* "*" */
+	SL_DOMAIN_EXACT,
+	SL_DOMAIN_SUFFIX, /* "*.example.com", name: what follows the star; the longest one counts */
+	SL_DOMAIN_PREFIX, /* "example.*", name: what precedes the star; the longest one counts */
+	SL_DOMAIN_ANY,	  /* "*" */
 };
 
-/* One entry of a virtual host's `domains`. Exact ones come before "*" in the array. */
+/* One entry of a virtual host's `domains`. A star stands for at least one byte. */
 struct sl_domain {
 	struct sl_str name; /* lower case */
 	__u16 vhost;	    /* index into vhosts */
 	__u8 kind;	    /* enum sl_domain_kind */
-	__u8 zero[5];
+	__u8 config;	    /* route configuration */
+	__u8 zero[4];
 };
+
+/* sl_route_config.flags */
+#define SL_CONFIG_IGNORE_PORT 0x1 /* ignore_port_in_host_matching */
+
+/* One route configuration; listeners with equal ones share it. */
+struct sl_route_config {
+	__u32 any;	    /* index + 1 of the domain "*"; 0: none */
+	__u32 first_length; /* in sl_table.lengths: of its suffixes, longest first; then prefixes */
+	__u16 n_suffixes;   /* distinct lengths */
+	__u16 n_prefixes;
+	__u32 n_exact;
+	__u32 flags; /* SL_CONFIG_* */
+	__u32 zero[3];
+};
+
+/* sl_vhost.flags */
+#define SL_VHOST_INDEXED 0x1	  /* else its routes are looked at one after the other */
+#define SL_VHOST_EXACT 0x2	  /* has routes with `path` */
+#define SL_VHOST_EXACT_FOLDED 0x4 /* ... and case_sensitive: false */
+#define SL_VHOST_FLAGS 0x7
 
 struct sl_vhost {
 	__u32 first_route; /* routes of a virtual host are contiguous, in file order */
 	__u32 n_routes;
+	__u32 first_length; /* in sl_table.lengths: of its prefixes, ascending; then the folded */
+	__u16 n_lengths;    /* distinct lengths of prefixes */
+	__u16 n_folded;	    /* ... with case_sensitive: false */
+	__u32 flags;	    /* SL_VHOST_* */
+	__u32 zero[3];
 };
 
+/* All compare the path without its query (Envoy's PathMatcher). */
 enum sl_path_kind {
-	SL_PATH_PREFIX, /* bytes that begin the path (query included, as in Envoy) */
-	SL_PATH_EXACT,	/* the path without its query */
+	SL_PATH_PREFIX,	   /* bytes that begin it */
+	SL_PATH_EXACT,	   /* all of it */
+	SL_PATH_SEPARATED, /* all of it, or bytes that begin it, "/" behind them */
 };
 
 enum sl_action {
@@ -51,39 +82,75 @@ enum sl_action {
 
 /* sl_route.flags */
 #define SL_ROUTE_NEEDS_USER 0x1 /* matches in the kernel, but is served by the user path */
-#define SL_ROUTE_STICKY                                                          \
-	0x2 /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
-	     */
+#define SL_ROUTE_STICKY                                                                          \
+	0x2		    /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
+			     */
+#define SL_ROUTE_FOLDED 0x4 /* case_sensitive: false; path is lower case */
 
 struct sl_route {
 	struct sl_str path;
 	struct sl_str name; /* as `sluice weights` lists it: its name, else VHOST/INDEX */
-	__u32 first_header; /* header rules of a route are contiguous; all must match */
-	__u32 n_headers;
-	__u32 first_hash; /* hash rules of a route are contiguous */
-	__u32 n_hashes;	  /* at most SL_MAX_ROUTE_HASHES */
-	__u32 target;	  /* by action */
-	__u16 action;	  /* enum sl_action */
-	__u8 path_kind;	  /* enum sl_path_kind */
-	__u8 flags;	  /* SL_ROUTE_* */
+	__u32 first_rule;   /* rules of a route are contiguous; all must match */
+	__u32 target;	    /* by action */
+	__u16 first_hash;   /* hash rules of a route are contiguous */
+	__u8 n_hashes;	    /* at most SL_MAX_ROUTE_HASHES */
+	__u8 n_rules;	    /* at most SL_MAX_ROUTE_RULES */
+	__u16 action;	    /* enum sl_action */
+	__u8 path_kind;	    /* enum sl_path_kind */
+	__u8 flags;	    /* SL_ROUTE_* */
 };
 
-enum sl_header_kind {
-	SL_HEADER_PRESENT,
-	SL_HEADER_EXACT,
+enum sl_rule_what {
+	SL_RULE_HEADER,	  /* values of repeated ones are joined by "," (Envoy) */
+	SL_RULE_QUERY,	  /* the first parameter of the name, undecoded */
+	SL_RULE_COOKIE,	  /* the first cookie of the name */
+	SL_RULE_PATH,	  /* the path without its query; no name */
+	SL_RULE_FRACTION, /* draw % range.end < range.start (Envoy); no name */
+};
+
+enum sl_rule_kind {
+	SL_RULE_PRESENT,
+	SL_RULE_EXACT,
+	SL_RULE_PREFIX,
+	SL_RULE_SUFFIX,
+	SL_RULE_CONTAINS,
+	SL_RULE_RANGE, /* a decimal number n, range.start <= n < range.end */
+	SL_RULE_REGEX, /* all of the value */
+};
+
+/* sl_rule.flags */
+#define SL_RULE_INVERT 0x1
+#define SL_RULE_NO_CASE 0x2    /* value is lower case */
+#define SL_RULE_NO_MISSING 0x4 /* what is missing is an empty value */
+#define SL_RULE_USER 0x8       /* only the user path can tell, or the kernel's way is not exact */
+
+/*
+ * One matcher. A missing header or parameter matches no value, inverted or not (Envoy), a missing
+ * cookie matches an inverted one; PRESENT inverted is present_match: false.
+ */
+struct sl_rule {
+	struct sl_str name; /* HEADER: lower case */
+	union {
+		struct sl_str value;
+		struct {
+			__s64 start;
+			__s64 end;
+		} range;
+	};
+	__u8 what;  /* enum sl_rule_what */
+	__u8 kind;  /* enum sl_rule_kind */
+	__u8 flags; /* SL_RULE_* */
+	__u8 zero[5];
 };
 
 /*
- * One HeaderMatcher. A missing header never matches EXACT, inverted or not (Envoy's
- * treat_missing_header_as_empty: false); PRESENT inverted is present_match: false.
- * Repeated headers: matched as their values joined by "," (Envoy).
+ * The index. A slot is found by the hash of its kind, its owner and its key (sl_index.h); four
+ * slots are a bucket, each key has two of them, and is in the second only if the first is full.
  */
-struct sl_header_rule {
-	struct sl_str name; /* lower case */
-	struct sl_str value;
-	__u8 kind;   /* enum sl_header_kind */
-	__u8 invert; /* 0 or 1 */
-	__u8 zero[6];
+enum sl_index_kind {
+	SL_INDEX_DOMAIN,     /* + enum sl_domain_kind; owner: route configuration */
+	SL_INDEX_EXACT = 4,  /* + 1: folded to lower case; owner: virtual host */
+	SL_INDEX_PREFIX = 6, /* the same; of prefix and path_separated_prefix */
 };
 
 enum sl_hash_kind {
@@ -106,29 +173,76 @@ struct sl_hash_rule {
 	__u8 zero[6];
 };
 
+#define SL_NO_PATH 0xffffU
+
+struct sl_slot {
+	__u64 hash;  /* 0: empty; no two slots have the same */
+	__u32 key;   /* offset in the pool */
+	__u16 len;   /* of the key */
+	__u16 value; /* DOMAIN: the domain; else the longest path that the key has, or SL_NO_PATH */
+};
+
+/*
+ * One path that routes of a virtual host have. The routes that a request's path leads to are those
+ * of the path it equals and those of the longest prefix of it, `own` and `up` each. Lists are
+ * ascending, end with SL_LIST_END, and are cut behind the first route that takes every request.
+ */
+struct sl_path {
+	__u32 own; /* in sl_table.lists: routes with this path */
+	__u32 up;  /* in sl_table.lists: routes with a shorter prefix of it */
+};
+
+#define SL_LIST_END 0xffffU
+
+/* sl_table.flags */
+#define SL_TABLE_DRAWS 0x1 /* a rule is a FRACTION */
+
 /*
  * Value of the inner map (one entry) of the map `tables`. The kernel and the daemon
  * read the very same bytes.
  */
 struct sl_table {
 	__u32 generation; /* of the config: 1, 2, ... */
+	__u32 flags;	  /* SL_TABLE_* */
+	__u32 n_listeners;
+	__u32 n_configs;
 	__u32 n_domains;
 	__u32 n_vhosts;
 	__u32 n_routes;
-	__u32 n_header_rules;
+	__u32 n_rules;
 	__u32 n_clusters;
 	__u32 n_endpoints;
 	__u32 n_splits;
 	__u32 n_hash_rules;
+	__u32 n_paths;
+	__u32 n_listed;
+	__u32 n_lengths;
+	__u32 n_buckets; /* power of two, or 0: no slot is in use */
+	__u32 seed;	 /* of the hash */
+	/*
+	 * 0. A number that starts from it has no bounds for the verifier, which would else follow
+	 * them through each turn of a loop.
+	 */
 	__u32 zero;
+	__u8 config_of[SL_MAX_LISTENERS]; /* listener -> route configuration */
+	struct sl_route_config configs[SL_MAX_LISTENERS];
 	struct sl_domain domains[SL_MAX_DOMAINS];
 	struct sl_vhost vhosts[SL_MAX_VHOSTS];
 	struct sl_route routes[SL_MAX_ROUTES];
-	struct sl_header_rule header_rules[SL_MAX_HEADER_RULES];
+	struct sl_rule rules[SL_MAX_RULES];
 	struct sl_hash_rule hash_rules[SL_MAX_HASH_RULES];
+	struct sl_slot slots[SL_INDEX_SLOTS];
+	struct sl_path paths[SL_MAX_ROUTES];
+	__u16 lists[SL_INDEX_LISTED]; /* route indices; the first is SL_LIST_END: no routes */
+	__u16 lengths[SL_INDEX_LENGTHS];
 	__u8 strings[SL_STRING_POOL];
 	__u8 slack[SL_STRING_SLACK]; /* zeros: eight bytes can be loaded at any offset of strings */
 };
+
+_Static_assert(sizeof(struct sl_route) == 32 && sizeof(struct sl_rule) == 32 &&
+		       sizeof(struct sl_vhost) == 32 && sizeof(struct sl_slot) == 16,
+	       "indexed by a shift, and whole in a cache line");
+_Static_assert(SL_MAX_ROUTES < SL_NO_PATH && SL_MAX_DOMAINS < 65536, "fit into 16 bits");
 
 /*
  * Map `splits`, hash: __u32 split id -> this. The weights of one route: the value to

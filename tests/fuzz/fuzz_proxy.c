@@ -378,7 +378,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
 	maps.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.endpoints));
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
-	maps.route_stats = calloc(SL_MAX_ROUTES * SL_STAT_SHARDS, sizeof(*maps.route_stats));
+	maps.max_routes = 1;
+	maps.route_stats = calloc(SL_STAT_SHARDS, sizeof(*maps.route_stats));
 	maps.cluster_stats = calloc(SL_MAX_CLUSTERS * SL_STAT_SHARDS, sizeof(*maps.cluster_stats));
 	maps.reasons = calloc(SL_N_REASONS, sizeof(*maps.reasons));
 	maps.generations = calloc(SL_GENERATIONS * SL_STAT_SHARDS, sizeof(*maps.generations));
@@ -397,6 +398,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.endpoints[0].family = AF_INET;
 	table.n_domains = table.n_vhosts = table.n_routes = table.n_clusters = 1;
 	table.n_endpoints = 1;
+	table.n_configs = 1;
+	table.configs[0].any = 1;
 	table.domains[0].kind = SL_DOMAIN_ANY;
 	table.vhosts[0].n_routes = 1;
 	table.routes[0].path = (struct sl_str){0, 1};

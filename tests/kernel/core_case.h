@@ -21,7 +21,9 @@ struct core_case {
 	__u8 buf[4096 + 8];
 	__u32 len;
 	__u32 response; /* 1: buf is a response */
-	__u64 n;	/* sequence number for the pick */
+	__u32 index;	/* in the mailbox */
+	__u32 zero;
+	__u64 n; /* sequence number for the pick, and the draw */
 	struct sl_split split;
 
 	/* Output. */
@@ -37,6 +39,7 @@ struct core_case {
 	struct sl_hash hash;
 	__u32 zero;
 	__u32 plain;
+	struct sl_search search;
 	__u32 runs; /* counts up: the program did look at this one */
 };
 
@@ -121,6 +124,19 @@ static long core_feed_step(__u32 i __attribute__((unused)), void *data)
 	return 0;
 }
 
+SL_FN __u32 core_match(struct core_case *c, const struct sl_table *t)
+{
+	struct sl_match_scan m = {.v = {.t = t, .h = &c->head, .buf = c->buf}};
+
+	m.s = &c->search;
+	c->search.draw = c->n;
+
+#ifdef __bpf__
+	m.v.key = c->index;
+#endif
+	return sl_match(&m, c->n);
+}
+
 SL_FN void core_run(struct core_case *c, const struct sl_table *t)
 {
 	struct core_feed f = {.b = &c->body, .buf = c->buf};
@@ -151,7 +167,7 @@ SL_FN void core_run(struct core_case *c, const struct sl_table *t)
 	} else {
 		c->body = sl_request_body(&c->head);
 		c->reason = sl_kernel_reason(&c->head);
-		c->route = sl_match(t, &c->head, c->buf);
+		c->route = core_match(c, t);
 		c->target = sl_pick(&c->split, c->n);
 		core_sticky(c, t);
 	}

@@ -21,6 +21,20 @@ struct {
 	__type(value, struct sl_table);
 } table SEC(".maps");
 
+SL_FN bool sl_view_of(struct sl_request_view *v, __u32 i)
+{
+	struct core_case *c = bpf_map_lookup_elem(&mailbox, &i);
+	__u32 zero = 0;
+
+	v->t = bpf_map_lookup_elem(&table, &zero);
+	if (!c || !v->t)
+		return false;
+	v->h = &c->head;
+	v->buf = c->buf;
+	v->key = i;
+	return true;
+}
+
 struct core_batch {
 	__u32 count;
 	__u32 repeat;
@@ -60,7 +74,7 @@ static long time_one(__u32 i, void *data)
 	if (w->stages & 1)
 		c->parse = sl_request_parse(&c->head, c->buf, c->len);
 	if (w->stages & 2)
-		c->route = sl_match(w->t, &c->head, c->buf);
+		c->route = core_match(c, w->t);
 	if (w->stages & 4)
 		c->target = sl_pick(&c->split, i);
 	if (w->stages & 8)

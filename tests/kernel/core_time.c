@@ -49,17 +49,19 @@ static void tutorial(struct sl_table *t)
 
 	memset(t, 0, sizeof(*t));
 	t->n_domains = 1;
+	t->n_configs = 1;
+	t->configs[0].any = 1;
 	t->domains[0].kind = SL_DOMAIN_ANY;
 	t->n_vhosts = 1;
 	t->vhosts[0].n_routes = 3;
 	t->n_routes = 3;
 	for (i = 0; i < 3; i++)
 		t->routes[i].path = str(t, &used, paths[i]);
-	t->n_header_rules = 1;
-	t->routes[0].n_headers = 1;
-	t->header_rules[0].kind = SL_HEADER_EXACT;
-	t->header_rules[0].name = str(t, &used, "x-canary-version");
-	t->header_rules[0].value = str(t, &used, "service1a");
+	t->n_rules = 1;
+	t->routes[0].n_rules = 1;
+	t->rules[0].kind = SL_RULE_EXACT;
+	t->rules[0].name = str(t, &used, "x-canary-version");
+	t->rules[0].value = str(t, &used, "service1a");
 }
 
 static double run(const struct bpf_program *prog, __u32 stages)

@@ -34,6 +34,7 @@ struct totals {
 	unsigned long different;
 	unsigned long verdicts[4];
 	unsigned long routed;
+	unsigned long unsure;
 	unsigned long bodies;
 };
 
@@ -113,7 +114,8 @@ static int compare(struct kernel *k, __u32 count, struct totals *t)
 		core_run(mine, k->table);
 		t->messages++;
 		t->verdicts[mine->parse & 3]++;
-		t->routed += mine->route != SL_NO_ROUTE;
+		t->routed += mine->route < SL_MAX_ROUTES;
+		t->unsure += mine->route == SL_ROUTE_UNSURE;
 		t->bodies += mine->body_used != 0;
 		if (mine->runs == 1 && !memcmp(mine, theirs, sizeof(*mine)))
 			continue;
@@ -135,6 +137,7 @@ static int run_corpus(struct kernel *k, struct totals *t, int *wrong)
 		const struct seed *s = &corpus.seeds[i];
 
 		case_from_seed(&k->cases[0], s);
+		k->cases[0].index = 0;
 		if (compare(k, 1, t))
 			return -1;
 		if (ours[0].parse == (__u32)s->expected)
@@ -150,11 +153,21 @@ static int run_mutated(struct kernel *k, unsigned long messages, __u64 *state, s
 	while (messages) {
 		__u32 count = messages < CORE_BATCH ? messages : CORE_BATCH, i;
 
-		table_fill(k->table);
+		bool near = below(state, 4) == 0;
+
+		if (near)
+			table_random(k->table, state);
+		else
+			table_fill(k->table);
 		if (below(state, 4) == 0)
 			table_spoil(k->table, state);
-		for (i = 0; i < count; i++)
-			case_mutated(&k->cases[i], &corpus, state);
+		for (i = 0; i < count; i++) {
+			if (near)
+				case_near(&k->cases[i], state);
+			else
+				case_mutated(&k->cases[i], &corpus, state);
+			k->cases[i].index = i;
+		}
 		if (compare(k, count, t))
 			return -1;
 		messages -= count;
@@ -169,7 +182,7 @@ static bool covers(const struct totals *t)
 
 	return t->verdicts[SL_PARSE_DONE] > least && t->verdicts[SL_PARSE_MORE] > least &&
 	       t->verdicts[SL_PARSE_BAD] > least && t->verdicts[SL_PARSE_LONG] > least &&
-	       t->routed > least && t->bodies > least;
+	       t->routed > least && t->bodies > least && t->unsure > 0;
 }
 
 int main(int argc, char **argv)
@@ -195,11 +208,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	core_test_bpf__destroy(k.skel);
-	printf("%lu messages: %lu done, %lu more, %lu bad, %lu long; %lu routed, %lu with body "
-	       "bytes; "
-	       "%lu different\n",
+	printf("%lu messages: %lu done, %lu more, %lu bad, %lu long; %lu routed, %lu unsure, "
+	       "%lu with body bytes; %lu different\n",
 	       t.messages, t.verdicts[SL_PARSE_DONE], t.verdicts[SL_PARSE_MORE],
-	       t.verdicts[SL_PARSE_BAD], t.verdicts[SL_PARSE_LONG], t.routed, t.bodies,
+	       t.verdicts[SL_PARSE_BAD], t.verdicts[SL_PARSE_LONG], t.routed, t.unsure, t.bodies,
 	       t.different);
 #ifdef SL_PLANTED
 	(void)covers;

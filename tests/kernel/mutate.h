@@ -39,4 +39,8 @@ void case_mutated(struct core_case *c, const struct corpus *corpus, __u64 *state
 void table_fill(struct sl_table *t);
 void table_spoil(struct sl_table *t, __u64 *state);
 
+/* A random table, and a request that comes near to the routes of the last one. */
+void table_random(struct sl_table *t, __u64 *state);
+void case_near(struct core_case *c, __u64 *state);
+
 #endif /* MUTATE_H */

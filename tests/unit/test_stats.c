@@ -23,6 +23,7 @@ static struct sl_session sessions[N];
 static struct sl_lane lanes[N];
 static struct sl_endpoint endpoints[SL_MAX_ENDPOINTS];
 static struct sl_maps maps = {
+	.max_routes = SL_MAX_ROUTES,
 	.control = &control,
 	.sessions = sessions,
 	.lanes = lanes,

@@ -6,11 +6,11 @@
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
-UNIT_LIB := $(wildcard user/config/*.c user/util/*.c) user/cmd/explain_why.c \
+UNIT_LIB := $(wildcard user/config/*.c user/util/*.c tests/lib/*.c) user/cmd/explain_why.c \
 	user/cmd/conserve.c user/cmd/stats_read.c user/attach/target.c user/attach/owners.c \
 	user/attach/generate.c
 UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)
-UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN)
+UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN) -Itests/lib
 
 unit: $(UNIT_BIN) ## unit tests
 	@status=0; for t in $^; do echo "-- $${t##*/}"; $$t || status=1; done; exit $$status

@@ -64,11 +64,18 @@ static int check_others(const struct sl_steer *s, const struct sl_listener *l,
 	return 0;
 }
 
-/* What an L4 listener splits: the only route there is (see validate_attach.c). */
-static void set_l4(struct sl_attach_point *p, const struct sl_compiled *c)
+/* What an L4 listener splits: the only route that it has (see validate_attach.c). */
+static void set_l4(struct sl_attach_point *p, const struct sl_compiled *c, __u32 listener)
 {
-	p->action = c->table->routes[0].action;
-	p->target = c->table->routes[0].target;
+	const struct sl_table *t = c->table;
+	const struct sl_route *r;
+	__u32 i = 0;
+
+	while (i + 1 < t->n_domains && t->domains[i].config != t->config_of[listener])
+		i++;
+	r = &t->routes[t->vhosts[t->domains[i].vhost].first_route];
+	p->action = r->action;
+	p->target = r->target;
 	__sync_fetch_and_or(&p->flags, SL_A_L4);
 }
 
@@ -106,7 +113,7 @@ static int prepare(struct sl_steer *s, __u32 index, int listen_fd, struct sl_loa
 	if (rc)
 		return rc;
 	if (l->l4) {
-		set_l4(p, s->compiled);
+		set_l4(p, s->compiled, index);
 		s->l4 = true;
 		return 0;
 	}

@@ -146,12 +146,16 @@ static int explain(const struct request *r, const struct sl_compiled *c)
 		goto out;
 	e->len = len < SL_HEAD_MAX ? len : SL_HEAD_MAX;
 	memcpy(e->buf, head, e->len);
-	err = sl_explain(e);
+	err = sl_matcher_new(c->table, &e->matcher);
+	if (!err)
+		err = sl_explain(e);
 	if (!err)
 		err = r->json ? sl_explain_json(e, r->config) : sl_explain_text(e, r->config);
 out:
-	if (e)
+	if (e) {
+		sl_matcher_free(e->matcher);
 		free(e->buf);
+	}
 	free(e);
 	free(host);
 	free(head);

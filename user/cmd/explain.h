@@ -8,49 +8,64 @@
 #define SL_EXPLAIN_H
 
 #include "config/compiled.h"
+#include "config/matcher.h"
 #include "sl_head.h"
 #include "sl_reason.h"
 
 enum sl_verdict {
 	SL_VERDICT_MATCH,
-	SL_VERDICT_PATH,	   /* path or prefix does not fit */
-	SL_VERDICT_HEADER_MISSING, /* `rule` needs the header */
-	SL_VERDICT_HEADER_VALUE,   /* `rule`: it has another value */
-	SL_VERDICT_HEADER_EQUAL,   /* `rule`, inverted: it has this value */
-	SL_VERDICT_HEADER_PRESENT, /* `rule`: it is there and must not be */
+	SL_VERDICT_PATH,    /* the path does not fit */
+	SL_VERDICT_CHANCE,  /* `rule`: not drawn by its runtime_fraction */
+	SL_VERDICT_MISSING, /* `rule` needs a header, parameter or cookie that is not there */
+	SL_VERDICT_VALUE,   /* `rule`: it has another value */
+	SL_VERDICT_EQUAL,   /* `rule`, inverted: it has this value */
+	SL_VERDICT_PRESENT, /* `rule`: it is there and must not be */
 };
 
 struct sl_why {
 	enum sl_verdict verdict;
-	__u32 rule; /* index into header_rules; of the HEADER verdicts */
+	__u32 route;
+	__u32 rule; /* index into rules; not of MATCH and PATH */
 };
+
+#define SL_EXPLAIN_LISTED 100 /* routes that are told one by one */
 
 struct sl_explain {
 	const struct sl_compiled *config;
-	__u8 *buf; /* [SL_HEAD_MAX], the request's head; owned by the caller */
-	__u32 len; /* bytes of it */
+	struct sl_matcher *matcher; /* of its table */
+	__u32 listener;
+	__u64 draw; /* for runtime_fraction */
+	__u8 *buf;  /* [SL_HEAD_MAX], the request's head; owned by the caller */
+	__u32 len;  /* bytes of it */
 	enum sl_parse parse;
 	struct sl_head head;
-	__u32 domain; /* index into domains; SL_NO_ROUTE: no virtual host */
-	__u32 route;  /* SL_NO_ROUTE: none matches */
-	__u32 first;  /* routes first .. first + n_tried - 1 were tried, in this order */
-	__u32 n_tried;
-	struct sl_why why[SL_MAX_ROUTES]; /* [n_tried] */
+	__u32 domain;	     /* index into domains; SL_NO_ROUTE: no virtual host */
+	__u32 route;	     /* SL_NO_ROUTE: none matches */
+	__u32 n_tried;	     /* routes that were tried, in order */
+	__u32 n_other_paths; /* of these, those that another path is for: not in why[] when many */
+	__u32 n_why;
+	__u32 n_left_out; /* that would have a place in why[] */
+	struct sl_why why[SL_EXPLAIN_LISTED];
+	bool chance;	       /* a runtime_fraction had a say: another request may go elsewhere */
+	bool unsure;	       /* the kernel could not tell the route */
 	enum sl_reason reason; /* what the config and the head alone decide; NONE: kernel path */
 };
 
 /*
- * Fills @e from its config, buf and len. 0, -ENOMEM, or -EPROTO: the steps and the core's whole
- * matcher do not agree (a bug).
+ * Fills @e from its config, matcher, listener, draw, buf and len. 0, -ENOMEM, or -EPROTO: the steps
+ * and the core's whole matcher do not agree (a bug).
  */
 int sl_explain(struct sl_explain *e);
+
+/* "a.example", "*.example", "*": to be freed. NULL: out of memory. */
+char *sl_explain_domain(const struct sl_explain *e);
 
 /* Prints to stdout. @path: the config's name. 0 or -ENOMEM, -EIO. */
 int sl_explain_text(const struct sl_explain *e, const char *path);
 int sl_explain_json(const struct sl_explain *e, const char *path);
 
 /* The verdict in words ("header 'x' is missing"); to be freed. NULL: out of memory. */
-char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why, __u32 route);
+char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why);
 
 /* "1.2.3.4:80" or "[::1]:80" into @dst. */
 #define SL_ADDRESS_TEXT 64

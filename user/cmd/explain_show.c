@@ -144,20 +144,24 @@ static int show_tried(const struct sl_explain *e)
 	struct sl_columns t = {.columns = columns, .n_columns = 3};
 	int err;
 
-	for (__u32 i = 0; i < e->n_tried; i++) {
-		const struct sl_route_info *info = &e->config->route_infos[e->first + i];
-		char *why = sl_explain_why(e, &e->why[i], e->first + i);
+	for (__u32 i = 0; i < e->n_why; i++) {
+		const struct sl_route_info *info = &e->config->route_infos[e->why[i].route];
+		char *why = sl_explain_why(e, &e->why[i]);
 
 		sl_columns_add(&t, "  %s", info->name);
 		sl_columns_add(&t, "%s", info->match);
 		sl_columns_add(&t, "%s", why ? why : "?");
 		free(why);
 	}
-	if (e->n_tried)
+	if (e->n_why)
 		err = sl_columns_print(&t, stdout);
 	else
-		err = puts("  (no routes)") < 0 ? -EIO : 0;
+		err = e->n_tried || puts("  (no routes)") >= 0 ? 0 : -EIO;
 	sl_columns_free(&t);
+	if (e->n_left_out)
+		printf("  and %u more whose path fits\n", e->n_left_out);
+	if (e->n_other_paths && (!e->n_why || e->n_tried > 16))
+		printf("  and %u earlier ones for other paths\n", e->n_other_paths);
 	return err;
 }
 
@@ -166,20 +170,17 @@ static int show_route(const struct sl_explain *e, const char *path)
 	const struct sl_compiled *c = e->config;
 	const struct sl_route *r;
 	struct sl_split s;
+	char *domain;
 	int err;
 
 	if (e->domain == SL_NO_ROUTE) {
 		puts("No virtual host has this domain.");
 		return 0;
 	}
-	printf("Virtual host '%s', by its domain '%.*s':\n",
-	       c->vhost_names[c->table->domains[e->domain].vhost],
-	       (int)(c->table->domains[e->domain].kind == SL_DOMAIN_ANY
-			     ? 1
-			     : c->table->domains[e->domain].name.len),
-	       c->table->domains[e->domain].kind == SL_DOMAIN_ANY
-		       ? "*"
-		       : (const char *)c->table->strings + c->table->domains[e->domain].name.off);
+	domain = sl_explain_domain(e);
+	printf("Virtual host '%s', by its domain '%s':\n",
+	       c->vhost_names[c->table->domains[e->domain].vhost], domain ? domain : "?");
+	free(domain);
 	err = show_tried(e);
 	if (err || e->route == SL_NO_ROUTE)
 		return err;
@@ -187,6 +188,8 @@ static int show_route(const struct sl_explain *e, const char *path)
 	s = targets_of(e, r);
 	printf("\nRoute '%s' (%s:%u): %s\n", c->route_infos[e->route].name, path,
 	       c->route_lines[e->route], action_name(e));
+	if (e->chance)
+		puts("By a draw of runtime_fraction: another request may go elsewhere.");
 	return s.n_targets ? show_targets(e, &s, r->action == SL_ACTION_SPLIT) : 0;
 }
 
@@ -269,13 +272,13 @@ static json_t *json_not_matched(const struct sl_explain *e)
 {
 	json_t *list = json_array();
 
-	for (__u32 i = 0; i < e->n_tried; i++) {
-		const struct sl_route_info *info = &e->config->route_infos[e->first + i];
+	for (__u32 i = 0; i < e->n_why; i++) {
+		const struct sl_route_info *info = &e->config->route_infos[e->why[i].route];
 		char *why;
 
 		if (e->why[i].verdict == SL_VERDICT_MATCH)
 			continue;
-		why = sl_explain_why(e, &e->why[i], e->first + i);
+		why = sl_explain_why(e, &e->why[i]);
 		json_array_append_new(list,
 				      json_pack("{s:o, s:o, s:o}", "name", sl_json_text(info->name),
 						"match", sl_json_text(info->match), "why",
@@ -290,22 +293,23 @@ int sl_explain_json(const struct sl_explain *e, const char *path)
 	const struct sl_compiled *c = e->config;
 	const char *buf = (const char *)e->buf;
 	const struct sl_domain *d = NULL;
+	char *domain = NULL;
 	__u32 status = own_status(e);
 	json_t *root;
 
-	if (e->domain != SL_NO_ROUTE)
+	if (e->domain != SL_NO_ROUTE) {
 		d = &c->table->domains[e->domain];
-	root = json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "config", sl_json_text(path),
-		"virtual_host", d ? sl_json_text(c->vhost_names[d->vhost]) : json_null(), "domain",
-		!d ? json_null()
-		: d->kind == SL_DOMAIN_ANY
-			? json_string("*")
-			: json_bytes((const char *)c->table->strings + d->name.off, d->name.len),
-		"not_matched", json_not_matched(e), "route", json_route(e), "path",
-		e->reason == SL_REASON_NONE ? "kernel" : "user", "reason", reason_names[e->reason],
-		"reason_text", reason_helps[e->reason], "status",
-		status ? json_integer(status) : json_null());
+		domain = sl_explain_domain(e);
+	}
+	root = json_pack("{s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:s, s:o}", "config",
+			 sl_json_text(path), "virtual_host",
+			 d ? sl_json_text(c->vhost_names[d->vhost]) : json_null(), "domain",
+			 domain ? sl_json_text(domain) : json_null(), "other_paths",
+			 (int)e->n_other_paths, "not_matched", json_not_matched(e), "route",
+			 json_route(e), "path", e->reason == SL_REASON_NONE ? "kernel" : "user",
+			 "reason", reason_names[e->reason], "reason_text", reason_helps[e->reason],
+			 "status", status ? json_integer(status) : json_null());
+	free(domain);
 	if (root && served_for(e))
 		json_object_set_new(root, "served_in_user_space_for", json_string(served_for(e)));
 	if (root && e->parse == SL_PARSE_DONE) {

@@ -12,93 +12,93 @@
 #include "sl_http.h"
 #include "sl_match.h"
 
-/* The domain that takes the request, by the step that sl_match() takes. */
-static __u32 find_domain(const struct sl_explain *e)
+/* As the kernel sees the request: nobody to ask. */
+static struct sl_request_view view_of(const struct sl_explain *e)
+{
+	return (struct sl_request_view){
+		.t = e->config->table, .h = &e->head, .buf = e->buf, .draw = e->draw};
+}
+
+static bool path_fits(const struct sl_explain *e, const struct sl_route *r)
+{
+	struct sl_search q = {0};
+	struct sl_match_scan s = {.v = view_of(e), .s = &q};
+
+	q.word = sl_load(e->buf, e->head.path.off) & sl_first(e->head.path.len);
+	return sl_path_likely(&s, r) && sl_path_same(&s, r) && sl_path_ends(&s, r);
+}
+
+/* Why rule @index, which fails, does so. */
+static enum sl_verdict why_rule(const struct sl_explain *e, __u32 index)
+{
+	const struct sl_rule *r = &e->config->table->rules[index];
+	bool invert = r->flags & SL_RULE_INVERT;
+
+	if (r->what == SL_RULE_FRACTION)
+		return SL_VERDICT_CHANCE;
+	if (r->what == SL_RULE_PATH)
+		return SL_VERDICT_PATH;
+	if (!sl_matcher_present(e->matcher, &e->head, e->buf, index))
+		return SL_VERDICT_MISSING;
+	if (r->kind == SL_RULE_PRESENT)
+		return SL_VERDICT_PRESENT;
+	return invert ? SL_VERDICT_EQUAL : SL_VERDICT_VALUE;
+}
+
+static struct sl_why why_route(struct sl_explain *e, __u32 index)
 {
 	const struct sl_table *t = e->config->table;
-	struct sl_match_scan s = {
-		.t = t, .h = &e->head, .buf = e->buf, .end = t->n_domains, .found = SL_NO_ROUTE};
+	const struct sl_route *r = &t->routes[index];
+	struct sl_why why = {.route = index, .verdict = SL_VERDICT_PATH};
+	__u32 last = r->first_rule + r->n_rules;
 
-	sl_loop(SL_MAX_DOMAINS, sl_domains_step, &s);
-	return s.found == SL_NO_ROUTE ? SL_NO_ROUTE : s.at;
-}
+	if (!path_fits(e, r))
+		return why;
+	for (__u32 i = r->first_rule; i < last; i++) {
+		bool yes = sl_matcher_rule(e->matcher, &e->head, e->buf, e->draw, i);
 
-/* Does route @index of @t match, all alone? */
-static bool one_route(const struct sl_explain *e, const struct sl_table *t, __u32 index)
-{
-	struct sl_match_scan s = {
-		.t = t,
-		.h = &e->head,
-		.buf = e->buf,
-		.at = index,
-		.end = index + 1,
-		.found = SL_NO_ROUTE,
-	};
-
-	s.word = sl_load(e->buf, e->head.target.off) & sl_first(e->head.target.len);
-	sl_loop(1, sl_routes_step, &s);
-	return s.found == index;
-}
-
-/* @scratch is a copy of the table that may be changed and is put back. */
-static struct sl_why why_header(const struct sl_explain *e, struct sl_table *scratch, __u32 rule)
-{
-	struct sl_header_rule *r = &scratch->header_rules[rule];
-	struct sl_header_rule saved = *r;
-	struct sl_why why = {.rule = rule};
-	bool present;
-
-	r->kind = SL_HEADER_PRESENT;
-	r->invert = 0;
-	present = sl_rule_matches(scratch, &e->head, e->buf, rule);
-	*r = saved;
-	if (!present)
-		why.verdict = SL_VERDICT_HEADER_MISSING;
-	else if (r->kind == SL_HEADER_PRESENT)
-		why.verdict = SL_VERDICT_HEADER_PRESENT;
-	else
-		why.verdict = r->invert ? SL_VERDICT_HEADER_EQUAL : SL_VERDICT_HEADER_VALUE;
+		e->chance |= t->rules[i].what == SL_RULE_FRACTION && t->rules[i].range.start &&
+			     t->rules[i].range.start < t->rules[i].range.end;
+		if (yes)
+			continue;
+		why.verdict = why_rule(e, i);
+		why.rule = i;
+		return why;
+	}
+	why.verdict = SL_VERDICT_MATCH;
 	return why;
 }
 
-static struct sl_why why_route(const struct sl_explain *e, struct sl_table *scratch, __u32 index)
+static void note(struct sl_explain *e, struct sl_why why, bool short_list)
 {
-	struct sl_route *r = &scratch->routes[index];
-	__u32 n_headers = r->n_headers;
-	bool path;
-
-	if (one_route(e, scratch, index))
-		return (struct sl_why){.verdict = SL_VERDICT_MATCH};
-	r->n_headers = 0;
-	path = one_route(e, scratch, index);
-	r->n_headers = n_headers;
-	for (__u32 i = r->first_header; path && i < r->first_header + n_headers; i++)
-		if (!sl_rule_matches(scratch, &e->head, e->buf, i))
-			return why_header(e, scratch, i);
-	return (struct sl_why){.verdict = SL_VERDICT_PATH};
+	if (why.verdict == SL_VERDICT_PATH) {
+		e->n_other_paths++;
+		if (!short_list)
+			return;
+	}
+	if (e->n_why < SL_EXPLAIN_LISTED)
+		e->why[e->n_why++] = why;
+	else if (why.verdict == SL_VERDICT_MATCH)
+		e->why[SL_EXPLAIN_LISTED - 1] = why, e->n_left_out++;
+	else
+		e->n_left_out++;
 }
 
-/* Tries the routes of the virtual host in order. */
-static int try_routes(struct sl_explain *e)
+/* Tries the routes of the virtual host in order. A few are all told, of many those with the path.
+ */
+static void try_routes(struct sl_explain *e)
 {
 	const struct sl_table *t = e->config->table;
 	const struct sl_vhost *v = &t->vhosts[t->domains[e->domain].vhost];
-	struct sl_table *scratch = malloc(sizeof(*scratch));
 
-	if (!scratch)
-		return -ENOMEM;
-	*scratch = *t;
-	e->first = v->first_route;
 	while (e->n_tried < v->n_routes && e->route == SL_NO_ROUTE) {
-		__u32 index = v->first_route + e->n_tried;
+		struct sl_why why = why_route(e, v->first_route + e->n_tried);
 
-		e->why[e->n_tried] = why_route(e, scratch, index);
-		if (e->why[e->n_tried].verdict == SL_VERDICT_MATCH)
-			e->route = index;
+		note(e, why, v->n_routes <= 16);
+		if (why.verdict == SL_VERDICT_MATCH)
+			e->route = why.route;
 		e->n_tried++;
 	}
-	free(scratch);
-	return 0;
 }
 
 /* Has any cluster with a share an endpoint? */
@@ -128,6 +128,8 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 		return SL_REASON_HEAD_TOO_LONG;
 	if (sl_kernel_reason(&e->head) != SL_REASON_NONE)
 		return sl_kernel_reason(&e->head);
+	if (e->unsure)
+		return SL_REASON_ROUTE_NEEDS_USER;
 	if (e->route == SL_NO_ROUTE)
 		return SL_REASON_NO_ROUTE;
 	r = &c->table->routes[e->route];
@@ -138,17 +140,29 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 
 int sl_explain(struct sl_explain *e)
 {
+	const struct sl_table *t = e->config->table;
 	int err = 0;
 
 	e->domain = SL_NO_ROUTE;
 	e->route = SL_NO_ROUTE;
 	e->n_tried = 0;
+	e->n_other_paths = 0;
+	e->n_why = 0;
+	e->n_left_out = 0;
+	e->chance = false;
+	e->unsure = false;
 	e->parse = sl_request_parse(&e->head, e->buf, e->len);
 	if (e->parse == SL_PARSE_DONE) {
-		e->domain = find_domain(e);
+		struct sl_request_view v = view_of(e);
+		__u32 kernel = sl_match_view(&v, e->listener);
+
+		e->domain = sl_domain_find(&v, t->config_of[e->listener % SL_MAX_LISTENERS]);
 		if (e->domain != SL_NO_ROUTE)
-			err = try_routes(e);
-		if (!err && e->route != sl_match(e->config->table, &e->head, e->buf))
+			try_routes(e);
+		e->unsure = kernel == SL_ROUTE_UNSURE;
+		if (e->route != sl_matcher_find(e->matcher, e->listener, &e->head, e->buf, e->draw))
+			err = -EPROTO;
+		if (!e->unsure && kernel != e->route)
 			err = -EPROTO;
 	}
 	e->reason = find_reason(e);
@@ -162,10 +176,62 @@ static const char *pool(const struct sl_explain *e, struct sl_str s)
 	return (const char *)e->config->table->strings + s.off;
 }
 
-char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why, __u32 route)
+/* "header", "query parameter" or "cookie"; the rule's name and value as %.*s takes them. */
+struct words {
+	const char *what;
+	int name_len, value_len;
+	const char *name, *value;
+	const char *kind; /* "", "begin with ", ... */
+};
+
+static struct words words_of(const struct sl_explain *e, const struct sl_rule *r)
 {
-	const struct sl_route *r = &e->config->table->routes[route];
-	const struct sl_header_rule *h = &e->config->table->header_rules[why->rule];
+	static const char *const whats[] = {"header", "query parameter", "cookie", "path", ""};
+	static const char *const kinds[] = {
+		[SL_RULE_PRESENT] = "",
+		[SL_RULE_EXACT] = "",
+		[SL_RULE_PREFIX] = "something that begins with ",
+		[SL_RULE_SUFFIX] = "something that ends with ",
+		[SL_RULE_CONTAINS] = "something that contains ",
+		[SL_RULE_RANGE] = "a number in the range",
+		[SL_RULE_REGEX] = "what the regex takes: ",
+	};
+	struct words w = {.what = whats[r->what], .kind = kinds[r->kind]};
+
+	w.name_len = r->name.len;
+	w.name = pool(e, r->name);
+	if (r->kind != SL_RULE_RANGE) {
+		w.value_len = r->value.len;
+		w.value = pool(e, r->value);
+	}
+	return w;
+}
+
+static int path_words(const struct sl_explain *e, const struct sl_why *why, char **ret)
+{
+	const struct sl_route *r = &e->config->table->routes[why->route];
+	static const char *const words[] = {
+		[SL_PATH_PREFIX] = "does not begin with",
+		[SL_PATH_EXACT] = "is not",
+		[SL_PATH_SEPARATED] = "is neither below nor",
+	};
+
+	for (__u32 i = r->first_rule; i < r->first_rule + r->n_rules; i++) {
+		const struct sl_rule *rule = &e->config->table->rules[i];
+
+		if (rule->what == SL_RULE_PATH)
+			return asprintf(ret, "path does not match the regex '%.*s'",
+					(int)rule->value.len, pool(e, rule->value));
+	}
+	return asprintf(ret, "path %s '%.*s'", words[r->path_kind], (int)r->path.len,
+			pool(e, r->path));
+}
+
+char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why)
+{
+	const struct sl_rule *r = &e->config->table->rules[why->rule];
+	struct words w = words_of(e, r);
+	bool value = r->kind != SL_RULE_PRESENT && (r->flags & SL_RULE_INVERT);
 	char *text = NULL;
 	int n = -1;
 
@@ -174,27 +240,40 @@ char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why, __u32
 		n = asprintf(&text, "matches");
 		break;
 	case SL_VERDICT_PATH:
-		n = asprintf(&text, "path %s '%.*s'",
-			     r->path_kind == SL_PATH_PREFIX ? "does not begin with" : "is not",
-			     (int)r->path.len, pool(e, r->path));
+		n = path_words(e, why, &text);
 		break;
-	case SL_VERDICT_HEADER_MISSING:
-		n = asprintf(
-			&text, "header '%.*s' is missing%s", (int)h->name.len, pool(e, h->name),
-			h->kind == SL_HEADER_EXACT && h->invert
-				? " (a value is compared, inverted or not, only if there is one)"
-				: "");
+	case SL_VERDICT_CHANCE:
+		n = asprintf(&text, "not among the %lld of %lld requests that it takes",
+			     r->range.start, r->range.end);
 		break;
-	case SL_VERDICT_HEADER_VALUE:
-	case SL_VERDICT_HEADER_EQUAL:
-		n = asprintf(&text, "header '%.*s' is %s'%.*s'", (int)h->name.len, pool(e, h->name),
-			     why->verdict == SL_VERDICT_HEADER_VALUE ? "not " : "",
-			     (int)h->value.len, pool(e, h->value));
+	case SL_VERDICT_MISSING:
+		n = asprintf(&text, "%s '%.*s' is missing%s", w.what, w.name_len, w.name,
+			     value ? " (a value is compared, inverted or not, only if there is one)"
+				   : "");
 		break;
-	case SL_VERDICT_HEADER_PRESENT:
-		n = asprintf(&text, "header '%.*s' is present", (int)h->name.len, pool(e, h->name));
+	case SL_VERDICT_VALUE:
+	case SL_VERDICT_EQUAL:
+		n = asprintf(&text, "%s '%.*s' is %s%s%s%.*s%s", w.what, w.name_len, w.name,
+			     why->verdict == SL_VERDICT_VALUE ? "not " : "", w.kind,
+			     w.value ? "'" : "", w.value_len, w.value ? w.value : "",
+			     w.value ? "'" : "");
+		break;
+	case SL_VERDICT_PRESENT:
+		n = asprintf(&text, "%s '%.*s' is present", w.what, w.name_len, w.name);
 		break;
 	}
+	return n < 0 ? NULL : text;
+}
+
+char *sl_explain_domain(const struct sl_explain *e)
+{
+	const struct sl_domain *d = &e->config->table->domains[e->domain];
+	char *text = NULL;
+	int n = asprintf(&text, "%s%.*s%s",
+			 d->kind == SL_DOMAIN_SUFFIX || d->kind == SL_DOMAIN_ANY ? "*" : "",
+			 (int)d->name.len, pool(e, d->name),
+			 d->kind == SL_DOMAIN_PREFIX ? "*" : "");
+
 	return n < 0 ? NULL : text;
 }
 

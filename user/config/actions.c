@@ -137,7 +137,7 @@ static const char *changed(const struct cfg_header_changes *c)
 /* Bytes of the path that @m takes; 0: all of it (RouteEntryImplBase::rewritePathHeader). */
 static __u32 matched(const struct cfg_match *m)
 {
-	return m->prefix ? m->prefix->len : 0;
+	return m->prefix ? m->prefix->len : m->separated ? m->separated->len : 0;
 }
 
 static const char *compile_rewrite(struct actions *a, const struct cfg_rewrite *c,
@@ -288,9 +288,9 @@ static void compile_route(struct actions *a, const struct cfg_route *r, struct s
 		because(out, changed(&r->changes));
 }
 
-static const char *compile_forwarded(struct actions *a, const struct cfg_forwarded *c)
+static const char *compile_forwarded(struct actions *a, const struct cfg_forwarded *c,
+				     struct sl_forwarded *f)
 {
-	struct sl_forwarded *f = &a->out->forwarded;
 	static const enum sl_server_header servers[] = {SL_SERVER_OVERWRITE, SL_SERVER_IF_ABSENT,
 							SL_SERVER_PASS};
 
@@ -352,26 +352,32 @@ static void compile_vhost(struct actions *a, const struct cfg_vhost *v,
 	}
 }
 
+static void compile_config(struct actions *a, const struct cfg_route_config *rc)
+{
+	struct sl_config_action *out = &a->out->configs[a->out->n_configs++];
+	const struct cfg_http_filter *filter = rc->hcm->http_filters.items;
+	const struct sl_header_changes *changes = new_changes(a, &rc->changes);
+	const struct cfg_vhost *vhosts = rc->vhosts.items;
+	const char *forwarded = compile_forwarded(a, &rc->hcm->forwarded, &out->forwarded);
+
+	out->forwarded.any = forwarded;
+	out->most_specific_wins = rc->most_specific_wins.value;
+	out->suppress_envoy_headers = rc->hcm->http_filters.n && filter->suppress_envoy_headers;
+	for (__u32 i = 0; i < rc->vhosts.n && !a->err; i++)
+		compile_vhost(a, &vhosts[i], rc, changes, forwarded);
+}
+
 static void compile_all(struct actions *a, const struct cfg_root *root)
 {
-	const struct cfg_route_config *rc = root->routes;
 	const struct cfg_cluster *clusters = root->resources.clusters.items;
-	const struct cfg_vhost *vhosts = rc->vhosts.items;
-	const struct sl_header_changes *changes = new_changes(a, &rc->changes);
-	const char *forwarded = root->forwarded ? compile_forwarded(a, root->forwarded) : NULL;
-	__u32 n = 0;
 
-	a->out->forwarded.any = forwarded;
-	a->out->most_specific_wins = rc->most_specific_wins.value;
-	a->out->suppress_envoy_headers = root->suppress_envoy_headers;
-	for (__u32 i = 0; i < rc->vhosts.n; i++)
-		n += vhosts[i].routes.n;
-	a->out->routes = alloc(a, n * sizeof(*a->out->routes));
+	a->out->routes = alloc(a, a->table->n_routes * sizeof(*a->out->routes));
+	a->out->configs = alloc(a, root->n_configs * sizeof(*a->out->configs));
 	a->out->clusters = alloc(a, root->resources.clusters.n * sizeof(*a->out->clusters));
 	for (__u32 i = 0; i < root->resources.clusters.n && !a->err; i++)
 		a->out->clusters[a->out->n_clusters++] = text_or_empty(a, clusters[i].name);
-	for (__u32 i = 0; i < rc->vhosts.n && !a->err; i++)
-		compile_vhost(a, &vhosts[i], rc, changes, forwarded);
+	for (__u32 i = 0; i < root->n_configs && !a->err; i++)
+		compile_config(a, root->configs[i]);
 }
 
 int sl_compile_actions(const struct cfg_root *root, struct sl_table *table, struct sl_actions **ret)

@@ -182,17 +182,23 @@ struct sl_forwarded {
 	const char *via;    /* NULL: none */
 };
 
+/* Of a route configuration, and of the HTTP connection managers that have it. */
+struct sl_config_action {
+	bool most_specific_wins;     /* most_specific_header_mutations_wins */
+	bool suppress_envoy_headers; /* of the router: no x-envoy-original-path */
+	struct sl_forwarded forwarded;
+};
+
 struct sl_actions {
 	struct sl_arena arena;
+	struct sl_config_action *configs; /* [n_configs], as in the table */
+	__u32 n_configs;
 	struct sl_route_action *routes; /* [n_routes] */
 	__u32 n_routes;
 	const char **clusters; /* [n_clusters] names, whole; NULL: of a cluster that is gone */
 	__u32 n_clusters;
 	struct sl_regex **regexes; /* [n_regexes]; owned */
 	__u32 n_regexes;
-	bool most_specific_wins;     /* most_specific_header_mutations_wins */
-	bool suppress_envoy_headers; /* of the router: no x-envoy-original-path */
-	struct sl_forwarded forwarded;
 };
 
 /*

@@ -44,15 +44,8 @@ const struct sl_schema sl_schema_header_option = {
 
 /* ---- regular expressions ---- */
 
-static const struct sl_key regex_keys[] = {
-	KEY("regex", STRING, FULL, struct cfg_regex, regex),
-	KEY("google_re2", ANY, 0, struct cfg_regex, google_re2), /* the only engine */
-	END,
-};
-SCHEMA(regex, struct cfg_regex, "regex");
-
 static const struct sl_key regex_rewrite_keys[] = {
-	KEY("pattern", MAP, REQ, struct cfg_regex_rewrite, pattern, .sub = &regex),
+	KEY("pattern", MAP, REQ, struct cfg_regex_rewrite, pattern, .sub = &sl_schema_regex),
 	KEY("substitution", STRING, 0, struct cfg_regex_rewrite, substitution),
 	END,
 };

@@ -4,6 +4,7 @@
 #define SL_ACTIONS_MODEL_H
 
 #include "config/actions.h"
+#include "config/match_model.h"
 #include "config/schema.h"
 
 struct cfg_header_value {
@@ -27,13 +28,6 @@ struct cfg_header_changes {
 	struct cfg_list request_remove;
 	struct cfg_list response_add;
 	struct cfg_list response_remove;
-};
-
-/* RegexMatcher */
-struct cfg_regex {
-	const struct sl_node *node;
-	const struct sl_node *regex;
-	const struct sl_node *google_re2;
 };
 
 /* RegexMatchAndSubstitute */
@@ -81,19 +75,6 @@ struct cfg_retry {
 	struct cfg_list codes; /* const struct sl_node * */
 	struct cfg_back_off back_off;
 	__u32 conditions; /* retry_on as SL_RETRY_* */
-};
-
-/* FractionalPercent */
-struct cfg_percent {
-	const struct sl_node *node;
-	struct cfg_u32 numerator;
-	struct cfg_u32 denominator;
-};
-
-/* RuntimeFractionalPercent */
-struct cfg_fraction {
-	const struct sl_node *node;
-	struct cfg_percent value;
 };
 
 struct cfg_mirror {

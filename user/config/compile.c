@@ -6,16 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/model.h"
+#include "config/compile.h"
+#include "config/index.h"
 #include "sl_hash.h"
-
-struct compile {
-	struct sl_walk *w;
-	const struct cfg_root *root;
-	const struct sl_config_flags *flags;
-	struct sl_compiled *out;
-	__u32 n_strings; /* bytes of the pool in use */
-};
 
 /* A name in a fixed array: cut, never in the middle of a UTF-8 character; the rest is zero. */
 static void cut_name(char dst[SL_NAME_MAX], const char *s)
@@ -36,8 +29,8 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-/* Text of @node into the pool. @node is where the error goes when the pool is full. */
-static struct sl_str put(struct compile *c, const struct sl_node *at, const char *s, bool lower)
+struct sl_str sl_compile_text(struct compile *c, const struct sl_node *at, const char *s,
+			      bool lower)
 {
 	struct sl_table *t = c->out->table;
 	struct sl_str str = {.off = c->n_strings, .len = strlen(s)};
@@ -58,53 +51,6 @@ static struct sl_str put(struct compile *c, const struct sl_node *at, const char
 }
 
 /* ---- routes ---- */
-
-/* "prefix /service/1, x-canary-version: service1a" */
-static void describe_match(char dst[SL_NAME_MAX], const struct cfg_match *m)
-{
-	const struct cfg_header *headers = m->headers.items;
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	memset(dst, 0, SL_NAME_MAX);
-	if (!f)
-		return;
-	fprintf(f, "%s %s", m->prefix ? "prefix" : "path",
-		m->prefix ? m->prefix->text : m->path->text);
-	for (__u32 i = 0; i < m->headers.n; i++) {
-		const struct cfg_header *h = &headers[i];
-		const struct sl_node *value = h->exact ? h->exact : h->string.exact;
-		bool present = (!h->present.node || h->present.value) != h->invert.value;
-
-		if (value)
-			fprintf(f, ", %s%s %s", h->name->text, h->invert.value ? " !=" : ":",
-				value->text);
-		else
-			fprintf(f, ", %s %s", h->name->text, present ? "present" : "absent");
-	}
-	if (!fclose(f))
-		cut_name(dst, text);
-	free(text);
-}
-
-static void compile_header(struct compile *c, const struct cfg_header *h)
-{
-	struct sl_table *t = c->out->table;
-	struct sl_header_rule *rule = &t->header_rules[t->n_header_rules++];
-	const struct sl_node *value = h->exact ? h->exact : h->string.exact;
-
-	rule->name = put(c, h->name, h->name->text, true);
-	rule->invert = h->invert.value;
-	if (value) {
-		rule->kind = SL_HEADER_EXACT;
-		rule->value = put(c, value, value->text, false);
-	} else {
-		rule->kind = SL_HEADER_PRESENT;
-		if (h->present.node && !h->present.value)
-			rule->invert = !rule->invert;
-	}
-}
 
 static void compile_split(struct compile *c, const struct cfg_split *s, __u32 route)
 {
@@ -127,14 +73,14 @@ static int compile_cookie(struct compile *c, const struct cfg_hash_cookie *cooki
 	char *attributes;
 
 	rule->kind = SL_HASH_COOKIE;
-	rule->name = put(c, cookie->name, cookie->name->text, false);
+	rule->name = sl_compile_text(c, cookie->name, cookie->name->text, false);
 	if (!cookie->ttl)
 		return 0;
 	attributes = sl_cookie_attributes(cookie);
 	if (!attributes)
 		return -ENOMEM;
 	rule->flags |= SL_HASH_GENERATE;
-	rule->attributes = put(c, cookie->ttl, attributes, false);
+	rule->attributes = sl_compile_text(c, cookie->ttl, attributes, false);
 	free(attributes);
 	return 0;
 }
@@ -156,12 +102,12 @@ static int compile_hashes(struct compile *c, const struct cfg_route_action *a,
 			continue;
 		if (p->header.node) {
 			rule->kind = SL_HASH_HEADER;
-			rule->name = put(c, p->header.name, p->header.name->text, true);
+			rule->name = sl_compile_text(c, p->header.name, p->header.name->text, true);
 		} else if (p->cookie.node) {
 			err = compile_cookie(c, &p->cookie, rule);
 		} else if (p->query.node) {
 			rule->kind = SL_HASH_QUERY;
-			rule->name = put(c, p->query.name, p->query.name->text, false);
+			rule->name = sl_compile_text(c, p->query.name, p->query.name->text, false);
 		} else {
 			rule->kind = SL_HASH_SOURCE_IP;
 		}
@@ -195,18 +141,17 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	__u32 index = t->n_routes++;
 	struct sl_route *route = &t->routes[index];
 	struct sl_route_info *info = &c->out->route_infos[index];
-	const struct sl_node *path = r->match.prefix ? r->match.prefix : r->match.path;
-	const struct cfg_header *headers = r->match.headers.items;
+	char *text = sl_match_text(&r->match);
 	int err = 0;
 
+	if (!text)
+		return -ENOMEM;
+	cut_name(info->match, text);
+	free(text);
+
 	c->out->route_limits[index] = sl_compile_route_limits(&r->route.limits);
-	route->path = put(c, path, path->text, false);
-	route->path_kind = r->match.prefix ? SL_PATH_PREFIX : SL_PATH_EXACT;
-	route->name = put(c, r->node, r->full_name, false);
-	route->first_header = t->n_header_rules;
-	route->n_headers = r->match.headers.n;
-	for (__u32 i = 0; i < r->match.headers.n; i++)
-		compile_header(c, &headers[i]);
+	route->name = sl_compile_text(c, r->node, r->full_name, false);
+	sl_compile_match(c, &r->match, route);
 	if (r->redirect.node || r->route.cluster_header) {
 		/* The daemon knows better; its own table of actions has them. */
 		route->action = SL_ACTION_DIRECT;
@@ -232,56 +177,73 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	info->target = route->target;
 	c->out->route_lines[index] = r->node->line;
 	cut_name(info->name, r->full_name);
-	describe_match(info->match, &r->match);
 	return err;
 }
 
-/* Exact domains come before "*" in the table: the matcher takes the first that fits. */
-static void compile_domains(struct compile *c, bool any)
+/* The domain without its star. */
+static void compile_domain(struct compile *c, const struct sl_node *node, __u32 config, __u32 vhost)
 {
-	const struct cfg_list *vhosts = &c->root->routes->vhosts;
 	struct sl_table *t = c->out->table;
+	struct sl_domain *d = &t->domains[t->n_domains++];
 
-	for (__u32 i = 0; i < vhosts->n; i++) {
-		const struct cfg_vhost *v = &cfg_items(*vhosts, struct cfg_vhost)[i];
-		const struct sl_node *const *domains = v->domains.items;
-
-		for (__u32 j = 0; j < v->domains.n; j++) {
-			struct sl_domain *d = &t->domains[t->n_domains];
-
-			if (!strcmp(domains[j]->text, "*") != any)
-				continue;
-			d->vhost = i;
-			d->kind = any ? SL_DOMAIN_ANY : SL_DOMAIN_EXACT;
-			d->name = put(c, domains[j], domains[j]->text, true);
-			t->n_domains++;
-		}
+	d->vhost = vhost;
+	d->config = config;
+	d->kind = SL_DOMAIN_EXACT;
+	if (!strcmp(node->text, "*")) {
+		d->kind = SL_DOMAIN_ANY;
+		return;
+	}
+	d->name = sl_compile_text(c, node, node->text, true);
+	if (!d->name.len)
+		return;
+	if (node->text[0] == '*') {
+		d->kind = SL_DOMAIN_SUFFIX;
+		d->name.off++;
+		d->name.len--;
+	} else if (node->text[node->len - 1] == '*') {
+		d->kind = SL_DOMAIN_PREFIX;
+		d->name.len--;
 	}
 }
 
-static int compile_vhosts(struct compile *c)
+static int compile_vhost(struct compile *c, const struct cfg_vhost *v, __u32 config)
 {
-	const struct cfg_list *vhosts = &c->root->routes->vhosts;
+	const struct sl_node *const *domains = v->domains.items;
+	const struct cfg_route *routes = v->routes.items;
+	struct sl_table *t = c->out->table;
+	__u32 index = t->n_vhosts++;
+	int err = 0;
+
+	c->out->vhost_names[index] = strdup(v->name->text);
+	if (!c->out->vhost_names[index])
+		return -ENOMEM;
+	for (__u32 i = 0; i < v->domains.n; i++)
+		compile_domain(c, domains[i], config, index);
+	t->vhosts[index].first_route = t->n_routes;
+	t->vhosts[index].n_routes = v->routes.n;
+	for (__u32 i = 0; i < v->routes.n && !err; i++)
+		err = compile_route(c, &routes[i]);
+	return err;
+}
+
+static int compile_configs(struct compile *c)
+{
 	struct sl_table *t = c->out->table;
 	int err = 0;
 
-	compile_domains(c, false);
-	compile_domains(c, true);
-	for (__u32 i = 0; i < vhosts->n; i++) {
-		const struct cfg_vhost *v = &cfg_items(*vhosts, struct cfg_vhost)[i];
-		const struct cfg_route *routes = v->routes.items;
+	for (__u32 i = 0; i < c->root->n_configs && !err; i++) {
+		const struct cfg_route_config *rc = c->root->configs[i];
+		const struct cfg_vhost *vhosts = rc->vhosts.items;
 
-		c->out->vhost_names[i] = strdup(v->name->text);
-		if (!c->out->vhost_names[i])
-			return -ENOMEM;
-		t->vhosts[t->n_vhosts++] = (struct sl_vhost){
-			.first_route = t->n_routes,
-			.n_routes = v->routes.n,
-		};
-		for (__u32 j = 0; j < v->routes.n && !err; j++)
-			err = compile_route(c, &routes[j]);
+		if (rc->ignore_port.value)
+			t->configs[i].flags |= SL_CONFIG_IGNORE_PORT;
+		t->n_configs++;
+		for (__u32 j = 0; j < rc->vhosts.n && !err; j++)
+			err = compile_vhost(c, &vhosts[j], i);
 	}
-	return err;
+	if (err || c->w->diags->n_errors)
+		return err;
+	return sl_index_build(t);
 }
 
 /* ---- clusters and listeners ---- */
@@ -333,11 +295,13 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 
 static int compile_listener(struct compile *c, const struct cfg_listener *l)
 {
+	struct sl_table *t = c->out->table;
 	struct sl_listener *out = &c->out->listeners[c->out->n_listeners++];
 	const struct cfg_hcm *hcm = sl_listener_hcm(l);
 	char ip[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
 
 	*out = *l->out;
+	t->config_of[t->n_listeners++] = l->config;
 	out->limits = sl_compile_hcm_limits(hcm ? &hcm->limits : NULL);
 	inet_ntop(out->family, out->addr, ip, sizeof(ip));
 	snprintf(text, sizeof(text), out->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, out->port);
@@ -379,7 +343,7 @@ static int fill(struct compile *c)
 	for (__u32 i = 0; i < clusters->n && !err; i++)
 		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
 	if (!err)
-		err = compile_vhosts(c);
+		err = compile_configs(c);
 	return err ? err : sl_compile_actions(c->root, c->out->table, &c->out->actions);
 }
 

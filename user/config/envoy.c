@@ -60,62 +60,6 @@ SCHEMA(address, struct cfg_address, "address", .unsupported = sl_no_address);
 
 /* ---- routes ---- */
 
-static void string_match_done(struct sl_walk *w, void *dst)
-{
-	struct cfg_string_match *m = dst;
-
-	if (!w->unsure && !given(m->node, "exact"))
-		sl_error(w, m->node, "missing 'exact' in string_match");
-}
-
-static const struct sl_key string_match_keys[] = {
-	KEY("exact", STRING, 0, struct cfg_string_match, exact),
-	END,
-};
-SCHEMA(string_match, struct cfg_string_match, "string_match", .unsupported = sl_no_string_match,
-       .done = string_match_done);
-
-static void header_done(struct sl_walk *w, void *dst)
-{
-	struct cfg_header *h = dst;
-
-	if (h->exact && h->string.node)
-		both(w, h->exact, "exact_match", h->string.node, "string_match");
-	if (h->exact && h->present.node)
-		both(w, h->exact, "exact_match", h->present.node, "present_match");
-	if (h->string.node && h->present.node)
-		both(w, h->string.node, "string_match", h->present.node, "present_match");
-}
-
-static const struct sl_key header_keys[] = {
-	KEY("name", STRING, FULL, struct cfg_header, name),
-	KEY("exact_match", STRING, 0, struct cfg_header, exact),
-	KEY("string_match", MAP, 0, struct cfg_header, string, .sub = &string_match),
-	KEY("present_match", BOOL, 0, struct cfg_header, present),
-	KEY("invert_match", BOOL, 0, struct cfg_header, invert),
-	END,
-};
-SCHEMA(header, struct cfg_header, "header matcher", .unsupported = sl_no_header,
-       .done = header_done);
-
-static void match_done(struct sl_walk *w, void *dst)
-{
-	struct cfg_match *m = dst;
-
-	if (m->prefix && m->path)
-		both(w, m->prefix, "prefix", m->path, "path");
-	if (!w->unsure && !given(m->node, "prefix") && !given(m->node, "path"))
-		sl_error(w, m->node, "missing 'prefix' or 'path' in match");
-}
-
-static const struct sl_key match_keys[] = {
-	KEY("prefix", STRING, 0, struct cfg_match, prefix),
-	KEY("path", STRING, SL_KEY_NONEMPTY, struct cfg_match, path),
-	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &header),
-	END,
-};
-SCHEMA(match, struct cfg_match, "match", .unsupported = sl_no_match, .done = match_done);
-
 static const struct sl_key weight_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_weight, name),
 	KEY("weight", U32, REQ, struct cfg_weight, weight, .max = 4294967295u),
@@ -211,7 +155,7 @@ static void route_done(struct sl_walk *w, void *dst)
 
 static const struct sl_key route_keys[] = {
 	KEY("name", STRING, 0, struct cfg_route, name),
-	KEY("match", MAP, REQ, struct cfg_route, match, .sub = &match),
+	KEY("match", MAP, REQ, struct cfg_route, match, .sub = &sl_schema_match),
 	KEY("route", MAP, 0, struct cfg_route, route, .sub = &action),
 	KEY("direct_response", MAP, 0, struct cfg_route, direct, .sub = &direct),
 	KEY("redirect", MAP, 0, struct cfg_route, redirect, .sub = &sl_schema_redirect),
@@ -242,6 +186,7 @@ static const struct sl_key route_config_keys[] = {
 	    .sub = &sl_schema_mirror),
 	KEY("most_specific_header_mutations_wins", BOOL, 0, struct cfg_route_config,
 	    most_specific_wins),
+	KEY("ignore_port_in_host_matching", BOOL, 0, struct cfg_route_config, ignore_port),
 	IGNORED("validate_clusters"), /* always */
 	END,
 };

@@ -7,19 +7,18 @@
 
 LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "pipe", "envoy_internal_address");
-LIST(sl_no_string_match, "prefix", "suffix", "safe_regex", "contains", "custom", "ignore_case",
-     "regex");
-LIST(sl_no_header, "safe_regex_match", "regex_match", "range_match", "prefix_match", "suffix_match",
-     "contains_match", "treat_missing_header_as_empty", "value", "regex");
+LIST(sl_no_string_match, "custom");
+LIST(sl_no_header, "value", "regex");
+LIST(sl_no_query, "value", "regex");
+LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
+LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "grpc", "tls_context",
+     "dynamic_metadata", "filter_state", "method");
 LIST(sl_no_header_value, "raw_value");
 LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",
      "retry_options_predicates", "host_selection_retry_max_attempts", "rate_limited_retry_back_off",
      "retriable_headers", "retriable_request_headers");
 LIST(sl_no_mirror, "cluster_header", "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
-LIST(sl_no_match, "path_separated_prefix", "safe_regex", "regex", "connect_matcher",
-     "path_match_policy", "case_sensitive", "runtime_fraction", "runtime", "query_parameters",
-     "cookies", "grpc", "tls_context", "dynamic_metadata", "filter_state");
 LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
      "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
@@ -38,8 +37,8 @@ LIST(sl_no_vhost, "require_tls", "virtual_clusters", "rate_limits", "cors",
      "include_is_timeout_retry_header", "per_request_buffer_limit_bytes",
      "request_body_buffer_limit", "matcher");
 LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
-     "cluster_specifier_plugins", "ignore_port_in_host_matching",
-     "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "vhost_header");
+     "cluster_specifier_plugins", "ignore_path_parameters_in_path_matching",
+     "typed_per_filter_config", "vhost_header");
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");

@@ -13,6 +13,8 @@ extern const char *const sl_no_header[];
 extern const char *const sl_no_header_value[];
 extern const char *const sl_no_retry[];
 extern const char *const sl_no_mirror[];
+extern const char *const sl_no_query[];
+extern const char *const sl_no_cookie[];
 extern const char *const sl_no_match[];
 extern const char *const sl_no_weight[];
 extern const char *const sl_no_action[];

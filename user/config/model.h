@@ -10,6 +10,7 @@
 #include "config/actions_model.h"
 #include "config/config.h"
 #include "config/limits_model.h"
+#include "config/match_model.h"
 #include "config/schema.h"
 
 struct cfg_socket_address {
@@ -24,27 +25,6 @@ struct cfg_socket_address {
 struct cfg_address {
 	const struct sl_node *node;
 	struct cfg_socket_address socket;
-};
-
-struct cfg_string_match {
-	const struct sl_node *node;
-	const struct sl_node *exact;
-};
-
-struct cfg_header {
-	const struct sl_node *node;
-	const struct sl_node *name;
-	const struct sl_node *exact; /* old exact_match */
-	struct cfg_string_match string;
-	struct cfg_u32 present;
-	struct cfg_u32 invert;
-};
-
-struct cfg_match {
-	const struct sl_node *node;
-	const struct sl_node *prefix;
-	const struct sl_node *path;
-	struct cfg_list headers; /* struct cfg_header */
 };
 
 struct cfg_weight {
@@ -157,6 +137,9 @@ struct cfg_route_config {
 	struct cfg_header_changes changes;
 	struct cfg_u32 most_specific_wins;
 	struct cfg_list mirrors; /* struct cfg_mirror */
+	struct cfg_u32 ignore_port;
+	const char *listener;	   /* validate: name of the first that has it; NULL: none */
+	const struct cfg_hcm *hcm; /* validate: of that listener */
 };
 
 struct cfg_http_filter {
@@ -205,6 +188,7 @@ struct cfg_listener {
 	struct cfg_u32 buffer_limit;
 	struct cfg_listener_sluice sluice;
 	struct sl_listener *out; /* validate */
+	__u32 config;		 /* validate: index into cfg_root.configs */
 };
 
 struct cfg_endpoint {
@@ -273,12 +257,11 @@ struct cfg_root {
 	struct cfg_static resources;
 	struct cfg_sluice sluice;
 	struct cfg_overload overload;
-	/* validate: the one route configuration that every listener has; NULL: none */
-	const struct cfg_route_config *routes;
+	/* validate: the route configurations; listeners with equal ones share one */
+	struct cfg_route_config *configs[SL_MAX_LISTENERS];
+	__u32 n_configs;
 	const struct sl_node *netns[SL_MAX_NETNS]; /* validate: paths, each once */
 	__u32 n_netns;
-	const struct cfg_forwarded *forwarded; /* validate: as every listener has it, or NULL */
-	bool suppress_envoy_headers;	       /* validate: of any router */
 };
 
 #define cfg_items(list, type) ((type *)(list).items)
@@ -288,6 +271,17 @@ extern const struct sl_schema sl_schema_root;
 /* validate.c, validate_routes.c: rules across keys. Errors go to w->diags. */
 void sl_validate(struct sl_walk *w, struct cfg_root *root);
 void sl_validate_routes(struct sl_walk *w, struct cfg_root *root);
+
+/*
+ * match_reach.c: the routes of one virtual host, in order. sl_reach_add() returns the first earlier
+ * one that takes all of @route's requests, or NULL. NULL is fine to free.
+ */
+struct sl_reach;
+struct sl_reach *sl_reach_new(struct sl_walk *w);
+void sl_reach_free(struct sl_reach *r);
+const struct cfg_route *sl_reach_add(struct sl_walk *w, struct sl_reach *r,
+				     const struct cfg_route *route);
+
 /* The listener's HTTP connection manager; NULL: was wrong. */
 const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l);
 /* validate_attach.c: network namespaces (before the listeners), and attached listeners. */

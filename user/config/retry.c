@@ -138,26 +138,9 @@ struct sl_retry sl_retry_of(const struct cfg_retry *c)
 
 /* ---- request_mirror_policies ---- */
 
-static const char *const denominators[] = {"HUNDRED", "TEN_THOUSAND", "MILLION", NULL};
-
-static const struct sl_key percent_keys[] = {
-	KEY("numerator", U32, 0, struct cfg_percent, numerator, .max = 4294967295u),
-	KEY("denominator", ENUM, 0, struct cfg_percent, denominator, .names = denominators,
-	    .note = "HUNDRED, TEN_THOUSAND or MILLION"),
-	END,
-};
-SCHEMA(percent, struct cfg_percent, "default_value");
-
-static const struct sl_key fraction_keys[] = {
-	KEY("default_value", MAP, REQ, struct cfg_fraction, value, .sub = &percent),
-	WARN("runtime_key", "there is no runtime: the default_value holds; ignored"),
-	END,
-};
-SCHEMA(fraction, struct cfg_fraction, "runtime_fraction");
-
 static const struct sl_key mirror_keys[] = {
 	KEY("cluster", STRING, FULL, struct cfg_mirror, cluster),
-	KEY("runtime_fraction", MAP, 0, struct cfg_mirror, fraction, .sub = &fraction),
+	KEY("runtime_fraction", MAP, 0, struct cfg_mirror, fraction, .sub = &sl_schema_fraction),
 	KEY("disable_shadow_host_suffix_append", BOOL, 0, struct cfg_mirror, plain_host),
 	END,
 };
@@ -170,13 +153,10 @@ const struct sl_schema sl_schema_mirror = {
 
 struct sl_mirror sl_mirror_of(const struct cfg_mirror *c)
 {
-	static const __u32 of[] = {100, 10000, 1000000};
-	const struct cfg_percent *p = &c->fraction.value;
-
 	return (struct sl_mirror){
 		.cluster = c->cluster_index,
-		.numerator = c->fraction.node ? p->numerator.value : 1,
-		.denominator = c->fraction.node ? of[p->denominator.value] : 1,
+		.numerator = c->fraction.node ? c->fraction.value.numerator.value : 1,
+		.denominator = c->fraction.node ? sl_fraction_of(&c->fraction) : 1,
 		.plain_host = c->plain_host.value,
 	};
 }

@@ -26,29 +26,46 @@ static bool str_ok(struct sl_str s)
 
 static int check_counts(const struct sl_table *t, const char **ret_why)
 {
-	if (t->n_domains > SL_MAX_DOMAINS)
-		return wrong(ret_why, "n_domains");
-	if (t->n_vhosts > SL_MAX_VHOSTS)
-		return wrong(ret_why, "n_vhosts");
-	if (t->n_routes > SL_MAX_ROUTES)
-		return wrong(ret_why, "n_routes");
-	if (t->n_header_rules > SL_MAX_HEADER_RULES)
-		return wrong(ret_why, "n_header_rules");
-	if (t->n_clusters > SL_MAX_CLUSTERS)
-		return wrong(ret_why, "n_clusters");
-	if (t->n_endpoints > SL_MAX_ENDPOINTS)
-		return wrong(ret_why, "n_endpoints");
-	if (t->n_splits > SL_MAX_SPLITS)
-		return wrong(ret_why, "n_splits");
-	if (t->n_hash_rules > SL_MAX_HASH_RULES)
-		return wrong(ret_why, "n_hash_rules");
-	return 0;
+	const struct {
+		__u32 n, most;
+		const char *name;
+	} all[] = {
+		{t->n_listeners, SL_MAX_LISTENERS, "n_listeners"},
+		{t->n_configs, SL_MAX_LISTENERS, "n_configs"},
+		{t->n_domains, SL_MAX_DOMAINS, "n_domains"},
+		{t->n_vhosts, SL_MAX_VHOSTS, "n_vhosts"},
+		{t->n_routes, SL_MAX_ROUTES, "n_routes"},
+		{t->n_rules, SL_MAX_RULES, "n_rules"},
+		{t->n_clusters, SL_MAX_CLUSTERS, "n_clusters"},
+		{t->n_endpoints, SL_MAX_ENDPOINTS, "n_endpoints"},
+		{t->n_splits, SL_MAX_SPLITS, "n_splits"},
+		{t->n_hash_rules, SL_MAX_HASH_RULES, "n_hash_rules"},
+		{t->n_paths, SL_MAX_ROUTES, "n_paths"},
+		{t->n_listed, SL_INDEX_LISTED, "n_listed"},
+		{t->n_lengths, SL_INDEX_LENGTHS, "n_lengths"},
+		{t->n_buckets, SL_INDEX_SLOTS / 4, "n_buckets"},
+		{t->n_buckets & (t->n_buckets - 1), 0, "n_buckets"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].n > all[i].most)
+			return wrong(ret_why, all[i].name);
+	return t->zero ? wrong(ret_why, "zero") : 0;
 }
 
 static int check_domains(const struct sl_table *t, const char **ret_why)
 {
-	bool any = false;
+	for (__u32 i = 0; i < t->n_listeners; i++)
+		if (t->config_of[i] && t->config_of[i] >= t->n_configs)
+			return wrong(ret_why, "config_of");
+	for (__u32 i = 0; i < t->n_configs; i++) {
+		const struct sl_route_config *c = &t->configs[i];
 
+		if (c->any > t->n_domains)
+			return wrong(ret_why, "config.any");
+		if (!range_ok(c->first_length, c->n_suffixes + c->n_prefixes, t->n_lengths))
+			return wrong(ret_why, "config lengths");
+	}
 	for (__u32 i = 0; i < t->n_domains; i++) {
 		const struct sl_domain *d = &t->domains[i];
 
@@ -58,13 +75,58 @@ static int check_domains(const struct sl_table *t, const char **ret_why)
 			return wrong(ret_why, "domain.vhost");
 		if (d->kind > SL_DOMAIN_ANY)
 			return wrong(ret_why, "domain.kind");
-		if (any && d->kind == SL_DOMAIN_EXACT)
-			return wrong(ret_why, "exact domain after '*'");
-		any |= d->kind == SL_DOMAIN_ANY;
+		if (d->config >= t->n_configs)
+			return wrong(ret_why, "domain.config");
 	}
-	for (__u32 i = 0; i < t->n_vhosts; i++)
-		if (!range_ok(t->vhosts[i].first_route, t->vhosts[i].n_routes, t->n_routes))
+	for (__u32 i = 0; i < t->n_vhosts; i++) {
+		const struct sl_vhost *v = &t->vhosts[i];
+
+		if (!range_ok(v->first_route, v->n_routes, t->n_routes))
 			return wrong(ret_why, "vhost routes");
+		if (v->flags & ~SL_VHOST_FLAGS)
+			return wrong(ret_why, "vhost.flags");
+		if (!range_ok(v->first_length, v->n_lengths + v->n_folded, t->n_lengths))
+			return wrong(ret_why, "vhost lengths");
+	}
+	return 0;
+}
+
+static int check_index(const struct sl_table *t, const char **ret_why)
+{
+	for (__u32 i = 0; i < t->n_buckets * 4; i++) {
+		const struct sl_slot *s = &t->slots[i];
+
+		if (s->hash && !str_ok((struct sl_str){s->key, s->len}))
+			return wrong(ret_why, "slot.key");
+		if (s->value != SL_NO_PATH && s->value >= t->n_paths && s->value >= t->n_domains)
+			return wrong(ret_why, "slot.value");
+	}
+	for (__u32 i = 0; i < t->n_paths; i++)
+		if (t->paths[i].own >= t->n_listed || t->paths[i].up >= t->n_listed)
+			return wrong(ret_why, "path lists");
+	for (__u32 i = 0; i < t->n_listed; i++)
+		if (t->lists[i] != SL_LIST_END && t->lists[i] >= t->n_routes)
+			return wrong(ret_why, "list");
+	if (t->n_listed && t->lists[t->n_listed - 1] != SL_LIST_END)
+		return wrong(ret_why, "end of the lists");
+	return 0;
+}
+
+static int check_rule(const struct sl_rule *r, const char **ret_why)
+{
+	const __u8 flags = SL_RULE_INVERT | SL_RULE_NO_CASE | SL_RULE_NO_MISSING | SL_RULE_USER;
+
+	if (r->what > SL_RULE_FRACTION)
+		return wrong(ret_why, "rule.what");
+	if (r->kind > SL_RULE_REGEX || (r->what == SL_RULE_PATH && r->kind != SL_RULE_REGEX))
+		return wrong(ret_why, "rule.kind");
+	if (r->flags & ~flags)
+		return wrong(ret_why, "rule.flags");
+	if (r->what == SL_RULE_FRACTION)
+		return r->range.start >= 0 && r->range.end > 0 ? 0 : wrong(ret_why, "fraction");
+	if (!str_ok(r->name) || (r->what != SL_RULE_PATH && !r->name.len) ||
+	    (r->kind != SL_RULE_RANGE && !str_ok(r->value)))
+		return wrong(ret_why, "rule string");
 	return 0;
 }
 
@@ -88,19 +150,22 @@ int sl_table_check(const struct sl_table *t, const char **ret_why)
 
 	if (!err)
 		err = check_domains(t, ret_why);
+	if (!err)
+		err = check_index(t, ret_why);
 	for (__u32 i = 0; i < t->n_routes && !err; i++) {
 		const struct sl_route *r = &t->routes[i];
 
 		if (!str_ok(r->path) || !str_ok(r->name))
 			return wrong(ret_why, "route string");
-		if (!range_ok(r->first_header, r->n_headers, t->n_header_rules))
-			return wrong(ret_why, "route headers");
-		if (r->path_kind > SL_PATH_EXACT)
+		if (!range_ok(r->first_rule, r->n_rules, t->n_rules) ||
+		    r->n_rules > SL_MAX_ROUTE_RULES)
+			return wrong(ret_why, "route rules");
+		if (r->path_kind > SL_PATH_SEPARATED)
 			return wrong(ret_why, "route.path_kind");
 		if (!range_ok(r->first_hash, r->n_hashes, t->n_hash_rules) ||
 		    r->n_hashes > SL_MAX_ROUTE_HASHES)
 			return wrong(ret_why, "route hashes");
-		if (r->flags & ~(SL_ROUTE_NEEDS_USER | SL_ROUTE_STICKY))
+		if (r->flags & ~(SL_ROUTE_NEEDS_USER | SL_ROUTE_STICKY | SL_ROUTE_FOLDED))
 			return wrong(ret_why, "route.flags");
 		err = check_action(t, r->action, r->target, ret_why);
 	}
@@ -112,14 +177,8 @@ int sl_table_check(const struct sl_table *t, const char **ret_why)
 		if (h->kind > SL_HASH_QUERY || h->flags & ~(SL_HASH_TERMINAL | SL_HASH_GENERATE))
 			return wrong(ret_why, "hash_rule.kind");
 	}
-	for (__u32 i = 0; i < t->n_header_rules && !err; i++) {
-		const struct sl_header_rule *h = &t->header_rules[i];
-
-		if (!str_ok(h->name) || !str_ok(h->value) || !h->name.len)
-			return wrong(ret_why, "header string");
-		if (h->kind > SL_HEADER_EXACT || h->invert > 1)
-			return wrong(ret_why, "header.kind");
-	}
+	for (__u32 i = 0; i < t->n_rules && !err; i++)
+		err = check_rule(&t->rules[i], ret_why);
 	return err;
 }
 

@@ -92,45 +92,44 @@ const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l)
 	return f && c->filters.n ? f->hcm : NULL;
 }
 
-static const struct cfg_route_config *routes_of(const struct cfg_listener *l)
+static struct cfg_route_config *routes_of(const struct cfg_listener *l)
 {
-	const struct cfg_hcm *hcm = sl_listener_hcm(l);
+	struct cfg_hcm *hcm = (struct cfg_hcm *)sl_listener_hcm(l);
 
 	return hcm && hcm->routes.node ? &hcm->routes : NULL;
 }
 
-/* The tables hold one route configuration: every listener must have the same. */
-static void check_same_routes(struct sl_walk *w, struct cfg_root *root,
-			      const struct cfg_listener *l)
+static bool suppresses(const struct cfg_hcm *hcm)
 {
-	const struct cfg_route_config *rc = routes_of(l);
+	const struct cfg_http_filter *filter = hcm->http_filters.items;
+
+	return hcm->http_filters.n && filter->suppress_envoy_headers;
+}
+
+/* The same routes, and the same headers that go with them. */
+static bool same_routes(const struct cfg_route_config *rc, const struct cfg_hcm *hcm)
+{
+	return sl_node_equal(rc->node, hcm->routes.node) &&
+	       sl_same_forwarded(&rc->hcm->forwarded, &hcm->forwarded) &&
+	       suppresses(rc->hcm) == suppresses(hcm);
+}
+
+/* The listener's route configuration: that of an earlier one if they are the same. */
+static void find_routes(struct cfg_root *root, struct cfg_listener *l)
+{
+	struct cfg_route_config *rc = routes_of(l);
+	__u32 i = 0;
 
 	if (!rc)
 		return;
-	if (!root->routes)
-		root->routes = rc;
-	else if (!sl_node_equal(rc->node, root->routes->node))
-		sl_error(w, rc->node,
-			 "listeners with different routes are not supported yet; the first "
-			 "'route_config' is at line %u",
-			 root->routes->node->line);
-}
-
-/* One set of routes: one set of headers that go with it. */
-static void check_same_headers(struct sl_walk *w, struct cfg_root *root,
-			       const struct cfg_listener *l, const struct cfg_hcm *hcm)
-{
-	const struct cfg_http_filter *filter = hcm->http_filters.items;
-	const struct sl_node *at = sl_forwarded_node(&hcm->forwarded);
-
-	sl_validate_forwarded(w, &hcm->forwarded);
-	root->suppress_envoy_headers |= hcm->http_filters.n && filter->suppress_envoy_headers;
-	if (!root->forwarded)
-		root->forwarded = &hcm->forwarded;
-	else if (!sl_same_forwarded(root->forwarded, &hcm->forwarded))
-		sl_error(w, at ? at : l->node,
-			 "listeners that differ in the headers they add are not supported yet; "
-			 "give all the same");
+	while (i < root->n_configs && !same_routes(root->configs[i], sl_listener_hcm(l)))
+		i++;
+	if (i == root->n_configs) {
+		rc->hcm = sl_listener_hcm(l);
+		rc->listener = l->name && l->name->len ? l->name->text : NULL;
+		root->configs[root->n_configs++] = rc;
+	}
+	l->config = i;
 }
 
 static void check_listeners(struct sl_walk *w, struct cfg_root *root)
@@ -155,11 +154,11 @@ static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 			break;
 		}
 		check_listener_address(w, root, i);
-		check_same_routes(w, root, &all[i]);
+		find_routes(root, &all[i]);
 		sl_validate_buffer_limit(w, &all[i].buffer_limit);
 		if (sl_listener_hcm(&all[i])) {
 			sl_validate_hcm_limits(w, &sl_listener_hcm(&all[i])->limits);
-			check_same_headers(w, root, &all[i], sl_listener_hcm(&all[i]));
+			sl_validate_forwarded(w, &sl_listener_hcm(&all[i])->forwarded);
 		}
 	}
 }
@@ -247,7 +246,7 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 		}
 		check_cluster(w, all, i, &n_endpoints);
 	}
-	if (root->routes && !w->err)
+	if (!w->err)
 		sl_validate_routes(w, root);
 	sl_validate_attach(w, root);
 }

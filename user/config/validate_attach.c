@@ -63,14 +63,15 @@ static bool takes_everything(const struct cfg_route_config *rc)
 		return false;
 	r = v->routes.items;
 	return r->route.node && r->match.prefix && !strcmp(r->match.prefix->text, "/") &&
-	       !r->match.headers.n;
+	       !r->match.headers.n && !r->match.queries.n && !r->match.cookies.n &&
+	       !r->match.fraction.node;
 }
 
 static void check_l4(struct sl_walk *w, const struct cfg_root *root, const struct cfg_listener *l)
 {
 	if (!l->sluice.attach.value)
 		sl_error(w, l->sluice.l4.node, "'l4: true' needs 'attach: true' beside it");
-	else if (root->routes && !takes_everything(root->routes))
+	else if (root->n_configs && !takes_everything(root->configs[l->config]))
 		sl_error(w, l->sluice.l4.node,
 			 "with 'l4: true' connections are split before a byte is read: the routes "
 			 "must be one, 'prefix: \"/\"' without headers, to a cluster or to "

@@ -7,27 +7,30 @@
 #include <strings.h>
 
 #include "config/model.h"
+#include "util/names.h"
 #include "util/suggest.h"
+
+#define SL_DOMAIN_MAX 255
 
 struct routes {
 	struct sl_walk *w;
 	struct cfg_root *root;
-	struct cfg_route *seen[SL_MAX_ROUTES]; /* of all virtual hosts, full_name set */
-	__u32 n_seen;
-	const struct sl_node *domains[SL_MAX_DOMAINS];
+	struct cfg_route_config *config; /* that is looked at */
+	struct sl_names *routes;	 /* full_name as commands compare it -> struct named */
+	struct sl_names *domains;	 /* of the configuration, lower case -> its node */
+	struct sl_names *vhosts;	 /* of the configuration -> the name's node */
+	struct sl_names *clusters;	 /* name -> struct cfg_cluster */
+	__u32 n_routes;
+	__u32 n_vhosts;
 	__u32 n_domains;
-	__u32 n_headers;
 	__u32 n_hashes;
+	__u32 n_rules;
 };
 
-static bool is_token(const struct sl_node *n)
-{
-	/* RFC 9110 section 5.6.2 */
-	for (__u32 i = 0; i < n->len; i++)
-		if (!isalnum((unsigned char)n->text[i]) && !strchr("!#$%&'*+-.^_`|~", n->text[i]))
-			return false;
-	return true;
-}
+struct named {
+	const struct cfg_route *route;
+	const struct cfg_route_config *config;
+};
 
 static bool has_control(const struct sl_node *n)
 {
@@ -39,136 +42,57 @@ static bool has_control(const struct sl_node *n)
 
 /* ---- domains ---- */
 
-static void check_domain(struct routes *r, const struct sl_node *d)
+static bool good_domain(struct sl_walk *w, const struct sl_node *d)
 {
-	if (d->len > 1 && strchr(d->text, '*')) {
-		sl_error(r->w, d,
-			 "wildcard domain '%.64s' is not supported yet; only exact names and '*' "
-			 "are",
-			 d->text);
-		return;
-	}
+	const char *star = strchr(d->text, '*');
+
 	for (__u32 i = 0; i < d->len; i++) {
 		if ((unsigned char)d->text[i] <= 0x20 || d->text[i] == 0x7f ||
 		    strchr("/?#@", d->text[i])) {
-			sl_error(r->w, d, "'%.64s' is no domain: '%c' cannot be in a Host header",
+			sl_error(w, d, "'%.64s' is no domain: '%c' cannot be in a Host header",
 				 d->text, d->text[i]);
-			return;
+			return false;
 		}
 	}
-	for (__u32 i = 0; i < r->n_domains; i++) {
-		if (strcasecmp(r->domains[i]->text, d->text))
-			continue;
-		sl_error(r->w, d, "duplicate domain '%.64s'; first defined at line %u", d->text,
-			 r->domains[i]->line);
-		return;
+	if (d->len > SL_DOMAIN_MAX) {
+		sl_error(w, d, "domain longer than %u bytes", SL_DOMAIN_MAX);
+		return false;
 	}
-	if (r->n_domains == SL_MAX_DOMAINS)
-		sl_error(r->w, d, "too many domains; the limit is %u (SL_MAX_DOMAINS)",
-			 SL_MAX_DOMAINS);
-	else
-		r->domains[r->n_domains++] = d;
-}
-
-/* ---- matches ---- */
-
-static void check_path(struct sl_walk *w, const struct sl_node *n, bool exact)
-{
-	if (!n)
-		return;
-	if (has_control(n) || strchr(n->text, ' ') || strchr(n->text, '\t'))
-		sl_error(w, n, "a request's path cannot hold spaces or control characters");
-	else if (n->len >= SL_KERNEL_HEAD_MAX)
-		sl_error(w, n, "longer than %u bytes", SL_KERNEL_HEAD_MAX - 1);
-	else if (n->len && n->text[0] != '/' && strcmp(n->text, "*"))
-		sl_warning(w, n, "can never match: a request's path begins with '/'");
-	else if (exact && strchr(n->text, '?'))
-		sl_warning(w, n, "can never match: 'path' is compared without the query");
-	else if (strchr(n->text, '#'))
-		sl_warning(w, n, "can never match: a request has no '#' fragment");
-}
-
-static const struct sl_node *exact_value(const struct cfg_header *h)
-{
-	return h->exact ? h->exact : h->string.exact;
-}
-
-static void check_header(struct routes *r, const struct cfg_header *h)
-{
-	const struct sl_node *value = exact_value(h);
-
-	if (r->n_headers++ == SL_MAX_HEADER_RULES)
-		sl_error(r->w, h->node,
-			 "too many header matchers; the limit is %u (SL_MAX_HEADER_RULES)",
-			 SL_MAX_HEADER_RULES);
-	if (!h->name)
-		return;
-	/* Envoy's names for parts of the request line; the matcher knows them. */
-	if (h->name->text[0] == ':' && strcasecmp(h->name->text, ":method") &&
-	    strcasecmp(h->name->text, ":path") && strcasecmp(h->name->text, ":authority"))
-		sl_error(r->w, h->name, "matching '%.64s' is not supported yet", h->name->text);
-	else if (h->name->text[0] != ':' && !is_token(h->name))
-		sl_error(r->w, h->name, "'%.64s' is no header name", h->name->text);
-	else if (h->name->len > 255)
-		sl_error(r->w, h->name, "header name longer than 255 bytes");
-	if (!value)
-		return;
-	if (has_control(value))
-		sl_error(r->w, value, "a header's value cannot hold control characters");
-	else if (value->len >= SL_KERNEL_HEAD_MAX)
-		sl_error(r->w, value, "longer than %u bytes", SL_KERNEL_HEAD_MAX - 1);
-	else if (value->len &&
-		 (strchr(" \t", value->text[0]) || strchr(" \t", value->text[value->len - 1])))
-		sl_warning(r->w, value,
-			   "can never be equal: white space around a header's value is not part "
-			   "of it");
-}
-
-/* Does every request that matches @b match @a too? False when in doubt. */
-static bool header_covers(const struct cfg_header *a, const struct cfg_header *b)
-{
-	const struct sl_node *va = exact_value(a), *vb = exact_value(b);
-	bool present_a = !va && (!a->present.node || a->present.value) != a->invert.value;
-	bool present_b = !vb && (!b->present.node || b->present.value) != b->invert.value;
-
-	if (!a->name || !b->name || strcasecmp(a->name->text, b->name->text))
+	if (!star || d->len == 1)
+		return true;
+	if (strchr(star + 1, '*') || (star != d->text && star[1])) {
+		sl_error(w, d,
+			 "'%.64s': a '*' stands for all of a domain, for its beginning or for its "
+			 "end",
+			 d->text);
 		return false;
-	if (!va && !vb)
-		return present_a == present_b;
-	if (!va)
-		return present_a; /* a value, inverted or not, is only compared when there is one */
-	return vb && a->invert.value == b->invert.value && !strcmp(va->text, vb->text);
-}
-
-static bool path_covers(const struct cfg_match *a, const struct cfg_match *b)
-{
-	const struct sl_node *pb = b->prefix ? b->prefix : b->path;
-
-	if (!pb)
-		return false;
-	if (a->prefix)
-		return pb->len >= a->prefix->len &&
-		       !memcmp(a->prefix->text, pb->text, a->prefix->len);
-	return a->path && b->path && !strcmp(a->path->text, b->path->text);
-}
-
-static bool match_covers(const struct cfg_match *a, const struct cfg_match *b)
-{
-	const struct cfg_header *ha = a->headers.items, *hb = b->headers.items;
-
-	/* Over the limit is an error already; comparing all with all would take for ever. */
-	if (!path_covers(a, b) || a->headers.n > SL_MAX_HEADER_RULES ||
-	    b->headers.n > SL_MAX_HEADER_RULES)
-		return false;
-	for (__u32 i = 0; i < a->headers.n; i++) {
-		__u32 j = 0;
-
-		while (j < b->headers.n && !header_covers(&ha[i], &hb[j]))
-			j++;
-		if (j == b->headers.n)
-			return false;
 	}
 	return true;
+}
+
+static void check_domain(struct routes *r, const struct sl_node *d)
+{
+	const struct sl_node *first;
+	char *lower;
+
+	if (!good_domain(r->w, d))
+		return;
+	lower = sl_arena_alloc(r->w->arena, d->len + 1);
+	if (!lower) {
+		r->w->err = -ENOMEM;
+		return;
+	}
+	for (__u32 i = 0; i < d->len; i++)
+		lower[i] = tolower((unsigned char)d->text[i]);
+	first = sl_names_add(r->domains, lower, d);
+	if (!first)
+		r->w->err = -ENOMEM;
+	else if (first != d)
+		sl_error(r->w, d, "duplicate domain '%.64s'; first defined at line %u", d->text,
+			 first->line);
+	else if (r->n_domains++ == SL_MAX_DOMAINS)
+		sl_error(r->w, d, "too many domains; the limit is %u (SL_MAX_DOMAINS)",
+			 SL_MAX_DOMAINS);
 }
 
 /* ---- actions ---- */
@@ -176,15 +100,15 @@ static bool match_covers(const struct cfg_match *a, const struct cfg_match *b)
 static __u32 find_cluster(struct routes *r, const struct sl_node *name)
 {
 	const struct cfg_list *list = &r->root->resources.clusters;
-	const struct cfg_cluster *all = list->items;
+	const struct cfg_cluster *all = list->items, *found;
 	__u32 n = list->n < SL_MAX_CLUSTERS ? list->n : SL_MAX_CLUSTERS;
 	struct sl_suggest g = {0};
 
 	if (!name)
 		return 0;
-	for (__u32 i = 0; i < n; i++)
-		if (all[i].name && !strcmp(all[i].name->text, name->text))
-			return i;
+	found = sl_names_get(r->clusters, name->text);
+	if (found)
+		return found - all;
 	g.word = name->text;
 	for (__u32 i = 0; i < n; i++)
 		if (all[i].name)
@@ -266,12 +190,33 @@ static void check_action(struct routes *r, struct cfg_route *route)
 
 /* ---- names ---- */
 
+/* As commands compare names. */
+static const char *cut_name(struct routes *r, const char *name)
+{
+	char *cut;
+
+	if (strlen(name) < SL_NAME_MAX)
+		return name;
+	cut = sl_arena_alloc(r->w->arena, SL_NAME_MAX);
+	if (!cut) {
+		r->w->err = -ENOMEM;
+		return name;
+	}
+	memcpy(cut, name, SL_NAME_MAX - 1);
+	return cut;
+}
+
 static void check_route_name(struct routes *r, struct cfg_route *route)
 {
 	const struct sl_node *at = route->name ? route->name : route->node;
+	struct named *me = sl_arena_alloc(r->w->arena, sizeof(*me));
+	const struct named *old;
 
-	if (!route->full_name)
+	if (!me)
+		r->w->err = -ENOMEM;
+	if (!me || !route->full_name)
 		return;
+	*me = (struct named){route, r->config};
 	if (has_control(at) || strchr(route->full_name, '\n')) {
 		sl_error(r->w, at, "control character in the name of a route");
 		return;
@@ -279,123 +224,180 @@ static void check_route_name(struct routes *r, struct cfg_route *route)
 	if (route->name && route->name->len >= SL_NAME_MAX)
 		sl_warning(r->w, at, "commands show and take only the first %u bytes of this name",
 			   SL_NAME_MAX - 1);
-	for (__u32 i = 0; i < r->n_seen; i++) {
-		const struct cfg_route *old = r->seen[i];
-
-		/* As commands compare them: cut. */
-		if (!old->full_name || strncmp(old->full_name, route->full_name, SL_NAME_MAX - 1))
-			continue;
-		/* Then their virtual hosts have the same name, which is an error already. */
-		if (!old->name && !route->name)
-			return;
-		sl_error(r->w, at, "duplicate route name '%.64s'; first defined at line %u%s",
-			 route->full_name, (old->name ? old->name : old->node)->line,
-			 route->name && old->name
-				 ? ""
-				 : " (a route without a name is called VHOST/INDEX)");
+	old = sl_names_add(r->routes, cut_name(r, route->full_name), me);
+	if (old == me || !old)
 		return;
-	}
+	/* Then their virtual hosts have the same name, which is an error already. */
+	if (!old->route->name && !route->name && old->config == r->config)
+		return;
+	sl_error(r->w, at, "duplicate route name '%.64s'; first defined at line %u%s",
+		 route->full_name, (old->route->name ? old->route->name : old->route->node)->line,
+		 route->name && old->route->name
+			 ? ""
+			 : " (a route without a name is called VHOST/INDEX)");
 }
 
+/*
+ * full_name: the route's name, else VHOST/INDEX. If another listener's routes have it already, the
+ * name of the route configuration or of the listener stands before it.
+ */
 static int name_route(struct routes *r, const struct cfg_vhost *v, __u32 index,
 		      struct cfg_route *route)
 {
+	const struct cfg_route_config *rc = r->config;
 	const char *vhost = v->name ? v->name->text : "";
-	size_t size = strlen(vhost) + 16;
+	const char *config = rc->name && rc->name->len ? rc->name->text : rc->listener;
+	const char *name = route->name && route->name->len ? route->name->text : NULL;
+	const struct named *old;
+	char number[16];
+	size_t size;
 
-	if (route->name && route->name->len) {
-		route->full_name = (char *)route->name->text;
-		return 0;
-	}
+	snprintf(number, sizeof(number), "%u", index);
+	size = strlen(vhost) + sizeof(number) + (name ? strlen(name) : 0) +
+	       (config ? strlen(config) : 0) + 24;
 	route->full_name = sl_arena_alloc(r->w->arena, size);
 	if (!route->full_name)
 		return -ENOMEM;
-	snprintf(route->full_name, size, "%s/%u", vhost, index);
+	if (name)
+		snprintf(route->full_name, size, "%s", name);
+	else
+		snprintf(route->full_name, size, "%s/%s", vhost, number);
+	old = sl_names_get(r->routes, cut_name(r, route->full_name));
+	if (!old || old->config == rc)
+		return 0;
+	if (!config) {
+		snprintf(number, sizeof(number), "line %d", rc->node->line);
+		config = number;
+	}
+	if (name)
+		snprintf(route->full_name, size, "%s/%s", config, name);
+	else
+		snprintf(route->full_name, size, "%s/%s/%u", config, vhost, index);
 	return 0;
 }
 
-static void check_reachable(struct routes *r, const struct cfg_vhost *v, __u32 index)
+static void check_reachable(struct routes *r, struct sl_reach *reach, const struct cfg_route *route)
 {
-	const struct cfg_route *all = v->routes.items;
+	const struct cfg_route *first = sl_reach_add(r->w, reach, route);
 
-	for (__u32 i = 0; i < index; i++) {
-		if (!match_covers(&all[i].match, &all[index].match))
-			continue;
-		sl_warning(r->w, all[index].node,
+	if (first)
+		sl_warning(r->w, route->node,
 			   "route can never match: route '%.64s' at line %u takes all its requests",
-			   all[i].full_name, all[i].node->line);
+			   first->full_name, first->node->line);
+}
+
+static void count_rules(struct routes *r, const struct cfg_match *m)
+{
+	bool before = r->n_rules > SL_MAX_RULES;
+
+	/* A fraction and a regex of the path are rules, too. */
+	r->n_rules += m->headers.n + m->queries.n + m->cookies.n + m->is_regex +
+		      (m->fraction.node != NULL);
+	if (r->n_rules > SL_MAX_RULES && !before)
+		sl_error(r->w, m->node, "too many matchers; the limit is %u (SL_MAX_RULES)",
+			 SL_MAX_RULES);
+}
+
+static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index,
+			struct sl_reach *reach)
+{
+	struct cfg_route *route = &((struct cfg_route *)v->routes.items)[index];
+
+	r->w->err = name_route(r, v, index, route);
+	if (r->w->err)
 		return;
-	}
+	check_route_name(r, route);
+	sl_validate_match(r->w, &route->match);
+	count_rules(r, &route->match);
+	check_action(r, route);
+	check_reachable(r, reach, route);
 }
 
 static void check_vhost(struct routes *r, struct cfg_vhost *v)
 {
-	struct cfg_route *all = v->routes.items;
 	const struct sl_node **domains = v->domains.items;
+	struct cfg_route *all = v->routes.items;
+	struct sl_reach *reach = sl_reach_new(r->w);
 
 	sl_validate_header_changes(r->w, &v->changes);
 	check_mirrors(r, &v->mirrors);
-	for (__u32 i = 0; i < v->domains.n; i++)
+	for (__u32 i = 0; i < v->domains.n && !r->w->err; i++)
 		check_domain(r, domains[i]);
-	for (__u32 i = 0; i < v->routes.n; i++) {
-		struct cfg_route *route = &all[i];
-		const struct cfg_header *headers = route->match.headers.items;
-
-		if (r->n_seen == SL_MAX_ROUTES) {
-			sl_error(r->w, route->node,
+	for (__u32 i = 0; i < v->routes.n && !r->w->err; i++) {
+		if (r->n_routes++ == SL_MAX_ROUTES) {
+			sl_error(r->w, all[i].node,
 				 "too many routes; the limit is %u (SL_MAX_ROUTES)", SL_MAX_ROUTES);
-			return;
+			break;
 		}
-		r->w->err = name_route(r, v, i, route);
-		if (r->w->err)
-			return;
-		check_route_name(r, route);
-		r->seen[r->n_seen++] = route;
-		check_path(r->w, route->match.prefix, false);
-		check_path(r->w, route->match.path, true);
-		for (__u32 j = 0; j < route->match.headers.n; j++)
-			check_header(r, &headers[j]);
-		check_action(r, route);
-		check_reachable(r, v, i);
+		check_route(r, v, i, reach);
 	}
+	sl_reach_free(reach);
 	if (!v->routes.n && v->node)
 		sl_warning(r->w, v->node,
 			   "virtual host without routes; its requests are answered "
 			   "404");
 }
 
-void sl_validate_routes(struct sl_walk *w, struct cfg_root *root)
+static void check_config(struct routes *r)
 {
-	const struct cfg_list *list = &root->routes->vhosts;
+	const struct cfg_list *list = &r->config->vhosts;
 	struct cfg_vhost *all = list->items;
-	struct routes *r = sl_arena_alloc(w->arena, sizeof(*r));
 
-	if (!r) {
-		w->err = -ENOMEM;
-		return;
-	}
-	r->w = w;
-	r->root = root;
-	sl_validate_header_changes(w, &root->routes->changes);
-	check_mirrors(r, &root->routes->mirrors);
-	for (__u32 i = 0; i < list->n && !w->err; i++) {
-		if (i == SL_MAX_VHOSTS) {
-			sl_error(w, all[i].node,
+	sl_validate_header_changes(r->w, &r->config->changes);
+	check_mirrors(r, &r->config->mirrors);
+	for (__u32 i = 0; i < list->n && !r->w->err; i++) {
+		const struct sl_node *first;
+
+		if (r->n_vhosts++ == SL_MAX_VHOSTS) {
+			sl_error(r->w, all[i].node,
 				 "too many virtual hosts; the limit is %u (SL_MAX_VHOSTS)",
 				 SL_MAX_VHOSTS);
 			return;
 		}
-		for (__u32 j = 0; all[i].name && j < i; j++) {
-			if (!all[j].name || strcmp(all[i].name->text, all[j].name->text))
-				continue;
-			sl_error(w, all[i].name,
+		first = all[i].name ? sl_names_add(r->vhosts, all[i].name->text, all[i].name)
+				    : NULL;
+		if (first && first != all[i].name)
+			sl_error(r->w, all[i].name,
 				 "duplicate virtual host '%.64s'; first defined at line %u",
-				 all[i].name->text, all[j].name->line);
-			break;
-		}
+				 all[i].name->text, first->line);
 		check_vhost(r, &all[i]);
 	}
 	if (!list->n)
-		sl_warning(w, root->routes->node,
+		sl_warning(r->w, r->config->node,
 			   "no virtual hosts; every request is answered 404");
+}
+
+static void add_clusters(struct routes *r)
+{
+	const struct cfg_list *list = &r->root->resources.clusters;
+	struct cfg_cluster *all = list->items;
+
+	for (__u32 i = 0; i < list->n && i < SL_MAX_CLUSTERS; i++)
+		if (all[i].name)
+			(void)sl_names_add(r->clusters, all[i].name->text, &all[i]);
+}
+
+void sl_validate_routes(struct sl_walk *w, struct cfg_root *root)
+{
+	struct routes r = {.w = w, .root = root};
+
+	r.routes = sl_names_new();
+	r.clusters = sl_names_new();
+	if (!r.routes || !r.clusters)
+		w->err = -ENOMEM;
+	else
+		add_clusters(&r);
+	for (__u32 i = 0; i < root->n_configs && !w->err; i++) {
+		r.config = root->configs[i];
+		r.domains = sl_names_new();
+		r.vhosts = sl_names_new();
+		if (r.domains && r.vhosts)
+			check_config(&r);
+		else
+			w->err = -ENOMEM;
+		sl_names_free(r.domains);
+		sl_names_free(r.vhosts);
+	}
+	sl_names_free(r.routes);
+	sl_names_free(r.clusters);
 }

@@ -74,7 +74,7 @@ void count_exchange(struct worker *w, struct front *f, __u32 status)
 	__u64 ns = clock_ns() - x->start_ns;
 
 	x->counted = true;
-	if (x->route < SL_MAX_ROUTES)
+	if (x->route < w->maps->max_routes)
 		sl_stats_count(&w->maps->route_stats[x->route * SL_STAT_SHARDS], status, ns);
 	if (x->cluster < SL_MAX_CLUSTERS)
 		sl_stats_count(&w->maps->cluster_stats[x->cluster * SL_STAT_SHARDS], status, ns);

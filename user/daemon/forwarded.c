@@ -7,11 +7,18 @@
 #include <sys/random.h>
 #include "mutate.h"
 
-bool forwarded_any(const struct worker *w)
+static const struct sl_forwarded *options_of(const struct worker *w, const struct front *f)
 {
-	const struct sl_actions *a = w->args->compiled->actions;
+	const struct sl_config_action *a = config_action_of(w, f);
 
-	return a && a->forwarded.any;
+	return a ? &a->forwarded : NULL;
+}
+
+bool forwarded_any(const struct worker *w, const struct front *f)
+{
+	const struct sl_forwarded *o = options_of(w, f);
+
+	return o && o->any;
 }
 
 /* RFC 9562: a random UUID, version 4. False: no random bytes. */
@@ -87,8 +94,7 @@ static void add_request_id(const struct sl_forwarded *o, bool edge, struct lines
 
 void forwarded_request(struct worker *w, struct front *f, struct lines *l)
 {
-	const struct sl_actions *a = w->args->compiled->actions;
-	const struct sl_forwarded *o = a ? &a->forwarded : NULL;
+	const struct sl_forwarded *o = options_of(w, f);
 	struct address peer;
 	bool single, edge;
 
@@ -108,8 +114,7 @@ void forwarded_request(struct worker *w, struct front *f, struct lines *l)
 
 void forwarded_response(struct worker *w, struct front *f, struct lines *l, bool local)
 {
-	const struct sl_actions *a = w->args->compiled->actions;
-	const struct sl_forwarded *o = a ? &a->forwarded : NULL;
+	const struct sl_forwarded *o = options_of(w, f);
 	const struct line *server = lines_find(l, "server", 0), *id;
 	bool sent = w->request_lines.n && f->req.data;
 

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 #include "worker.h"
+#include "config/matcher.h"
 #include "sl_http.h"
 #include "sl_body.h"
 #include "sl_match.h"
@@ -241,6 +242,8 @@ struct worker {
 	struct sl_compiled *retired;	/* the config before this one */
 	struct sl_maps *maps;
 	const struct sl_table *table;
+	struct sl_matcher *matcher; /* of table */
+	__u64 random;		    /* state of route.c's numbers */
 	int epoll_fd;
 	struct sl_events *events;
 	struct io signal_io;

@@ -16,6 +16,17 @@ const struct sl_route_action *action_of(const struct worker *w, const struct fro
 	return &a->routes[f->x.route];
 }
 
+const struct sl_config_action *config_action_of(const struct worker *w, const struct front *f)
+{
+	const struct sl_compiled *c = w->args->compiled;
+	__u32 listener = f->s->listener, config;
+
+	if (!c->actions || listener >= c->table->n_listeners)
+		return NULL;
+	config = c->table->config_of[listener];
+	return config < c->actions->n_configs ? &c->actions->configs[config] : NULL;
+}
+
 static bool applies(struct lines *l, const struct sl_header_add *add)
 {
 	switch (add->action) {
@@ -58,7 +69,8 @@ static void evaluate(struct values *v, const struct sl_mutation *m)
 static void evaluate_all(struct values *v, const struct sl_route_action *action)
 {
 	const struct exchange *x = &v->f->x;
-	bool outwards = !v->w->args->compiled->actions->most_specific_wins;
+	const struct sl_config_action *config = config_action_of(v->w, v->f);
+	bool outwards = !config || !config->most_specific_wins;
 
 	for (__u32 i = 0; i < action->n_targets; i++)
 		if (action->targets[i].cluster == x->cluster)
@@ -99,7 +111,7 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l)
 	const struct sl_route_action *action = action_of(w, f);
 	struct values v = {.w = w, .f = f, .out = l, .response = l};
 
-	if (!action && !forwarded_any(w))
+	if (!action && !forwarded_any(w, f))
 		return;
 	v.request = request_lines(w, f);
 	if (action)

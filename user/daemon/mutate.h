@@ -21,6 +21,8 @@ struct text value_of(struct values *v, const struct sl_format *format);
 
 /* mutate.c: the actions of the exchange's route; NULL: it has none, or no route. */
 const struct sl_route_action *action_of(const struct worker *w, const struct front *f);
+/* Those of the route configuration that its listener has; NULL: there are none. */
+const struct sl_config_action *config_action_of(const struct worker *w, const struct front *f);
 /* What is configured for the route, from the most specific outwards. */
 void mutate_request(struct worker *w, struct front *f, struct lines *l);
 void mutate_response(struct worker *w, struct front *f, struct lines *l);
@@ -39,7 +41,7 @@ void lines_of_head(struct lines *l, const struct sl_head *h, const __u8 *buf);
 struct text redirect_location(const struct sl_redirect *r, struct lines *l);
 
 /* forwarded.c: the HTTP connection manager's headers. */
-bool forwarded_any(const struct worker *w);
+bool forwarded_any(const struct worker *w, const struct front *f);
 void forwarded_request(struct worker *w, struct front *f, struct lines *l);
 void forwarded_response(struct worker *w, struct front *f, struct lines *l, bool local);
 

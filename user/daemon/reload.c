@@ -20,6 +20,7 @@
 #include "config/config.h"
 #include "daemon/listen.h"
 #include "internal.h"
+#include "util/names.h"
 
 /* What is said goes to the log and to whoever asked for the reload. */
 struct outcome {
@@ -128,35 +129,53 @@ static bool same_weights(const struct sl_split *a, const struct sl_split *b)
 	return true;
 }
 
-/* Weights that were set by hand are kept unless the file has changed them since. */
-static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 route,
-		       struct outcome *o)
+/* Routes of @c by name, as commands compare it. NULL: no memory. */
+static struct sl_names *routes_by_name(const struct sl_compiled *c)
 {
-	const struct sl_compiled *old = w->args->compiled;
+	struct sl_names *names = sl_names_new();
+
+	for (__u32 i = 0; names && i < c->table->n_routes; i++) {
+		if (sl_names_add(names, c->route_infos[i].name, &c->route_infos[i]))
+			continue;
+		sl_names_free(names);
+		return NULL;
+	}
+	return names;
+}
+
+/*
+ * Weights that were set by hand are kept unless the file has changed them since. @was: the route
+ * of this name in the config before; NULL: there was none.
+ */
+static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 route,
+		       const struct sl_route_info *was, struct outcome *o)
+{
+	const char *name = c->route_infos[route].name;
 	__u32 id = c->table->routes[route].target;
 	struct sl_split split = c->splits[id], live;
-	bool in_file = false, known = false;
 
-	for (__u32 i = 0; i < old->table->n_routes && !known; i++) {
-		const struct sl_route_info *info = &old->route_infos[i];
-
-		known = info->action == SL_ACTION_SPLIT && info->target == id &&
-			!strncmp(info->name, c->route_infos[route].name, SL_NAME_MAX);
-		if (known)
-			in_file = same_weights(&old->splits[id], &split);
-	}
 	split.route = route;
-	if (known && !sl_maps_split_get(w->maps, id, &live) && !same_weights(&live, &split)) {
-		if (in_file) {
+	if (was && was->action == SL_ACTION_SPLIT && was->target == id &&
+	    !sl_maps_split_get(w->maps, id, &live) && !same_weights(&live, &split)) {
+		if (same_weights(&w->args->compiled->splits[id], &split)) {
 			memcpy(split.targets, live.targets, sizeof(split.targets));
-			say(o, "route '%s': weights that were set by hand are kept\n",
-			    c->route_infos[route].name);
+			say(o, "route '%s': weights that were set by hand are kept\n", name);
 		} else {
-			say(o, "route '%s': weights are those of the file again\n",
-			    c->route_infos[route].name);
+			say(o, "route '%s': weights are those of the file again\n", name);
 		}
 	}
 	return sl_maps_split_put(w->maps, id, &split);
+}
+
+static int splits_apply(struct worker *w, const struct sl_compiled *c, const struct sl_names *old,
+			struct outcome *o)
+{
+	int rc = 0;
+
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
+		if (c->table->routes[i].action == SL_ACTION_SPLIT)
+			rc = split_apply(w, c, i, sl_names_get(old, c->route_infos[i].name), o);
+	return rc;
 }
 
 static void clusters_apply(struct worker *w, const struct sl_compiled *c)
@@ -188,34 +207,31 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 
 /* ---- routes: counters and exchanges under way follow their route's name ---- */
 
-static __u32 route_named(const struct sl_compiled *c, const char *name)
+/* @to[i]: the new index of route i, or NO_INDEX. */
+static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
 {
-	for (__u32 i = 0; i < c->table->n_routes; i++)
-		if (!strncmp(c->route_infos[i].name, name, SL_NAME_MAX))
-			return i;
-	return NO_INDEX;
-}
-
-static int routes_follow(struct worker *w, const struct sl_compiled *c)
-{
-	const struct sl_compiled *old = w->args->compiled;
 	size_t row = SL_STAT_SHARDS * sizeof(struct sl_stats);
-	__u32 n = old->table->n_routes, to[SL_MAX_ROUTES];
-	struct sl_stats *copy = malloc((n + 1) * row);
+	struct sl_stats *copy;
+	__u32 same = 0;
 
+	while (same < n && same < n_new && to[same] == same)
+		same++;
+	copy = malloc((n - same + 1) * row);
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, w->maps->route_stats, n * row);
-	for (__u32 i = 0; i < n; i++)
-		to[i] = route_named(c, old->route_infos[i].name);
-	for (__u32 i = 0; i < c->table->n_routes; i++)
-		if (i >= n || to[i] != i)
-			memset(&w->maps->route_stats[i * SL_STAT_SHARDS], 0, row);
-	for (__u32 i = 0; i < n; i++)
-		if (to[i] != NO_INDEX && to[i] != i)
+	memcpy(copy, &w->maps->route_stats[same * SL_STAT_SHARDS], (n - same) * row);
+	for (__u32 i = same; i < n_new; i++)
+		memset(&w->maps->route_stats[i * SL_STAT_SHARDS], 0, row);
+	for (__u32 i = same; i < n; i++)
+		if (to[i] != NO_INDEX)
 			memcpy(&w->maps->route_stats[to[i] * SL_STAT_SHARDS],
-			       &copy[i * SL_STAT_SHARDS], row);
+			       &copy[(i - same) * SL_STAT_SHARDS], row);
 	free(copy);
+	return 0;
+}
+
+static void exchanges_follow(struct worker *w, const __u32 *to, __u32 n)
+{
 	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
 		struct front *f = FRONT_OF(l, all);
 
@@ -224,18 +240,42 @@ static int routes_follow(struct worker *w, const struct sl_compiled *c)
 		if (f->s->route < n && to[f->s->route] != NO_INDEX)
 			f->s->route = to[f->s->route];
 	}
-	return 0;
+}
+
+static int routes_follow(struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_compiled *old = w->args->compiled;
+	struct sl_names *names = routes_by_name(c);
+	__u32 n = old->table->n_routes;
+	__u32 *to = calloc(n + 1, sizeof(*to));
+	int rc = -ENOMEM;
+
+	if (names && to) {
+		for (__u32 i = 0; i < n; i++) {
+			const struct sl_route_info *now =
+				sl_names_get(names, old->route_infos[i].name);
+
+			to[i] = now ? now - c->route_infos : NO_INDEX;
+		}
+		rc = stats_follow(w, to, n, c->table->n_routes);
+		if (!rc)
+			exchanges_follow(w, to, n);
+	}
+	sl_names_free(names);
+	free(to);
+	return rc;
 }
 
 static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 {
-	int rc = 0;
+	struct sl_names *old = routes_by_name(w->args->compiled);
+	int rc = old ? 0 : -ENOMEM;
 
 	sl_listen_limits(w->maps->control, c);
 	clusters_apply(w, c);
-	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
-		if (c->table->routes[i].action == SL_ACTION_SPLIT)
-			rc = split_apply(w, c, i, o);
+	if (!rc)
+		rc = splits_apply(w, c, old, o);
+	sl_names_free(old);
 	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
 		rc = sl_maps_route_put(w->maps, i, &c->route_infos[i]);
 	if (!rc)
@@ -249,8 +289,10 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 }
 
 /* The config that is served from now on. The one before it may still be in use until the next. */
-static void adopt_config(struct worker *w, struct sl_compiled *c)
+static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher *matcher)
 {
+	sl_matcher_free(w->matcher);
+	w->matcher = matcher;
 	sl_compiled_free(w->retired);
 	w->retired = w->own_args.compiled == w->args_given->compiled
 			     ? NULL
@@ -262,6 +304,7 @@ static void adopt_config(struct worker *w, struct sl_compiled *c)
 static int reload(struct worker *w, struct outcome *o)
 {
 	struct sl_shared *shared = w->args->shared;
+	struct sl_matcher *matcher = NULL;
 	struct sl_compiled *c = NULL;
 	char why[256] = "out of memory";
 	int fd, rc;
@@ -282,13 +325,16 @@ static int reload(struct worker *w, struct outcome *o)
 			say(o, "%s\n", why);
 	}
 	if (!rc)
+		rc = sl_matcher_new(c->table, &matcher);
+	if (!rc)
 		rc = apply(w, c, o);
 	if (rc) {
+		sl_matcher_free(matcher);
 		sl_compiled_free(c);
 		close(fd);
 		return rc;
 	}
-	adopt_config(w, c);
+	adopt_config(w, c, matcher);
 	if (shared->text_fd >= 0)
 		close(shared->text_fd);
 	shared->text_fd = fd;
@@ -330,6 +376,7 @@ void reload_run(struct worker *w)
 int reload_resume(struct worker *w)
 {
 	struct outcome none = {0};
+	struct sl_matcher *matcher = NULL;
 	struct sl_compiled *c = NULL;
 	char why[256];
 	int rc;
@@ -344,10 +391,12 @@ int reload_resume(struct worker *w)
 	rc = text_parse(w, w->args->shared->text_fd, w->table->generation, &none, &c);
 	if (!rc)
 		rc = sl_remap(c, w->maps, why);
+	if (!rc)
+		rc = sl_matcher_new(c->table, &matcher);
 	if (rc) {
 		sl_compiled_free(c);
 		return rc;
 	}
-	w->own_args.compiled = c;
+	adopt_config(w, c, matcher);
 	return 0;
 }

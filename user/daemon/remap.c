@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reload.h"
+#include "util/names.h"
 
 struct remap {
 	struct sl_compiled *c;
@@ -24,7 +25,10 @@ static bool same_address(const struct sl_endpoint *a, const struct sl_endpoint *
 	       !memcmp(a->addr, b->addr, sizeof(a->addr));
 }
 
-/* The running cluster of this name, or the next free number. */
+/*
+ * The running cluster of this name, or the next free number. By name_hash, that of names which are
+ * cut alike, too.
+ */
 static __u32 cluster_number(struct remap *r, const struct sl_cluster *c)
 {
 	for (__u32 i = 0; i < r->m->table->n_clusters; i++)
@@ -97,6 +101,15 @@ static void keep_running(struct remap *r)
 
 /* ---- splits ---- */
 
+struct splits {
+	struct sl_route_info *infos; /* of the running routes */
+	struct sl_names *by_name;    /* route with a split -> its info */
+	struct sl_split *all;	     /* by their new numbers */
+	bool used[SL_MAX_SPLITS];    /* numbers of running splits are given to no other */
+	__u32 next;		     /* below it none is free */
+	__u32 top;
+};
+
 static bool same_clusters(const struct sl_split *a, const struct sl_split *b)
 {
 	if (a->n_targets != b->n_targets)
@@ -107,73 +120,92 @@ static bool same_clusters(const struct sl_split *a, const struct sl_split *b)
 	return true;
 }
 
-/* The running split of the route @name over the same clusters; SL_MAX_SPLITS: none. */
-static __u32 split_number(const struct remap *r, const char *name, const struct sl_split *split)
+static int read_running(const struct remap *r, struct splits *s)
 {
-	for (__u32 i = 0; i < r->m->table->n_routes; i++) {
-		struct sl_route_info info;
-		struct sl_split live;
+	__u32 n =
+		r->m->table->n_routes < r->m->max_routes ? r->m->table->n_routes : r->m->max_routes;
 
-		if (sl_maps_route_get(r->m, i, &info) || info.action != SL_ACTION_SPLIT ||
-		    strncmp(info.name, name, SL_NAME_MAX))
-			continue;
-		if (!sl_maps_split_get(r->m, info.target, &live) && same_clusters(&live, split))
-			return info.target;
-	}
-	return SL_MAX_SPLITS;
-}
-
-/* Numbers that the running table uses are not given to another split. */
-static void mark_running(const struct remap *r, bool *used)
-{
-	for (__u32 i = 0; i < r->m->table->n_routes && i < SL_MAX_ROUTES; i++) {
-		const struct sl_route *route = &r->m->table->routes[i];
-
-		if (route->action == SL_ACTION_SPLIT && route->target < SL_MAX_SPLITS)
-			used[route->target] = true;
-	}
-}
-
-static int place_splits(struct remap *r)
-{
-	struct sl_split *all = calloc(SL_MAX_SPLITS, sizeof(*all));
-	bool used[SL_MAX_SPLITS] = {false};
-	struct sl_table *t = r->c->table;
-	__u32 top = 0;
-	int err = 0;
-
-	if (!all)
+	s->infos = calloc(n + 1, sizeof(*s->infos));
+	s->all = calloc(SL_MAX_SPLITS, sizeof(*s->all));
+	s->by_name = sl_names_new();
+	if (!s->infos || !s->all || !s->by_name)
 		return -ENOMEM;
-	mark_running(r, used);
+	for (__u32 i = 0; i < n; i++) {
+		struct sl_route_info *info = &s->infos[i];
+
+		if (sl_maps_route_get(r->m, i, info) || info->action != SL_ACTION_SPLIT ||
+		    info->target >= SL_MAX_SPLITS)
+			continue;
+		info->name[SL_NAME_MAX - 1] = 0;
+		s->used[info->target] = true;
+		if (!sl_names_add(s->by_name, info->name, info))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The running split of the route @name over the same clusters, else one that nobody has. */
+static __u32 split_number(const struct remap *r, struct splits *s, const char *name,
+			  const struct sl_split *split)
+{
+	const struct sl_route_info *info = sl_names_get(s->by_name, name);
+	struct sl_split live;
+
+	if (info && !sl_maps_split_get(r->m, info->target, &live) && same_clusters(&live, split))
+		return info->target;
+	while (s->next < SL_MAX_SPLITS && s->used[s->next])
+		s->next++;
+	return s->next;
+}
+
+static int place_split(const struct remap *r, struct splits *s, struct sl_route *route,
+		       struct sl_route_info *info)
+{
+	struct sl_split *split = &r->c->splits[route->target];
+	__u32 id;
+
+	for (__u32 k = 0; k < split->n_targets; k++)
+		split->targets[k].cluster = r->cluster_to[split->targets[k].cluster];
+	id = split_number(r, s, info->name, split);
+	if (id == SL_MAX_SPLITS) {
+		snprintf(r->why, 256, "too many splits, old and new, at a time");
+		return -EINVAL;
+	}
+	s->used[id] = true;
+	s->all[id] = *split;
+	info->target = route->target = id;
+	s->top = id >= s->top ? id + 1 : s->top;
+	return 0;
+}
+
+static int place_targets(struct remap *r)
+{
+	struct splits *s = calloc(1, sizeof(*s));
+	struct sl_table *t = r->c->table;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	err = read_running(r, s);
 	for (__u32 i = 0; i < t->n_routes && !err; i++) {
 		struct sl_route *route = &t->routes[i];
-		struct sl_split *split;
-		__u32 id;
+		struct sl_route_info *info = &r->c->route_infos[i];
 
 		if (route->action == SL_ACTION_CLUSTER)
-			r->c->route_infos[i].target = route->target = r->cluster_to[route->target];
-		if (route->action != SL_ACTION_SPLIT)
-			continue;
-		split = &r->c->splits[route->target];
-		for (__u32 k = 0; k < split->n_targets; k++)
-			split->targets[k].cluster = r->cluster_to[split->targets[k].cluster];
-		id = split_number(r, r->c->route_infos[i].name, split);
-		for (__u32 k = 0; id == SL_MAX_SPLITS && k < SL_MAX_SPLITS; k++)
-			if (!used[k])
-				id = k;
-		if (id == SL_MAX_SPLITS) {
-			snprintf(r->why, 256, "too many splits, old and new, at a time");
-			err = -EINVAL;
-			break;
-		}
-		used[id] = true;
-		all[id] = *split;
-		r->c->route_infos[i].target = route->target = id;
-		top = id >= top ? id + 1 : top;
+			info->target = route->target = r->cluster_to[route->target];
+		else if (route->action == SL_ACTION_SPLIT)
+			err = place_split(r, s, route, info);
 	}
-	free(r->c->splits);
-	r->c->splits = all;
-	t->n_splits = top;
+	if (!err) {
+		free(r->c->splits);
+		r->c->splits = s->all;
+		s->all = NULL;
+		t->n_splits = s->top;
+	}
+	sl_names_free(s->by_name);
+	free(s->infos);
+	free(s->all);
+	free(s);
 	return err;
 }
 
@@ -182,6 +214,12 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 	struct remap r = {.c = c, .m = m, .why = ret_why};
 	int err = -ENOMEM;
 
+	if (c->table->n_routes > m->max_routes) {
+		snprintf(ret_why, 256,
+			 "%u routes; there is room for %u since the start: that needs a restart",
+			 c->table->n_routes, m->max_routes);
+		return -EINVAL;
+	}
 	r.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*r.clusters));
 	r.limits = calloc(SL_MAX_CLUSTERS, sizeof(*r.limits));
 	r.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*r.endpoints));
@@ -193,7 +231,7 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 	for (__u32 i = 0; i < c->table->n_clusters && !err; i++)
 		err = place_cluster(&r, i);
 	if (!err)
-		err = place_splits(&r);
+		err = place_targets(&r);
 	if (!err)
 		err = sl_actions_renumber(c->actions, r.cluster_to, r.n_clusters);
 	if (err)

@@ -161,6 +161,7 @@ static void collect(struct worker *w, struct front *f, const struct sl_head *h, 
 
 __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
+	const struct sl_config_action *config = config_action_of(w, f);
 	const struct sl_route_action *action = action_of(w, f);
 	__u32 status = 0;
 
@@ -168,8 +169,7 @@ __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h
 	if (action) {
 		mutate_request(w, f, &w->request);
 		status = rewrite_target(action, f->x.cluster,
-					!w->args->compiled->actions->suppress_envoy_headers,
-					&w->request);
+					!config || !config->suppress_envoy_headers, &w->request);
 	}
 	if (status)
 		return status;

@@ -128,6 +128,16 @@ static bool decided(struct worker *w, struct front *f)
 	return true;
 }
 
+/* BPF's random number for this request, if it got so far; another. Never 0. */
+static __u64 draw_of(struct worker *w, const struct front *f)
+{
+	if (f->decided && f->s->decision.draw)
+		return f->s->decision.draw;
+	/* splitmix64 */
+	w->random += 0x9e3779b97f4a7c15ULL;
+	return (((w->random ^ w->random >> 30) * 0xbf58476d1ce4e5b9ULL) >> 16) | 1ULL << 32;
+}
+
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_route_action *action;
@@ -140,7 +150,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	x->generation = w->table->generation;
 	if (decided(w, f))
 		return x->endpoint == NO_INDEX ? 503 : 0;
-	index = sl_match(w->table, h, buf);
+	index = sl_matcher_find(w->matcher, f->s->listener, h, buf, draw_of(w, f));
 	if (index >= SL_MAX_ROUTES)
 		return 404;
 	x->route = index;

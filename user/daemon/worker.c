@@ -307,7 +307,10 @@ static int sources_add(struct worker *w)
 
 int worker_init(struct worker *w, const struct sl_worker_args *args)
 {
+	int rc;
+
 	memset(w, 0, sizeof(*w));
+	w->epoll_fd = -1;
 	w->args_given = args;
 	w->own_args = *args;
 	w->args = &w->own_args;
@@ -335,6 +338,10 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 		return -ENOMEM;
 	if (lines_init(&w->request) || lines_init(&w->response))
 		return -ENOMEM;
+	w->random = w->now_ns ^ (__u64)getpid() << 40;
+	rc = sl_matcher_new(w->table, &w->matcher);
+	if (rc)
+		return rc;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return w->epoll_fd < 0 ? -errno : 0;
 }
@@ -353,6 +360,7 @@ void worker_free(struct worker *w)
 	free(w->back_of);
 	free(w->listeners);
 	free(w->dirty_endpoints);
+	sl_matcher_free(w->matcher);
 }
 
 int sl_worker_run(const struct sl_worker_args *args)

@@ -19,6 +19,7 @@
 #include "sluice.skel.h"
 
 #define LOG_MAX (1 << 16)
+#define ROUTES_AT_LEAST 2048
 
 struct sl_loader {
 	struct sluice_bpf *skel;
@@ -123,6 +124,21 @@ static int load_failed(struct sl_load_error *e, int rc)
 		      strerror(-rc));
 }
 
+/*
+ * Counters of routes are large, so their maps are sized by the config: twice what it has, for what
+ * a reload may bring.
+ */
+static int size_maps(struct sl_loader *l, const struct sl_table *t)
+{
+	__u32 room = ROUTES_AT_LEAST;
+	int rc;
+
+	while (room < SL_MAX_ROUTES && room < 2 * t->n_routes)
+		room *= 2;
+	rc = bpf_map__set_max_entries(l->skel->maps.routes, room);
+	return rc ? rc : bpf_map__set_max_entries(l->skel->maps.route_stats, room * SL_STAT_SHARDS);
+}
+
 static int fill_array(struct bpf_map *map, const void *values, size_t size, __u32 n)
 {
 	for (__u32 i = 0; i < n; i++) {
@@ -218,7 +234,9 @@ int sl_loader_load(const char *instance, const struct sl_compiled *c, struct sl_
 		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));
 		goto out;
 	}
-	rc = sluice_bpf__load(l->skel);
+	rc = size_maps(l, c->table);
+	if (!rc)
+		rc = sluice_bpf__load(l->skel);
 	if (rc) {
 		load_failed(reterr, rc);
 		goto out;

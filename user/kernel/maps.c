@@ -36,6 +36,18 @@ static void unmap_array(const void *p, size_t value_size, size_t n)
 		munmap((void *)p, array_bytes(value_size, n));
 }
 
+/* What the map of counters, sized by the config, has room for. */
+static int read_size(struct sl_maps *m)
+{
+	struct bpf_map_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(m->route_stats_fd, &info, &len))
+		return -errno;
+	m->max_routes = info.max_entries / SL_STAT_SHARDS;
+	return 0;
+}
+
 /* The table that is published now: the inner map, by its id. */
 static int map_table(struct sl_maps *m)
 {
@@ -91,6 +103,8 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 	if (!rc && m->control->abi != SL_ABI)
 		rc = -EPROTO;
 	if (!rc)
+		rc = read_size(m);
+	if (!rc)
 		rc = map_array(m->sessions_fd, sizeof(*m->sessions), SL_MAX_SESSIONS, rw,
 			       (void **)&m->sessions);
 	if (!rc)
@@ -107,7 +121,7 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 			       (void **)&m->sequences);
 	if (!rc)
 		rc = map_array(m->route_stats_fd, sizeof(*m->route_stats),
-			       SL_MAX_ROUTES * SL_STAT_SHARDS, rw, (void **)&m->route_stats);
+			       m->max_routes * SL_STAT_SHARDS, rw, (void **)&m->route_stats);
 	if (!rc)
 		rc = map_array(m->cluster_stats_fd, sizeof(*m->cluster_stats),
 			       SL_MAX_CLUSTERS * SL_STAT_SHARDS, rw, (void **)&m->cluster_stats);
@@ -141,7 +155,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->clusters, sizeof(*m->clusters), SL_MAX_CLUSTERS);
 	unmap_array(m->endpoints, sizeof(*m->endpoints), SL_MAX_ENDPOINTS);
 	unmap_array(m->sequences, sizeof(*m->sequences), SL_MAX_SPLITS);
-	unmap_array(m->route_stats, sizeof(*m->route_stats), SL_MAX_ROUTES * SL_STAT_SHARDS);
+	unmap_array(m->route_stats, sizeof(*m->route_stats), m->max_routes * SL_STAT_SHARDS);
 	unmap_array(m->cluster_stats, sizeof(*m->cluster_stats), SL_MAX_CLUSTERS * SL_STAT_SHARDS);
 	unmap_array(m->reasons, sizeof(*m->reasons), SL_N_REASONS);
 	unmap_array(m->counts, sizeof(*m->counts), 1 + SL_MAX_CLUSTERS);

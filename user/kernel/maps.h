@@ -27,7 +27,7 @@ struct sl_maps {
 	struct sl_cluster *clusters;	   /* [SL_MAX_CLUSTERS] */
 	struct sl_endpoint *endpoints;	   /* [SL_MAX_ENDPOINTS] */
 	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
-	struct sl_stats *route_stats;	   /* [SL_MAX_ROUTES * SL_STAT_SHARDS] */
+	struct sl_stats *route_stats;	   /* [max_routes * SL_STAT_SHARDS] */
 	struct sl_stats *cluster_stats;	   /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
 	__u64 *reasons;			   /* [SL_N_REASONS] */
 	struct sl_counts *counts;	   /* [1 + SL_MAX_CLUSTERS] */
@@ -35,6 +35,7 @@ struct sl_maps {
 	__u64 *l4_counts;		   /* [SL_MAX_CLUSTERS] */
 	struct sl_generation *generations; /* [SL_GENERATIONS * SL_STAT_SHARDS] */
 	const struct sl_table *table;	   /* read-only: the bytes that BPF matches on */
+	__u32 max_routes;		   /* that route_stats has room for */
 };
 
 /* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other

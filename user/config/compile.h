@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the compiler share. */
+#ifndef SL_CONFIG_COMPILE_H
+#define SL_CONFIG_COMPILE_H
+
+#include "config/model.h"
+
+struct compile {
+	struct sl_walk *w;
+	const struct cfg_root *root;
+	const struct sl_config_flags *flags;
+	struct sl_compiled *out;
+	__u32 n_strings; /* bytes of the pool in use */
+};
+
+/* compile.c: text @s into the pool. @at is where the error goes when the pool is full. */
+struct sl_str sl_compile_text(struct compile *c, const struct sl_node *at, const char *s,
+			      bool lower);
+
+/* compile_match.c: path and rules of @route from @m. */
+void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_route *route);
+
+#endif /* SL_CONFIG_COMPILE_H */

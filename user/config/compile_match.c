@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a route matches -> its path and its rules in the table. */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "config/compile.h"
+
+static struct sl_rule *add_rule(struct compile *c, enum sl_rule_what what, enum sl_rule_kind kind)
+{
+	struct sl_table *t = c->out->table;
+	struct sl_rule *r = &t->rules[t->n_rules++];
+
+	r->what = what;
+	r->kind = kind;
+	return r;
+}
+
+/* ---- :scheme ---- */
+
+/* Is "http", the scheme of every request without TLS, what the rule wants? Not for a regex. */
+static bool scheme_matches(const struct cfg_rule *r)
+{
+	static const char scheme[] = "http";
+	const size_t have = sizeof(scheme) - 1;
+	size_t len = r->value ? r->value->len : 0;
+	int (*same)(const char *, const char *, size_t) = r->no_case ? strncasecmp : strncmp;
+
+	switch (r->kind) {
+	case SL_RULE_PRESENT:
+		return !r->present.node || r->present.value;
+	case SL_RULE_EXACT:
+		return len == have && !same(scheme, r->value->text, have);
+	case SL_RULE_PREFIX:
+		return len <= have && !same(scheme, r->value->text, len);
+	case SL_RULE_SUFFIX:
+		return len <= have && !same(scheme + have - len, r->value->text, len);
+	case SL_RULE_CONTAINS:
+		return (r->no_case ? strcasestr : strstr)(scheme, r->value->text);
+	default:
+		return false;
+	}
+}
+
+/* The answer is the same for all: no rule at all, or one that never matches. */
+static void compile_scheme(struct compile *c, const struct cfg_rule *r)
+{
+	if (scheme_matches(r) == (bool)r->invert.value)
+		add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT)->range.end = 1;
+}
+
+/* ---- headers, query parameters, cookies ---- */
+
+/* Names that the kernel's search would take for something else. */
+static bool odd_name(enum sl_rule_what what, const char *name)
+{
+	if (what == SL_RULE_QUERY)
+		return strpbrk(name, "=&#");
+	return what == SL_RULE_COOKIE && (strpbrk(name, "=;") || name[0] == ' ');
+}
+
+static void compile_rule(struct compile *c, enum sl_rule_what what, const struct cfg_rule *in)
+{
+	bool scheme = what == SL_RULE_HEADER && !strcasecmp(in->name->text, ":scheme");
+	struct sl_rule *r;
+
+	if (scheme && in->kind != SL_RULE_REGEX) {
+		compile_scheme(c, in);
+		return;
+	}
+	r = add_rule(c, what, in->kind);
+	r->name = sl_compile_text(c, in->name, in->name->text, what == SL_RULE_HEADER);
+	if (in->value)
+		r->value = sl_compile_text(c, in->value, in->value->text, in->no_case);
+	if (in->kind == SL_RULE_RANGE) {
+		r->range.start = in->from;
+		r->range.end = in->to;
+	}
+	r->flags |= in->invert.value ? SL_RULE_INVERT : 0;
+	r->flags |= in->no_case ? SL_RULE_NO_CASE : 0;
+	r->flags |= in->missing_empty.value ? SL_RULE_NO_MISSING : 0;
+	r->flags |= scheme || odd_name(what, in->name->text) ? SL_RULE_USER : 0;
+	if (in->kind == SL_RULE_PRESENT && in->present.node && !in->present.value)
+		r->flags ^= SL_RULE_INVERT;
+}
+
+static void compile_rules(struct compile *c, enum sl_rule_what what, const struct cfg_list *list)
+{
+	const struct cfg_rule *all = list->items;
+
+	for (__u32 i = 0; i < list->n; i++)
+		compile_rule(c, what, &all[i]);
+}
+
+/* ---- the path ---- */
+
+/*
+ * How many bytes the beginning of every text is that the regex matches: so only paths that begin
+ * with them need the user path.
+ */
+static size_t literal_prefix(const char *regex, const char **ret_start)
+{
+	size_t n = 0;
+
+	*ret_start = regex + (regex[0] == '^');
+	regex = *ret_start;
+	if (strchr(regex, '|'))
+		return 0;
+	while (isalnum((unsigned char)regex[n]) || (regex[n] && strchr("/-_~%@:,", regex[n])))
+		n++;
+	/* What is repeated may be missing. */
+	if (n && regex[n] && strchr("*?{", regex[n]))
+		n--;
+	return n;
+}
+
+static void compile_path_regex(struct compile *c, const struct cfg_match *m, struct sl_route *route)
+{
+	struct sl_rule *r = add_rule(c, SL_RULE_PATH, SL_RULE_REGEX);
+	const char *start;
+	size_t n = literal_prefix(m->text->text, &start);
+
+	r->value = sl_compile_text(c, m->text, m->text->text, false);
+	route->path_kind = SL_PATH_PREFIX;
+	if (r->value.len)
+		route->path = (struct sl_str){r->value.off + (start - m->text->text), n};
+}
+
+void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_route *route)
+{
+	struct sl_table *t = c->out->table;
+
+	route->first_rule = t->n_rules;
+	if (m->fraction.node) {
+		struct sl_rule *r = add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT);
+
+		r->range.start = m->fraction.value.numerator.value;
+		r->range.end = sl_fraction_of(&m->fraction);
+		t->flags |= SL_TABLE_DRAWS;
+	}
+	compile_rules(c, SL_RULE_HEADER, &m->headers);
+	compile_rules(c, SL_RULE_QUERY, &m->queries);
+	compile_rules(c, SL_RULE_COOKIE, &m->cookies);
+	if (m->is_regex) {
+		compile_path_regex(c, m, route);
+	} else {
+		route->path = sl_compile_text(c, m->text, m->text->text, m->folded);
+		route->path_kind = m->prefix	  ? SL_PATH_PREFIX
+				   : m->separated ? SL_PATH_SEPARATED
+						  : SL_PATH_EXACT;
+	}
+	if (m->folded)
+		route->flags |= SL_ROUTE_FOLDED;
+	route->n_rules = t->n_rules - route->first_rule;
+}

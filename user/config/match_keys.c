@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* RouteMatch and the matchers in it, as tables (schema.h). v2 and v3 stand side by side. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/envoy_keys.h"
+#include "config/key_tables.h"
+#include "config/match_model.h"
+
+/* Is @key there, right or wrong, in either spelling? */
+static bool given(const struct sl_node *map, const char *key)
+{
+	for (__u32 i = 0; i < map->n; i++)
+		if (sl_same_key(map->items[2 * i]->text, key))
+			return true;
+	return false;
+}
+
+/* The alternatives of a mapping, of which one has to be given. */
+struct choice {
+	const char *name;
+	const struct sl_node *node; /* NULL: not given */
+};
+
+/* The one that is given; two are an error, at the later one. NULL: none. */
+static const struct choice *only(struct sl_walk *w, const struct choice *all, size_t n)
+{
+	const struct choice *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct sl_node *a = first ? first->node : NULL, *b = all[i].node;
+
+		if (!b)
+			continue;
+		if (first)
+			sl_error(w,
+				 a->line > b->line || (a->line == b->line && a->col > b->col) ? a
+											      : b,
+				 "'%s' and '%s' exclude each other; give one", first->name,
+				 all[i].name);
+		else
+			first = &all[i];
+	}
+	return first;
+}
+
+/* ---- texts ---- */
+
+static const struct sl_key regex_keys[] = {
+	KEY("regex", STRING, FULL, struct cfg_regex, regex),
+	IGNORED("google_re2"), /* the only engine */
+	END,
+};
+const struct sl_schema sl_schema_regex = {
+	.what = "regex",
+	.size = sizeof(struct cfg_regex),
+	.keys = regex_keys,
+};
+
+static void string_match_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_string_match *m = dst;
+	const struct choice all[] = {
+		{"exact", m->exact},	   {"prefix", m->prefix},	  {"suffix", m->suffix},
+		{"contains", m->contains}, {"safe_regex", m->regex.node}, {"regex", m->old_regex},
+	};
+	const struct choice *one = only(w, all, sizeof(all) / sizeof(all[0]));
+
+	if (!one && !w->unsure && !given(m->node, "exact") && !given(m->node, "prefix") &&
+	    !given(m->node, "suffix") && !given(m->node, "contains") &&
+	    !given(m->node, "safe_regex"))
+		sl_error(w, m->node,
+			 "missing 'exact', 'prefix', 'suffix', 'contains' or 'safe_regex' in "
+			 "string_match");
+}
+
+static const struct sl_key string_match_keys[] = {
+	KEY("exact", STRING, 0, struct cfg_string_match, exact),
+	KEY("prefix", STRING, SL_KEY_NONEMPTY, struct cfg_string_match, prefix),
+	KEY("suffix", STRING, SL_KEY_NONEMPTY, struct cfg_string_match, suffix),
+	KEY("contains", STRING, SL_KEY_NONEMPTY, struct cfg_string_match, contains),
+	KEY("safe_regex", MAP, 0, struct cfg_string_match, regex, .sub = &sl_schema_regex),
+	KEY("regex", STRING, SL_KEY_NONEMPTY, struct cfg_string_match, old_regex),
+	KEY("ignore_case", BOOL, 0, struct cfg_string_match, ignore_case),
+	END,
+};
+SCHEMA(string_match, struct cfg_string_match, "string_match", .unsupported = sl_no_string_match,
+       .done = string_match_done);
+
+static const struct sl_key range_keys[] = {
+	KEY("start", STRING, 0, struct cfg_range, start),
+	KEY("end", STRING, 0, struct cfg_range, end),
+	END,
+};
+SCHEMA(range, struct cfg_range, "range_match");
+
+/* ---- headers, query parameters, cookies ---- */
+
+/* An int64 of the config; 0: not given. */
+static __s64 number(struct sl_walk *w, const struct sl_node *n)
+{
+	char *end;
+	long long v;
+
+	if (!n)
+		return 0;
+	errno = 0;
+	v = strtoll(n->text, &end, 10);
+	if (errno || end == n->text || *end || strchr(" \t+", n->text[0]))
+		sl_error(w, n, "'%.64s' is no whole number of 64 bits", n->text);
+	return v;
+}
+
+static void take(struct cfg_rule *r, enum sl_rule_kind kind, const struct sl_node *value)
+{
+	if (!value)
+		return;
+	r->kind = kind;
+	r->value = value;
+}
+
+static void rule_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_rule *r = dst;
+	const struct cfg_string_match *s = &r->string;
+	const struct choice all[] = {
+		{"string_match", s->node},	    {"range_match", r->range.node},
+		{"present_match", r->present.node}, {"exact_match", r->exact},
+		{"prefix_match", r->prefix},	    {"suffix_match", r->suffix},
+		{"contains_match", r->contains},    {"safe_regex_match", r->regex.node},
+		{"regex_match", r->old_regex},
+	};
+
+	(void)only(w, all, sizeof(all) / sizeof(all[0]));
+	r->kind = SL_RULE_PRESENT;
+	take(r, SL_RULE_EXACT, s->exact);
+	take(r, SL_RULE_PREFIX, s->prefix);
+	take(r, SL_RULE_SUFFIX, s->suffix);
+	take(r, SL_RULE_CONTAINS, s->contains);
+	take(r, SL_RULE_REGEX, s->regex.regex);
+	take(r, SL_RULE_REGEX, s->old_regex);
+	/* The old exact_match: '' is satisfied by any value (Envoy: HeaderMatchType::Value). */
+	take(r, SL_RULE_EXACT, r->exact && r->exact->len ? r->exact : NULL);
+	take(r, SL_RULE_PREFIX, r->prefix);
+	take(r, SL_RULE_SUFFIX, r->suffix);
+	take(r, SL_RULE_CONTAINS, r->contains);
+	take(r, SL_RULE_REGEX, r->regex.regex);
+	take(r, SL_RULE_REGEX, r->old_regex);
+	/* ignore_case has no effect on a regex. */
+	r->no_case = s->ignore_case.value && r->kind != SL_RULE_REGEX;
+	if (!r->range.node)
+		return;
+	r->kind = SL_RULE_RANGE;
+	r->from = number(w, r->range.start);
+	r->to = number(w, r->range.end);
+	if (r->from >= r->to)
+		sl_warning(w, r->range.node, "range_match takes no number: 'end' is not in it");
+}
+
+#define RULE_KEYS                                                                           \
+	KEY("name", STRING, FULL, struct cfg_rule, name),                                   \
+		KEY("string_match", MAP, 0, struct cfg_rule, string, .sub = &string_match), \
+		KEY("present_match", BOOL, 0, struct cfg_rule, present)
+
+static const struct sl_key header_keys[] = {
+	RULE_KEYS,
+	KEY("range_match", MAP, 0, struct cfg_rule, range, .sub = &range),
+	KEY("invert_match", BOOL, 0, struct cfg_rule, invert),
+	KEY("treat_missing_header_as_empty", BOOL, 0, struct cfg_rule, missing_empty),
+	KEY("exact_match", STRING, 0, struct cfg_rule, exact),
+	KEY("prefix_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, prefix),
+	KEY("suffix_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, suffix),
+	KEY("contains_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, contains),
+	KEY("safe_regex_match", MAP, 0, struct cfg_rule, regex, .sub = &sl_schema_regex),
+	KEY("regex_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, old_regex),
+	END,
+};
+SCHEMA(header, struct cfg_rule, "header matcher", .unsupported = sl_no_header, .done = rule_done);
+
+static const struct sl_key query_keys[] = {
+	RULE_KEYS,
+	END,
+};
+SCHEMA(query, struct cfg_rule, "query parameter matcher", .unsupported = sl_no_query,
+       .done = rule_done);
+
+static const struct sl_key cookie_keys[] = {
+	RULE_KEYS,
+	KEY("invert_match", BOOL, 0, struct cfg_rule, invert),
+	END,
+};
+SCHEMA(cookie, struct cfg_rule, "cookie matcher", .unsupported = sl_no_cookie, .done = rule_done);
+
+/* ---- runtime_fraction ---- */
+
+static const char *const denominators[] = {"HUNDRED", "TEN_THOUSAND", "MILLION", NULL};
+
+__u32 sl_fraction_of(const struct cfg_fraction *f)
+{
+	static const __u32 of[] = {100, 10000, 1000000};
+
+	return of[f->value.denominator.value % 3];
+}
+
+static void fraction_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_fraction *f = dst;
+
+	if (f->key)
+		sl_warning(w, f->key,
+			   "there is no runtime to look '%.64s' up in: 'default_value' counts",
+			   f->key->text);
+}
+
+static const struct sl_key percent_keys[] = {
+	KEY("numerator", U32, 0, struct cfg_percent, numerator, .max = 4294967295u),
+	KEY("denominator", ENUM, 0, struct cfg_percent, denominator, .names = denominators,
+	    .note = "HUNDRED, TEN_THOUSAND or MILLION"),
+	END,
+};
+SCHEMA(percent, struct cfg_percent, "fractional percent");
+
+static const struct sl_key fraction_keys[] = {
+	KEY("default_value", MAP, REQ, struct cfg_fraction, value, .sub = &percent),
+	KEY("runtime_key", STRING, 0, struct cfg_fraction, key),
+	END,
+};
+const struct sl_schema sl_schema_fraction = {
+	.what = "runtime_fraction",
+	.size = sizeof(struct cfg_fraction),
+	.keys = fraction_keys,
+	.done = fraction_done,
+};
+
+/* ---- the whole ---- */
+
+static void match_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_match *m = dst;
+	const struct choice all[] = {
+		{"prefix", m->prefix},
+		{"path", m->path},
+		{"path_separated_prefix", m->separated},
+		{"safe_regex", m->regex.node},
+		{"regex", m->old_regex},
+	};
+	const struct choice *one = only(w, all, sizeof(all) / sizeof(all[0]));
+
+	m->is_regex = one && (one->node == m->regex.node || one->node == m->old_regex);
+	m->text = one && one->node == m->regex.node ? m->regex.regex : one ? one->node : NULL;
+	/* case_sensitive has no effect on a regex. */
+	m->folded = m->case_sensitive.node && !m->case_sensitive.value && !m->is_regex;
+	if (one || w->unsure)
+		return;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (given(m->node, all[i].name))
+			return;
+	sl_error(w, m->node,
+		 "missing 'prefix', 'path', 'path_separated_prefix' or 'safe_regex' in match");
+}
+
+static const struct sl_key match_keys[] = {
+	KEY("prefix", STRING, 0, struct cfg_match, prefix),
+	KEY("path", STRING, SL_KEY_NONEMPTY, struct cfg_match, path),
+	KEY("path_separated_prefix", STRING, SL_KEY_NONEMPTY, struct cfg_match, separated),
+	KEY("safe_regex", MAP, 0, struct cfg_match, regex, .sub = &sl_schema_regex),
+	KEY("regex", STRING, SL_KEY_NONEMPTY, struct cfg_match, old_regex),
+	KEY("case_sensitive", BOOL, 0, struct cfg_match, case_sensitive),
+	KEY("runtime_fraction", MAP, 0, struct cfg_match, fraction, .sub = &sl_schema_fraction),
+	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &header),
+	KEY("query_parameters", LIST, 0, struct cfg_match, queries, .sub = &query),
+	KEY("cookies", LIST, 0, struct cfg_match, cookies, .sub = &cookie),
+	END,
+};
+
+const struct sl_schema sl_schema_match = {
+	.what = "match",
+	.size = sizeof(struct cfg_match),
+	.keys = match_keys,
+	.unsupported = sl_no_match,
+	.done = match_done,
+};

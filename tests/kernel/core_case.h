@@ -22,7 +22,7 @@ struct core_case {
 	__u32 len;
 	__u32 response; /* 1: buf is a response */
 	__u32 index;	/* in the mailbox */
-	__u32 zero;
+	__u32 zero0;
 	__u64 n; /* sequence number for the pick, and the draw */
 	struct sl_split split;
 

@@ -14,6 +14,7 @@
 
 #include "core_test.skel.h"
 #include "core_case.h"
+#include "config/index.h"
 
 #define ROUNDS 1000000
 #define REPEATS 5
@@ -62,6 +63,39 @@ static void tutorial(struct sl_table *t)
 	t->rules[0].kind = SL_RULE_EXACT;
 	t->rules[0].name = str(t, &used, "x-canary-version");
 	t->rules[0].value = str(t, &used, "service1a");
+}
+
+/*
+ * @n routes, ten to a virtual host: nine prefixes, the last but one of which the request asks for
+ * in the last host, and "/". The head of that request into @c.
+ */
+static void many(struct sl_table *t, struct core_case *c, __u32 n)
+{
+	char text[64];
+	__u32 used = 0;
+
+	memset(t, 0, sizeof(*t));
+	t->n_configs = 1;
+	for (__u32 i = 0; i < n; i++) {
+		struct sl_route *r = &t->routes[t->n_routes++];
+
+		if (i % 10 == 0) {
+			snprintf(text, sizeof(text), "tenant%u.example.com", i / 10);
+			t->domains[t->n_domains].vhost = t->n_vhosts;
+			t->domains[t->n_domains++].name = str(t, &used, text);
+			t->vhosts[t->n_vhosts++] =
+				(struct sl_vhost){.first_route = i, .n_routes = 10};
+		}
+		snprintf(text, sizeof(text), "/service%u/api/v%u/", i % 10, i);
+		r->path = str(t, &used, i % 10 == 9 ? "/" : text);
+	}
+	if (sl_index_build(t))
+		printf("no index\n");
+	memset(c, 0, sizeof(*c));
+	c->len = snprintf((char *)c->buf, 4096,
+			  "GET /service8/api/v%u/x HTTP/1.1\r\nHost: tenant%u.example.com\r\n"
+			  "Accept: */*\r\nUser-Agent: curl/8.5.0\r\n\r\n",
+			  n - 2, n / 10 - 1);
 }
 
 static double run(const struct bpf_program *prog, __u32 stages)
@@ -127,6 +161,17 @@ int main(void)
 		       run(skel->progs.core_time, jobs[i].stages));
 	}
 	printf("route %d, parse %u\n", (int)c->route, c->parse);
+	for (__u32 n = 10; n <= 10000; n = n == 10 ? 1000 : n * 10) {
+		double match;
+
+		many(t, c, n);
+		run(skel->progs.core_time, 1);
+		match = run(skel->progs.core_time, 2);
+		printf("%5u routes: match %7.1f ns; parse, match, pick %7.1f ns\n", n, match,
+		       run(skel->progs.core_time, 7));
+		if (c->route != n - 2)
+			printf("wrong route %d\n", (int)c->route);
+	}
 	core_test_bpf__destroy(skel);
 	return 0;
 }

@@ -51,8 +51,8 @@ $(DIFF)-planted: $(DIFF_SRC) tests/kernel/mutate.h $(O)/gen/core_test.skel.h
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(DIFF_CFLAGS) -DSL_PLANTED -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LIBS)
 
-$(O)/tests/kernel/core_time: tests/kernel/core_time.c $(O)/gen/core_test.skel.h
+$(O)/tests/kernel/core_time: tests/kernel/core_time.c user/config/index.c user/config/index_hash.c $(O)/gen/core_test.skel.h
 	$(call msg,LINK,$@)
-	$(Q)$(CC) $(DIFF_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBS)
+	$(Q)$(CC) $(DIFF_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LIBS)
 
 -include $(KT_BIN:%=%.d) $(O)/tests/kernel/core_test.bpf.o.d $(DIFF).d $(DIFF)-planted.d

@@ -31,6 +31,10 @@ USER = {
     "route": "cluster_header cluster_not_found_response_code prefix_rewrite regex_rewrite "
              "host_rewrite_literal host_rewrite host_rewrite_header auto_host_rewrite_header "
              "host_rewrite_path_regex append_x_forwarded_host retry_policy request_mirror_policies",
+    "match": "safe_regex regex",
+    "header matcher": "safe_regex_match regex_match",
+    "string_match": "safe_regex regex",
+    "regex": "regex google_re2",
     "virtual host": "retry_policy request_mirror_policies",
     "route_config": "request_mirror_policies most_specific_header_mutations_wins",
     "weighted cluster": "host_rewrite_literal",

@@ -203,16 +203,6 @@ __u32 sl_fraction_of(const struct cfg_fraction *f)
 	return of[f->value.denominator.value % 3];
 }
 
-static void fraction_done(struct sl_walk *w, void *dst)
-{
-	struct cfg_fraction *f = dst;
-
-	if (f->key)
-		sl_warning(w, f->key,
-			   "there is no runtime to look '%.64s' up in: 'default_value' counts",
-			   f->key->text);
-}
-
 static const struct sl_key percent_keys[] = {
 	KEY("numerator", U32, 0, struct cfg_percent, numerator, .max = 4294967295u),
 	KEY("denominator", ENUM, 0, struct cfg_percent, denominator, .names = denominators,
@@ -223,14 +213,13 @@ SCHEMA(percent, struct cfg_percent, "fractional percent");
 
 static const struct sl_key fraction_keys[] = {
 	KEY("default_value", MAP, REQ, struct cfg_fraction, value, .sub = &percent),
-	KEY("runtime_key", STRING, 0, struct cfg_fraction, key),
+	WARN("runtime_key", "there is no runtime: 'default_value' counts; ignored"),
 	END,
 };
 const struct sl_schema sl_schema_fraction = {
 	.what = "runtime_fraction",
 	.size = sizeof(struct cfg_fraction),
 	.keys = fraction_keys,
-	.done = fraction_done,
 };
 
 /* ---- the whole ---- */

@@ -61,7 +61,6 @@ struct cfg_percent {
 struct cfg_fraction {
 	const struct sl_node *node;
 	struct cfg_percent value;
-	const struct sl_node *key;
 };
 
 struct cfg_match {

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 
-from lib.config import config, listener, route
+from lib.config import cluster, config, dump, listener, route
 from lib.http1 import Conn
 from lib.keeper import Keeper
 from lib.load import Wrk
@@ -184,6 +184,51 @@ def split_of(to, mirror, add):
                                            {"name": to, "weight": 1,
                                             "request_headers_to_add": add}]},
         "request_mirror_policies": [{"cluster": mirror}]}}
+
+
+@test()
+def another_file(t):
+    """`-c FILE` is read from then on, and a link is followed as it is at the reload."""
+    s = start(t)
+    texts = {n: t.write(f"{n}.yaml", config(FRONT, clusters("b", "c"), [route(to=n)])) for n in "bc"}
+    link = os.path.join(os.path.dirname(texts["b"]), "link.yaml")
+    os.symlink(texts["b"], link)
+    with Conn(FRONT) as conn:
+        assert who(conn) == "a"
+        s.run("reload", "-c", link)
+        assert who(conn) == "b"
+        os.unlink(link)
+        os.symlink(texts["c"], link)
+        s.run("reload")
+        assert who(conn) == "b", "-c names the file"
+        s.run("reload", "-c", texts["c"])
+        assert who(conn) == "c"
+        assert "wrong.yaml" in s.run("reload", "-c", t.write("wrong.yaml", ": ["), code=1)
+        s.run("reload")
+        assert who(conn) == "c"
+
+
+@test()
+def listeners_routes(t):
+    """Each listener has its own routes, before and after; a matcher's regex is the new one."""
+    t.backends.nginx(PORTS)
+    second = ("127.0.0.1", 8001)
+
+    def text(one, two):
+        return dump({"static_resources": {
+            "listeners": [listener("one", FRONT, one), listener("two", second, two)],
+            "clusters": [cluster(n, e) for n, e in clusters("a", "b", "c").items()]}}) + "\n"
+
+    def regex(pattern, to):
+        return {"match": {"safe_regex": {"regex": pattern}}, "route": {"cluster": to}}
+    s = t.sluice(text([regex("/[0-9]+", "a"), route(to="b")], [route(to="c")]))
+    with Conn(FRONT) as one, Conn(second) as two:
+        assert [who(one, "/12"), who(one, "/x"), who(two, "/12")] == ["a", "b", "c"]
+        reload(s, text([route(to="c")], [regex("/[a-z]+", "b"), route(to="a")]))
+        assert [who(one, "/12"), who(two, "/12"), who(two, "/x")] == ["c", "a", "b"]
+        # They become the same, and are one.
+        reload(s, text([route(to="b")], [route(to="b")]))
+        assert [who(one, "/12"), who(two, "/x")] == ["b", "b"]
 
 
 @test()

@@ -25,7 +25,8 @@ static const char help[] =
 	"with a config made for this address (" SL_RUN_DIR "/NAME.yaml"
 	"), and ends when nothing\n"
 	"is attached any more and its last connection has ended. With '-c FILE' such an\n"
-	"instance is started anew: meanwhile the process itself has the new connections.\n"
+	"instance takes FILE as its config, as by 'sluice reload'. If its listeners change it is\n"
+	"started anew: meanwhile the process itself has the new connections.\n"
 	"\n"
 	"  --as CLUSTER      name for the process's socket as a cluster (default: app)\n"
 	"  -c, --config FILE start the instance with this config\n"
@@ -70,8 +71,9 @@ static int attach(const struct sl_attach_args *args)
 	if (status == SL_EXIT_DONE && args->dry_run) {
 		status = sl_attach_show_plan(&p, args);
 	} else if (status == SL_EXIT_DONE) {
-		status = p.running && !p.replace ? attach_running(&p, args)
-						 : sl_attach_start(&p, args);
+		status = p.replace   ? sl_attach_replace(&p, args)
+			 : p.running ? attach_running(&p, args)
+				     : sl_attach_start(&p, args);
 		if (status == SL_EXIT_DONE)
 			say_done(&p, args);
 	}

@@ -76,6 +76,12 @@ __u32 sl_attach_n_routes(const struct sl_attach_source *s);
 const struct sl_cluster *sl_attach_cluster(const struct sl_attach_source *s, __u32 index);
 const struct sl_endpoint *sl_attach_endpoint(const struct sl_attach_source *s, __u32 index);
 
+/*
+ * Gives p's instance another config: by a reload, or, if that cannot be, by another start. Returns
+ * the exit status.
+ */
+int sl_attach_replace(const struct sl_attach_plan *p, const struct sl_attach_args *args);
+
 /* Starts p's instance in the background and waits until it serves; returns the exit status. */
 int sl_attach_start(const struct sl_attach_plan *p, const struct sl_attach_args *args);
 

@@ -158,8 +158,8 @@ int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_a
 
 	show_listener(p, args);
 	if (p->replace)
-		printf("Instance '%s' would finish what it has in hand, and be started anew with "
-		       "%s.\n",
+		printf("Instance '%s' would take %s as its config; if its listeners change, finish "
+		       "what it has in hand, and be started anew.\n",
 		       p->instance, args->config);
 	else if (p->running)
 		printf("Instance '%s' runs and has this address in its config.\n", p->instance);

@@ -14,6 +14,8 @@
 
 #include "cmd/attach.h"
 #include "cmd/cmd.h"
+#include "cmd/reload.h"
+#include "daemon/reload.h"
 
 #define END_MS 15000 /* longest time that an instance may take to end: more than its drain's */
 
@@ -134,6 +136,29 @@ static int end_running(const struct sl_attach_plan *p)
 	}
 	errno = ETIMEDOUT;
 	return cannot("end", "the running instance");
+}
+
+int sl_attach_replace(const struct sl_attach_plan *p, const struct sl_attach_args *args)
+{
+	int refused, rc = sl_reload_ask(&p->maps, p->instance, args->config, &refused);
+
+	if (rc) {
+		fprintf(stderr, "sluice attach: instance '%s' does not answer: %s\n", p->instance,
+			strerror(-rc));
+		return SL_EXIT_SYSTEM;
+	}
+	if (!refused) {
+		int point = sl_point_find(&p->maps, &args->address, p->cookie);
+
+		rc = point < 0 ? -ENOENT : sl_point_on(&p->maps, point, p->all, p->n_all);
+		if (!rc)
+			return SL_EXIT_DONE;
+		fprintf(stderr, "sluice attach: cannot steer %s: %s\n", args->text, strerror(-rc));
+		return SL_EXIT_SYSTEM;
+	}
+	if (refused != SL_RELOAD_NEEDS_RESTART)
+		return SL_EXIT_REFUSED;
+	return sl_attach_start(p, args);
 }
 
 int sl_attach_start(const struct sl_attach_plan *p, const struct sl_attach_args *args)

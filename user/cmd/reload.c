@@ -5,10 +5,12 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/reload.h"
 #include "daemon/reload.h"
 #include "util/parse.h"
 
@@ -16,7 +18,7 @@
 #define STEP_MS 2
 
 static const char help[] =
-	"Usage: sluice reload [--instance NAME]\n"
+	"Usage: sluice reload [-c FILE] [--instance NAME]\n"
 	"\n"
 	"The instance reads the file that it was started with again and applies it as a whole:\n"
 	"open connections go on, the next request sees the new routes. Weights that were set\n"
@@ -24,8 +26,9 @@ static const char help[] =
 	"nothing, and what is wrong is told, exit status 1. Changed listeners or another\n"
 	"'sluice' section need a restart.\n"
 	"\n"
-	"  --instance NAME  the instance (default: default)\n"
-	"  --help           this text\n";
+	"  -c, --config FILE  from now on FILE is its config\n"
+	"      --instance NAME  the instance (default: default)\n"
+	"      --help         this text\n";
 
 static void tell(const char *instance, FILE *out)
 {
@@ -41,26 +44,67 @@ static void tell(const char *instance, FILE *out)
 	fclose(f);
 }
 
-static int ask(const struct sl_maps *m, const char *instance)
+/* Tells the instance which file it is to read. 0 or -errno. */
+static int want(const char *instance, const char *config)
+{
+	char path[PATH_MAX], file[PATH_MAX];
+	FILE *f;
+	int rc;
+
+	if (!realpath(config, file))
+		return -errno;
+	snprintf(path, sizeof(path), SL_RELOAD_WANTED, instance);
+	f = fopen(path, "we");
+	if (!f)
+		return -errno;
+	rc = fputs(file, f) < 0 ? -EIO : 0;
+	return fclose(f) && !rc ? -errno : rc;
+}
+
+/* Waits for the answer. 0, or -errno with nothing said. */
+static int wait_for(const struct sl_control *c, __u64 before)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	struct sl_control *c = m->control;
-	__u64 before = SL_READ(c->reloads);
-	__u32 status;
 
-	if (c->supervisor <= 0 || kill(c->supervisor, SIGHUP)) {
-		fprintf(stderr, "sluice reload: instance '%s' does not run\n", instance);
-		return SL_EXIT_SYSTEM;
-	}
 	for (int ms = 0; SL_READ(c->reloads) == before; ms += STEP_MS) {
-		if (ms >= WAIT_MS) {
-			fprintf(stderr, "sluice reload: no answer in %d s\n", WAIT_MS / 1000);
-			return SL_EXIT_SYSTEM;
-		}
+		if (ms >= WAIT_MS)
+			return -ETIMEDOUT;
 		nanosleep(&step, NULL);
 	}
-	status = SL_READ(c->reload_status);
-	tell(instance, status ? stderr : stdout);
+	return 0;
+}
+
+int sl_reload_ask(const struct sl_maps *m, const char *instance, const char *config,
+		  int *ret_status)
+{
+	struct sl_control *c = m->control;
+	__u64 before = SL_READ(c->reloads);
+	int rc;
+
+	if (c->supervisor <= 0)
+		return -ESRCH;
+	rc = config ? want(instance, config) : 0;
+	if (rc)
+		return rc;
+	if (kill(c->supervisor, SIGHUP))
+		return -errno;
+	rc = wait_for(c, before);
+	if (rc)
+		return rc;
+	*ret_status = SL_READ(c->reload_status);
+	tell(instance, *ret_status ? stderr : stdout);
+	return 0;
+}
+
+static int ask(const struct sl_maps *m, const char *instance, const char *config)
+{
+	int status, rc = sl_reload_ask(m, instance, config, &status);
+
+	if (rc) {
+		fprintf(stderr, "sluice reload: instance '%s': %s\n", instance,
+			rc == -ESRCH ? "does not run" : strerror(-rc));
+		return SL_EXIT_SYSTEM;
+	}
 	if (!status)
 		return SL_EXIT_DONE;
 	fprintf(stderr, "sluice reload: refused, nothing is changed\n");
@@ -70,16 +114,20 @@ static int ask(const struct sl_maps *m, const char *instance)
 int sl_cmd_reload(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
 		{"instance", required_argument, NULL, 'i'},
 		{"help", no_argument, NULL, 'h'},
 		{},
 	};
-	const char *instance = SL_INSTANCE_DEFAULT;
+	const char *instance = SL_INSTANCE_DEFAULT, *config = NULL;
 	struct sl_maps maps;
 	int opt, status;
 
-	while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
+		case 'c':
+			config = optarg;
+			break;
 		case 'i':
 			instance = optarg;
 			break;
@@ -99,7 +147,7 @@ int sl_cmd_reload(int argc, char **argv)
 	status = sl_cmd_open("reload", &maps, instance);
 	if (status)
 		return status;
-	status = ask(&maps, instance);
+	status = ask(&maps, instance, config);
 	sl_maps_close(&maps);
 	return status;
 }

@@ -2,9 +2,11 @@
 /* `sluice run`: load, attach, serve, in the foreground. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "config/config.h"
@@ -38,6 +40,16 @@ static int help(void)
 	return SL_EXIT_DONE;
 }
 
+/* For reloads: from any directory, and through links as they are then. NULL: no memory. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *ret;
+
+	if (path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return strdup(path);
+	return asprintf(&ret, "%s/%s", cwd, path) < 0 ? NULL : ret;
+}
+
 static int serve(const char *config, struct sl_supervisor_options *o)
 {
 	char *path;
@@ -51,7 +63,7 @@ static int serve(const char *config, struct sl_supervisor_options *o)
 	sl_diag_free(&diags);
 	if (rc)
 		return SL_EXIT_REFUSED;
-	path = realpath(config, NULL);
+	path = absolute(config);
 	o->config = path;
 	rc = sl_supervisor_run(o, compiled, &err);
 	free(path);

@@ -60,7 +60,21 @@ static int text_copy(const char *path)
 	return rc ? rc : out;
 }
 
-static int text_parse(struct worker *w, int fd, __u32 generation, struct outcome *o,
+/* The file to read: the one that was, unless another is asked for. */
+static void text_path(const struct sl_shared *s, char path[PATH_MAX])
+{
+	FILE *f = fopen(s->wanted, "re");
+
+	snprintf(path, PATH_MAX, "%s", s->config);
+	if (!f)
+		return;
+	(void)unlink(s->wanted);
+	if (fgets(path, PATH_MAX, f))
+		path[strcspn(path, "\n")] = 0;
+	fclose(f);
+}
+
+static int text_parse(const char *path, int fd, __u32 generation, struct outcome *o,
 		      struct sl_compiled **ret)
 {
 	struct sl_config_flags flags = {.generation = generation};
@@ -78,7 +92,7 @@ static int text_parse(struct worker *w, int fd, __u32 generation, struct outcome
 		free(text);
 		return -EIO;
 	}
-	rc = sl_config_parse(w->args->shared->config, text, st.st_size, &flags, &diags, ret);
+	rc = sl_config_parse(path, text, st.st_size, &flags, &diags, ret);
 	if (o->f)
 		sl_diag_print(o->f, &diags);
 	sl_diag_free(&diags);
@@ -104,17 +118,17 @@ static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, 
 			continue;
 		say(o, "listener '%s' hands out connections (L4): that needs a restart\n",
 		    a->listeners[i].name);
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	if (!same) {
 		say(o, "the listeners differ from those that run: that needs a restart\n");
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	if (a->options.kernel_path != b->options.kernel_path ||
 	    a->options.colocated_clients != b->options.colocated_clients ||
 	    a->options.colocated_servers != b->options.colocated_servers) {
 		say(o, "the 'sluice' section differs from what runs: that needs a restart\n");
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	return 0;
 }
@@ -306,17 +320,18 @@ static int reload(struct worker *w, struct outcome *o)
 	struct sl_shared *shared = w->args->shared;
 	struct sl_matcher *matcher = NULL;
 	struct sl_compiled *c = NULL;
-	char why[256] = "out of memory";
+	char why[256] = "out of memory", path[PATH_MAX];
 	int fd, rc;
 
-	if (!shared || !shared->config)
+	if (!shared || !shared->config[0])
 		return -ENOENT;
-	fd = text_copy(shared->config);
+	text_path(shared, path);
+	fd = text_copy(path);
 	if (fd < 0) {
-		say(o, "cannot read %s: %s\n", shared->config, strerror(-fd));
+		say(o, "cannot read %s: %s\n", path, strerror(-fd));
 		return fd;
 	}
-	rc = text_parse(w, fd, w->table->generation + 1, o, &c);
+	rc = text_parse(path, fd, w->table->generation + 1, o, &c);
 	if (!rc)
 		rc = check_same(w->args->compiled, c, o);
 	if (!rc) {
@@ -338,6 +353,7 @@ static int reload(struct worker *w, struct outcome *o)
 	if (shared->text_fd >= 0)
 		close(shared->text_fd);
 	shared->text_fd = fd;
+	memcpy(shared->config, path, sizeof(path));
 	say(o, "config generation %u\n", w->table->generation);
 	return 0;
 }
@@ -388,7 +404,8 @@ int reload_resume(struct worker *w)
 	if (rc)
 		return rc;
 	w->table = w->maps->table;
-	rc = text_parse(w, w->args->shared->text_fd, w->table->generation, &none, &c);
+	rc = text_parse(w->args->shared->config, w->args->shared->text_fd, w->table->generation,
+			&none, &c);
 	if (!rc)
 		rc = sl_remap(c, w->maps, why);
 	if (!rc)

@@ -3,22 +3,30 @@
 #ifndef SL_RELOAD_H
 #define SL_RELOAD_H
 
+#include <errno.h>
+#include <limits.h>
+
 #include "config/compiled.h"
 #include "kernel/maps.h"
 
 /* What the supervisor and every worker share besides the maps; in shared memory. */
 struct sl_shared {
-	const char *config;  /* the file's path; NULL: there is none to read again */
-	const char *outcome; /* path of the file that tells the last reload's messages */
-	__s32 text_fd;	     /* memfd: text of the config that is served; -1: the first one */
+	char config[PATH_MAX]; /* the file's path; empty: there is none to read again */
+	const char *wanted;    /* path of the file that names another one, for the next reload */
+	const char *outcome;   /* path of the file that tells the last reload's messages */
+	__s32 text_fd;	       /* memfd: text of the config that is served; -1: the first one */
 };
 
 #define SL_RELOAD_OUTCOME "/run/sluice/%s.reload"
+#define SL_RELOAD_WANTED "/run/sluice/%s.wanted"
+
+/* sl_control.reload_status of a change that a reload cannot make. */
+#define SL_RELOAD_NEEDS_RESTART EOPNOTSUPP
 
 /*
  * Gives @c the numbers that the running instance @m uses: a cluster, a range of endpoints and a
  * split of the same name keep theirs, so that sessions and lanes go on; new ones get numbers that
- * were never used. 0, -EINVAL with @ret_why: needs a restart, or -ENOMEM.
+ * were never used. 0, -SL_RELOAD_NEEDS_RESTART with @ret_why, or -ENOMEM.
  */
 int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256]);
 

@@ -57,7 +57,7 @@ static int place_cluster(struct remap *r, __u32 i)
 
 	if (to >= SL_MAX_CLUSTERS) {
 		snprintf(r->why, 256, "too many clusters since the start; restart to make room");
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	r->cluster_to[i] = to;
 	first = r->n_endpoints;
@@ -65,7 +65,7 @@ static int place_cluster(struct remap *r, __u32 i)
 		first = r->m->clusters[to].first_endpoint;
 	else if (c->n_endpoints > SL_MAX_ENDPOINTS - first) {
 		snprintf(r->why, 256, "too many endpoints since the start; restart to make room");
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	} else {
 		r->n_endpoints += c->n_endpoints;
 	}
@@ -169,7 +169,7 @@ static int place_split(const struct remap *r, struct splits *s, struct sl_route 
 	id = split_number(r, s, info->name, split);
 	if (id == SL_MAX_SPLITS) {
 		snprintf(r->why, 256, "too many splits, old and new, at a time");
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	s->used[id] = true;
 	s->all[id] = *split;
@@ -218,7 +218,7 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 		snprintf(ret_why, 256,
 			 "%u routes; there is room for %u since the start: that needs a restart",
 			 c->table->n_routes, m->max_routes);
-		return -EINVAL;
+		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	r.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*r.clusters));
 	r.limits = calloc(SL_MAX_CLUSTERS, sizeof(*r.limits));

@@ -53,6 +53,7 @@ struct supervisor {
 	int signal_fd;
 	struct sl_shared *shared;
 	char outcome[256];
+	char wanted[256];
 	pid_t worker;
 	bool stopping;
 };
@@ -356,7 +357,11 @@ static int share(struct supervisor *s)
 		return failed(s, -errno, "out of memory");
 	snprintf(s->outcome, sizeof(s->outcome), SL_RELOAD_OUTCOME, s->instance);
 	s->shared = p;
-	s->shared->config = s->o->config;
+	if (s->o->config)
+		snprintf(s->shared->config, sizeof(s->shared->config), "%s", s->o->config);
+	snprintf(s->wanted, sizeof(s->wanted), SL_RELOAD_WANTED, s->instance);
+	(void)unlink(s->wanted);
+	s->shared->wanted = s->wanted;
 	s->shared->outcome = s->outcome;
 	s->shared->text_fd = -1;
 	return 0;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is not requests a second: time of BPF programs, memory, how soon a weight is obeyed."""
+import contextlib
 import ctypes
 import glob
 import json
@@ -30,7 +31,7 @@ def of_sluice(rig):
 
 
 # --- BPF programs ---
-def _programs(system):
+def programs(system):
     """{id: program} of bpftool, those that the instance holds."""
     ids = set()
     for pid in tree(system.daemon.pid):
@@ -44,30 +45,37 @@ def _programs(system):
     return {p["id"]: p for p in shown if p["id"] in ids}
 
 
-def bpf(rig, load, case):
-    """What each program takes, while its time is measured (which costs time itself)."""
-    system = of_sluice(rig)
+@contextlib.contextmanager
+def timed():
+    """The kernel measures the time of programs, which costs time itself."""
     with open(STATS_SWITCH) as f:
         old = f.read()
     with open(STATS_SWITCH, "w") as f:
         f.write("1")
     try:
-        before = _programs(system)
-        requests = max(load.run(rig, system, case, 1)["requests"], 1)
-        after = _programs(system)
+        yield
     finally:
         with open(STATS_SWITCH, "w") as f:
             f.write(old)
-    programs = []
+
+
+def bpf(rig, load, case):
+    """What each program takes, while its time is measured."""
+    system = of_sluice(rig)
+    with timed():
+        before = programs(system)
+        requests = max(load.run(rig, system, case, 1)["requests"], 1)
+        after = programs(system)
+    found = []
     for number, p in sorted(after.items()):
         was = before.get(number, {})
         runs = p.get("run_cnt", 0) - was.get("run_cnt", 0)
         ns = p.get("run_time_ns", 0) - was.get("run_time_ns", 0)
         if runs:
-            programs.append({"name": p["name"], "runs": runs, "ns_run": ns / runs,
-                             "runs_request": runs / requests, "ns_request": ns / requests})
+            found.append({"name": p["name"], "runs": runs, "ns_run": ns / runs,
+                          "runs_request": runs / requests, "ns_request": ns / requests})
     return {"topology": rig.topology.name, "case": case.name, "requests": requests,
-            "programs": programs, "ns_request": sum(p["ns_request"] for p in programs)}
+            "programs": found, "ns_request": sum(p["ns_request"] for p in found)}
 
 
 # --- memory ---

@@ -14,6 +14,7 @@ import cases
 import extras
 import plot
 import report
+import routes
 from load import Load
 from machine import BenchError, describe
 from systems import Rig
@@ -27,7 +28,8 @@ def arguments():
         "HAProxy with the same routes: in network namespaces of its own, interleaved, several "
         "rounds, medians. Root.")
     p.add_argument("scenario", nargs="*",
-                   help="TOPOLOGY, CASE or TOPOLOGY/CASE, with * and ? (default: all of --list)")
+                   help="TOPOLOGY, CASE or TOPOLOGY/CASE, with * and ?; or 'routes' (default: all of "
+                   "--list)")
     p.add_argument("--quick", action="store_true", help="few cases and short rounds")
     p.add_argument("--json", metavar="FILE", help="write everything that was measured to FILE")
     p.add_argument("--plot", metavar="FILE", help="draw the ratios to FILE, an SVG (gnuplot)")
@@ -53,7 +55,11 @@ def arguments():
             p.error(f"--systems: unknown '{family}'; there are {', '.join(FAMILIES)}")
     if args.plot and not plot.available():
         p.error("--plot needs gnuplot: apt-get install gnuplot-nox")
-    args.plan, unknown = cases.select(args.scenario, args.quick)
+    args.routes = "routes" in args.scenario or not (args.scenario or args.quick)
+    wanted = [s for s in args.scenario if s != "routes"]
+    args.plan, unknown = [], None
+    if wanted or not args.scenario:
+        args.plan, unknown = cases.select(wanted, args.quick)
     if unknown:
         p.error(f"unknown scenario '{unknown}'; --list shows them")
     return args
@@ -64,6 +70,7 @@ def list_scenarios():
         print(f"{topo.name}: {topo.about}")
         names = topo.cases
         print("    " + (" ".join(names) if names else "(only when named)"))
+    print(f"routes: time of BPF programs with {routes.SIZES[0]} and {routes.SIZES[1]} routes")
     print()
     for case in cases.CASES.values():
         print(f"{case.name:10} {case.about}")
@@ -136,6 +143,9 @@ def bench(args, workdir, result):
                     report.print_extras(result)
         finally:
             rig.close()
+    if args.routes:
+        result["routes"] = routes.measure(args.sluice, workdir, tag, args.rounds)
+        routes.show(result["routes"])
     result["complete"] = True
 
 

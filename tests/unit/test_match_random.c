@@ -10,7 +10,7 @@
 #include "random_table.h"
 #include "sl_http.h"
 
-#define TABLES 2500
+#define TABLES 2600
 #define REQUESTS 400
 
 static __u64 state = 1;
@@ -83,7 +83,7 @@ static void a_million_pairs(void)
 	printf("%lu pairs, %lu routed, %lu unsure in the kernel, %lu indexed hosts: ", c.pairs,
 	       c.routed, c.unsure, c.indexed);
 	CU_ASSERT_EQUAL(c.wrong, 0);
-	CU_ASSERT(c.pairs >= 950000);
+	CU_ASSERT(c.pairs >= 1000000);
 	CU_ASSERT(c.routed > c.pairs / 8 && c.routed < c.pairs);
 	CU_ASSERT(c.unsure < c.pairs / 4);
 	CU_ASSERT(c.indexed > TABLES);

@@ -8,7 +8,7 @@
  * gone, so with the daemon dead the slot is empty.
  */
 #include "maps.bpf.h"
-#include "sl_pick.h"
+#include "balance.bpf.h"
 #include <bpf/bpf_endian.h>
 
 #define AF_INET 2
@@ -126,20 +126,16 @@ SL_FN bool l4_give(struct bpf_sk_lookup *ctx, __u32 endpoint)
 SL_FN bool to_backend(struct bpf_sk_lookup *ctx, const struct sl_attach_point *p)
 {
 	__u32 cluster = l4_cluster(p);
-	struct sl_cluster *c = bpf_map_lookup_elem(&clusters, &cluster);
 	__u64 *count = bpf_map_lookup_elem(&l4_counts, &cluster);
-	__u64 range;
-	__u32 n, turn;
 
-	if (!c || !count)
+	if (!count)
 		return false;
-	range = sl_cluster_range(c);
-	n = range >> 32;
-	if (!n)
-		return false;
-	turn = sl_fetch_add(&c->next_endpoint, 1);
-	for (__u32 i = 0; i < L4_TRIES && i < n; i++) {
-		if (!l4_give(ctx, (__u32)range + (turn + i) % n))
+	for (__u32 i = 0; i < L4_TRIES; i++) {
+		__u32 endpoint = cluster_pick(cluster, 0, 0);
+
+		if (endpoint == SL_NO_ENDPOINT)
+			break;
+		if (!l4_give(ctx, endpoint))
 			continue;
 		sl_add(count, 1);
 		return true;

@@ -16,6 +16,7 @@
 #include "sl_stack.h"
 #include "sl_attach.h"
 #include "sl_search.h"
+#include "sl_lb.h"
 
 /*
  * clang describes a type in BTF as a mere declaration when everything only points to it (and the
@@ -26,6 +27,7 @@ union sl_map_values {
 	struct sl_lane lane;
 	struct sl_cluster cluster;
 	struct sl_endpoint endpoint;
+	struct sl_lb_slot lb_slot;
 	struct sl_sequence sequence;
 	struct sl_stats stats;
 	struct sl_counts counts;
@@ -67,6 +69,7 @@ SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
 SL_ARRAY(lanes, struct sl_lane, SL_MAX_LANES);
 SL_ARRAY(clusters, struct sl_cluster, SL_MAX_CLUSTERS);
 SL_ARRAY(endpoints, struct sl_endpoint, SL_MAX_ENDPOINTS);
+SL_ARRAY(lb_slots, struct sl_lb_slot, SL_LB_SLOTS);
 SL_ARRAY(sequences, struct sl_sequence, SL_MAX_SPLITS);
 SL_ARRAY(route_stats, struct sl_stats, SL_MAX_ROUTES *SL_STAT_SHARDS);
 SL_ARRAY(cluster_stats, struct sl_stats, SL_MAX_CLUSTERS *SL_STAT_SHARDS);

@@ -70,8 +70,11 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 		return 0;
 	}
 	l->idle_ns = bpf_ktime_get_ns();
-	if (lane_move(&l->word, gen, SL_LANE_KERNEL, SL_LANE_IDLE) &&
-	    !sl_stack_push(&e->idle, &l->next, slot))
+	if (!lane_move(&l->word, gen, SL_LANE_KERNEL, SL_LANE_IDLE))
+		return 0;
+	if (sl_stack_push(&e->idle, &l->next, slot))
+		sl_add(&e->busy, -1);
+	else
 		lane_surrender(l, slot, gen, SL_LANE_IDLE);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #define SL_REQUEST_BPF_H
 
 #include "path.bpf.h"
+#include "balance.bpf.h"
 #include "sl_match.h"
 #include "sl_hash.h"
 #include "sl_pick.h"
@@ -233,9 +234,8 @@ SL_FN __u32 request_route(struct sl_request *r)
 	struct sl_decision *d = &r->s->decision;
 	const struct sl_table *t = table_get();
 	const struct sl_route *route;
+	__u32 index, cluster, reason;
 	struct sl_cluster *c;
-	__u32 index, cluster, reason, n;
-	__u64 range;
 
 	d->routed = 0;
 	if (!t)
@@ -258,19 +258,13 @@ SL_FN __u32 request_route(struct sl_request *r)
 		if (reason)
 			return reason;
 	}
-	c = bpf_map_lookup_elem(&clusters, &cluster);
-	if (!c)
-		return SL_REASON_INTERNAL;
-	range = sl_cluster_range(c);
-	n = range >> 32;
 	d->route = index;
 	d->cluster = cluster;
-	if (!n)
+	d->endpoint = cluster_pick(cluster, r->s->hash.value, r->s->hash.found);
+	if (d->endpoint == SL_NO_ENDPOINT)
 		return SL_REASON_NO_ENDPOINT;
-	d->endpoint = (__u32)range;
-	if (n > 1)
-		d->endpoint += sl_fetch_add(&c->next_endpoint, 1) % n;
-	if (!same_table(r->s, t))
+	c = bpf_map_lookup_elem(&clusters, &cluster);
+	if (!c || !same_table(r->s, t))
 		return SL_REASON_INTERNAL;
 	d->routed = 1;
 	return SL_READ(c->flags) & SL_CLUSTER_WAITING ? SL_REASON_NO_IDLE_LANE : SL_REASON_NONE;
@@ -284,7 +278,7 @@ __noinline __u64 lane_claim(__u32 endpoint)
 {
 	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
 
-	if (!e || (e->flags & SL_ENDPOINT_DRAINING))
+	if (!e || (e->flags & SL_ENDPOINT_CLOSED))
 		return 0;
 	for (int i = 0; i < SL_LANE_TRIES; i++) {
 		__u32 slot1 = sl_stack_pop(&e->idle, lane_next);
@@ -300,6 +294,7 @@ __noinline __u64 lane_claim(__u32 endpoint)
 			word_change(&l->word, gen, SL_LANE_REAPED, SL_L_STATE);
 			continue;
 		}
+		sl_add(&e->busy, 1);
 		if ((bits & SL_L_SURPLUS) || (bits & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
 			lane_surrender(l, slot1 - 1, gen, SL_LANE_KERNEL);
 			continue;

@@ -14,6 +14,7 @@
 	X(sequences)      \
 	X(clusters)       \
 	X(endpoints)      \
+	X(lb_slots)       \
 	X(sessions)       \
 	X(lanes)          \
 	X(request_heads)  \

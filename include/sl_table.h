@@ -264,15 +264,25 @@ struct sl_split {
 
 #define SL_NAME_MAX 64 /* bytes of a name in a map, NUL included; longer ones are cut */
 
+/* Slots of the map `lb_slots`; len 0: none. */
+struct sl_region {
+	__u32 off;
+	__u32 len;
+};
+
 /* Map `clusters`, array (mmap-able): cluster index -> this. */
 struct sl_cluster {
 	__u32 first_endpoint; /* endpoints of a cluster are contiguous */
-	__u32 n_endpoints;    /* 0: none resolved: 503 */
-	__u32 next_endpoint;  /* ROUND_ROBIN counter; written by BPF and the daemon, atomically */
+	__u32 n_endpoints;    /* some of them may be unused: family 0 */
+	__u64 view;	      /* sl_lb.h: who is picked; written by the daemon. 0: nobody: 503 */
+	__u64 turn;	      /* requests shared out; written by BPF and the daemon, atomically */
 	__u32 connect_timeout_ms;
 	__u32 max_lanes; /* circuit breaker max_connections */
 	__u32 flags;	 /* SL_CLUSTER_*; written by the daemon, atomically */
-	__u64 n_lanes;	 /* lanes that exist; written by the daemon */
+	__u32 zero;
+	struct sl_region
+		regions[2]; /* of lb_slots: this view's, the one's before it; the daemon's */
+	__u64 n_lanes;	    /* lanes that exist; written by the daemon */
 	__u64 name_hash; /* sl_hash_span() of the whole name: whose cohort it is, whatever its index
 			  */
 	char name[SL_NAME_MAX];
@@ -304,12 +314,20 @@ struct sl_endpoint {
 	__u64 idle;    /* sl_stack head of idle lanes; written by BPF and the daemon */
 	__u32 cluster; /* index of its cluster */
 	__u16 port;    /* host byte order */
-	__u8 family;   /* AF_INET or AF_INET6 */
+	__u8 family;   /* AF_INET or AF_INET6; 0: no endpoint */
 	__u8 flags;    /* SL_ENDPOINT_* */
 	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
+	__u32 busy;    /* lanes that are not idle; BPF and the daemon, atomically */
+	__u32 weight;  /* in the cluster's view; the daemon */
+	__u64 zero[3];
 };
 
-#define SL_ENDPOINT_DRAINING 0x1 /* gets no new requests */
+_Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");
+
+#define SL_ENDPOINT_DRAINING \
+	0x1		    /* gets no new requests: it is no endpoint of the config any more */
+#define SL_ENDPOINT_OUT 0x2 /* gets no new requests: not in the cluster's view */
+#define SL_ENDPOINT_CLOSED (SL_ENDPOINT_DRAINING | SL_ENDPOINT_OUT)
 /* Network namespace to connect from, as sl_listener.netns; in the upper half of the flags. */
 #define SL_ENDPOINT_NETNS_SHIFT 4
 #define SL_ENDPOINT_NETNS(e) ((__u32)(e)->flags >> SL_ENDPOINT_NETNS_SHIFT)

@@ -30,6 +30,7 @@ rank()
 	sl_match.h) echo 9 ;;
 	sl_pick.h | sl_hash.h) echo 10 ;;
 	sl_decide.h | sl_cohort.h) echo 11 ;;
+	sl_lb.h) echo 12 ;;
 	esac
 }
 
@@ -52,11 +53,12 @@ below()
 	case $1 in
 	util) echo util ;;
 	config) echo util config ;;
-	kernel) echo util config kernel ;;
-	attach) echo util config kernel attach ;;
-	daemon) echo util config kernel attach daemon ;;
+	balance) echo util config balance ;;
+	kernel) echo util config balance kernel ;;
+	attach) echo util config balance kernel attach ;;
+	daemon) echo util config balance kernel attach daemon ;;
 	demo) echo util demo ;;
-	cmd) echo util config kernel attach daemon demo cmd ;;
+	cmd) echo util config balance kernel attach daemon demo cmd ;;
 	esac
 }
 

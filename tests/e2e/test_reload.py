@@ -167,7 +167,8 @@ def actions_change(t):
         for order in (("two", "one"), ("one", "two")):
             reload(s, config(FRONT, {n: where[n] for n in order}, routes))
             assert conn.get("/").status == 200
-            t.wait(lambda: two.last().get("host").endswith("-shadow"), "the mirrored request")
+            t.wait(lambda: two.requests and two.last().get("host").endswith("-shadow"),
+                   "the mirrored request")
             assert one.last().get("x-cluster") == "one", one.last()
             n = len(two.requests)
             assert conn.get("/by-header", [("X-To", "two")]).status == 200

@@ -377,6 +377,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.lanes = calloc(N_LANES, sizeof(*maps.lanes));
 	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
 	maps.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.endpoints));
+	maps.lb_slots = calloc(SL_LB_SLOTS, sizeof(*maps.lb_slots));
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
 	maps.max_routes = 1;
 	maps.route_stats = calloc(SL_STAT_SHARDS, sizeof(*maps.route_stats));
@@ -394,7 +395,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.control->n_lanes = N_LANES;
 	maps.control->free_lanes = 1;
 	maps.clusters[0] = (struct sl_cluster){
-		.n_endpoints = 1, .connect_timeout_ms = 1000, .max_lanes = N_LANES};
+		.n_endpoints = 1,
+		.view = SL_VIEW(SL_REF_ENDPOINT, SL_LB_ROUND_ROBIN, 0),
+		.connect_timeout_ms = 1000,
+		.max_lanes = N_LANES,
+	};
 	maps.endpoints[0].family = AF_INET;
 	table.n_domains = table.n_vhosts = table.n_routes = table.n_clusters = 1;
 	table.n_endpoints = 1;
@@ -430,7 +435,7 @@ static void end(void)
 	for (__u32 k = 0; k < N_LANES; k++)
 		hang_up(&servers[k]);
 	check(!w.n_fronts && !w.n_backs && !w.n_waiting);
-	check(free_lanes() == N_LANES && !maps.clusters[0].n_lanes);
+	check(free_lanes() == N_LANES && !maps.clusters[0].n_lanes && !maps.endpoints[0].busy);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)

@@ -673,7 +673,7 @@ static void note_netns(void)
 static void load(const char *instance)
 {
 	static struct sl_table table;
-	const struct sl_compiled compiled = {
+	struct sl_compiled compiled = {
 		.table = &table,
 		.options = {.kernel_path = true,
 			    .colocated_clients = true,

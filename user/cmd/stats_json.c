@@ -71,10 +71,13 @@ static json_t *endpoints_json(const struct sl_maps *m, const struct sl_snapshot 
 	for (__u32 i = 0; i < s->n_endpoints; i++) {
 		const char *cluster = sl_cmd_cluster_name(m, m->endpoints[i].cluster);
 
+		if (!m->endpoints[i].family)
+			continue;
 		sl_endpoint_text(&m->endpoints[i], text);
-		json_array_append_new(list, json_pack("{s:s, s:o, s:i}", "endpoint", text,
+		json_array_append_new(list, json_pack("{s:s, s:o, s:i, s:i}", "endpoint", text,
 						      "cluster", sl_json_text(cluster),
-						      "idle_lanes", (int)s->idle[i]));
+						      "idle_lanes", (int)s->idle[i], "busy_lanes",
+						      (int)m->endpoints[i].busy));
 	}
 	return list;
 }

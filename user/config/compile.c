@@ -270,6 +270,7 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 	cut_name(out->name, cl->name->text);
 	out->name_hash = hash_name(cl->name);
 	*limits = sl_compile_cluster_limits(&cl->limits);
+	c->out->cluster_lbs[index] = sl_compile_balance(&cl->balance, &cl->assignment.policy);
 	out->connect_timeout_ms = limits->connect_ms;
 	/* One exchange at a time on a lane: so many lanes bound the requests on both paths. */
 	out->max_lanes = limits->max_connections < limits->max_requests ? limits->max_connections
@@ -286,10 +287,12 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 			break;
 		}
 		r.items[i].cluster = index;
+		c->out->hosts[t->n_endpoints] = r.hosts[i];
 		c->out->endpoints[t->n_endpoints++] = r.items[i];
 		out->n_endpoints++;
 	}
 	free(r.items);
+	free(r.hosts);
 	return err;
 }
 
@@ -366,6 +369,8 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->table = calloc(1, sizeof(*out->table));
 	out->clusters = calloc(n_clusters, sizeof(*out->clusters));
 	out->endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*out->endpoints));
+	out->hosts = calloc(SL_MAX_ENDPOINTS, sizeof(*out->hosts));
+	out->cluster_lbs = calloc(n_clusters, sizeof(*out->cluster_lbs));
 	out->splits = calloc(SL_MAX_SPLITS, sizeof(*out->splits));
 	out->route_infos = calloc(SL_MAX_ROUTES, sizeof(*out->route_infos));
 	out->route_limits = calloc(SL_MAX_ROUTES, sizeof(*out->route_limits));
@@ -374,9 +379,9 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->vhost_names = calloc(SL_MAX_VHOSTS, sizeof(*out->vhost_names));
 	out->route_lines = calloc(SL_MAX_ROUTES, sizeof(*out->route_lines));
 	out->listeners = calloc(n_listeners, sizeof(*out->listeners));
-	if (!out->table || !out->clusters || !out->endpoints || !out->splits || !out->route_infos ||
-	    !out->route_limits || !out->cluster_limits || !out->directs || !out->vhost_names ||
-	    !out->route_lines || !out->listeners)
+	if (!out->table || !out->clusters || !out->hosts || !out->cluster_lbs || !out->endpoints ||
+	    !out->splits || !out->route_infos || !out->route_limits || !out->cluster_limits ||
+	    !out->directs || !out->vhost_names || !out->route_lines || !out->listeners)
 		goto out;
 	out->table->generation = flags->generation ? flags->generation : 1;
 	c.out = out;
@@ -414,6 +419,8 @@ void sl_compiled_free(struct sl_compiled *c)
 	free(c->route_infos);
 	free(c->route_limits);
 	free(c->cluster_limits);
+	free(c->cluster_lbs);
+	free(c->hosts);
 	free(c->directs);
 	free(c->listeners);
 	free(c);

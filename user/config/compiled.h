@@ -8,6 +8,7 @@
 #define SL_COMPILED_H
 
 #include "config/actions.h"
+#include "config/cluster_lb.h"
 #include "config/limits.h"
 #include "sl_table.h"
 
@@ -45,6 +46,8 @@ struct sl_compiled {
 	struct sl_route_info *route_infos;	  /* [table->n_routes] */
 	struct sl_route_limits *route_limits;	  /* [table->n_routes] */
 	struct sl_cluster_limits *cluster_limits; /* [table->n_clusters] */
+	struct sl_cluster_lb *cluster_lbs;	  /* [table->n_clusters] */
+	struct sl_host_config *hosts;		  /* [table->n_endpoints] */
 	struct sl_direct *directs;		  /* [table->n_routes]; status 0: route has none */
 	char **vhost_names;			  /* [table->n_vhosts] */
 	__u32 *route_lines;	       /* [table->n_routes]; of the config, for messages */

@@ -404,8 +404,15 @@ static const struct sl_key endpoint_keys[] = {
 };
 SCHEMA(endpoint, struct cfg_endpoint, "endpoint", .unsupported = sl_no_endpoint);
 
+static const char *const health_statuses[] = {"UNKNOWN", "HEALTHY",   "UNHEALTHY", "DRAINING",
+					      "TIMEOUT", "-DEGRADED", NULL};
+
 static const struct sl_key lb_endpoint_keys[] = {
 	KEY("endpoint", MAP, REQ, struct cfg_lb_endpoint, endpoint, .sub = &endpoint),
+	KEY("load_balancing_weight", U32, 0, struct cfg_lb_endpoint, weight, .min = 1,
+	    .max = 4294967295u),
+	KEY("health_status", ENUM, 0, struct cfg_lb_endpoint, health, .names = health_statuses,
+	    .note = "UNKNOWN, HEALTHY, UNHEALTHY, DRAINING or TIMEOUT"),
 	END,
 };
 SCHEMA(lb_endpoint, struct cfg_lb_endpoint, "lb_endpoint", .unsupported = sl_no_lb_endpoint,
@@ -413,6 +420,7 @@ SCHEMA(lb_endpoint, struct cfg_lb_endpoint, "lb_endpoint", .unsupported = sl_no_
 
 static const struct sl_key locality_keys[] = {
 	KEY("lb_endpoints", LIST, 0, struct cfg_locality, lb_endpoints, .sub = &lb_endpoint),
+	KEY("priority", U32, 0, struct cfg_locality, priority, .max = SL_MAX_PRIORITIES - 1),
 	END,
 };
 SCHEMA(locality, struct cfg_locality, "endpoints", .unsupported = sl_no_locality,
@@ -421,16 +429,23 @@ SCHEMA(locality, struct cfg_locality, "endpoints", .unsupported = sl_no_locality
 static const struct sl_key assignment_keys[] = {
 	KEY("cluster_name", STRING, 0, struct cfg_assignment, cluster_name),
 	KEY("endpoints", LIST, 0, struct cfg_assignment, endpoints, .sub = &locality),
+	KEY("policy", MAP, 0, struct cfg_assignment, policy, .sub = &sl_schema_assignment_policy),
 	END,
 };
 SCHEMA(assignment, struct cfg_assignment, "load_assignment", .unsupported = sl_no_assignment);
 
 static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "-LOGICAL_DNS",
 					    "-EDS",   "-ORIGINAL_DST", NULL};
-static const char *const lb_policies[] = {
-	"ROUND_ROBIN", "-LEAST_REQUEST",    "-RING_HASH",	"-RANDOM",
-	"-MAGLEV",     "-CLUSTER_PROVIDED", "-ORIGINAL_DST_LB", "-LOAD_BALANCING_POLICY_CONFIG",
-	NULL};
+/* In the order of enum sl_lb_policy. */
+static const char *const lb_policies[] = {"ROUND_ROBIN",
+					  "RANDOM",
+					  "LEAST_REQUEST",
+					  "RING_HASH",
+					  "MAGLEV",
+					  "-CLUSTER_PROVIDED",
+					  "-ORIGINAL_DST_LB",
+					  "-LOAD_BALANCING_POLICY_CONFIG",
+					  NULL};
 static const char *const dns_families[] = {"AUTO",	   "V4_ONLY", "V6_ONLY",
 					   "V4_PREFERRED", "ALL",     NULL};
 
@@ -450,8 +465,16 @@ static const struct sl_key cluster_keys[] = {
 	    .note = "STATIC or STRICT_DNS"),
 	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, limits.connect, .min = 1,
 	    .max = SL_CONNECT_MAX_MS),
-	KEY("lb_policy", ENUM, 0, struct cfg_cluster, lb_policy, .names = lb_policies,
-	    .note = "ROUND_ROBIN"),
+	KEY("lb_policy", ENUM, 0, struct cfg_cluster, balance.policy, .names = lb_policies,
+	    .note = "ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH or MAGLEV"),
+	KEY("least_request_lb_config", MAP, 0, struct cfg_cluster, balance.least_request,
+	    .sub = &sl_schema_least_request),
+	KEY("ring_hash_lb_config", MAP, 0, struct cfg_cluster, balance.ring,
+	    .sub = &sl_schema_ring_hash),
+	KEY("maglev_lb_config", MAP, 0, struct cfg_cluster, balance.maglev,
+	    .sub = &sl_schema_maglev),
+	KEY("common_lb_config", MAP, 0, struct cfg_cluster, balance.common,
+	    .sub = &sl_schema_common_lb),
 	KEY("dns_lookup_family", ENUM, 0, struct cfg_cluster, dns_family, .names = dns_families,
 	    .note = "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL"),
 	KEY("load_assignment", MAP, 0, struct cfg_cluster, assignment, .sub = &assignment),

@@ -63,10 +63,20 @@ LIST(sl_no_listener, "additional_addresses", "use_original_dst", "default_filter
      "connection_balance_config", "access_log", "bind_to_port", "internal_listener", "fcds_config",
      "enable_mptcp");
 LIST(sl_no_endpoint, "health_check_config", "additional_addresses");
-LIST(sl_no_lb_endpoint, "endpoint_name", "health_status", "load_balancing_weight");
-LIST(sl_no_locality, "load_balancing_weight", "priority", "leds_cluster_locality_config",
+LIST(sl_no_lb_endpoint, "endpoint_name");
+LIST(sl_no_locality, "load_balancing_weight", "leds_cluster_locality_config",
      "load_balancer_endpoints");
-LIST(sl_no_assignment, "named_endpoints", "policy");
+LIST(sl_no_assignment, "named_endpoints");
+LIST(sl_no_assignment_policy, "drop_overloads", "endpoint_stale_after", "weighted_priority_health",
+     "disable_overprovisioning");
+LIST(sl_no_least_request, "active_request_bias", "slow_start_config", "locality_lb_config",
+     "enable_full_scan", "selection_method");
+LIST(sl_no_ring_hash, "hash_function", "deprecated_v1");
+LIST(sl_no_zone_aware, "routing_enabled", "min_cluster_size", "force_locality_direct_routing",
+     "force_local_zone", "locality_basis");
+LIST(sl_no_common_lb, "locality_weighted_lb_config", "update_merge_window",
+     "ignore_new_hosts_until_first_hc", "close_connections_on_host_set_change",
+     "consistent_hashing_lb_config", "override_host_status");
 LIST(sl_no_threshold, "retry_budget", "track_remaining", "max_connection_pools");
 LIST(sl_no_stream_duration, "grpc_timeout_header_max", "grpc_timeout_header_offset");
 LIST(sl_no_hcm_options, "headers_with_underscores_action", "max_requests_per_connection",
@@ -83,9 +93,8 @@ LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_con
      "http_protocol_options", "extension_protocol_options", "dns_refresh_rate",
      "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
      "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
-     "outlier_detection", "upstream_bind_config", "lb_subset_config", "ring_hash_lb_config",
-     "maglev_lb_config", "original_dst_lb_config", "least_request_lb_config",
-     "round_robin_lb_config", "common_lb_config", "transport_socket", "protocol_selection",
+     "outlier_detection", "upstream_bind_config", "lb_subset_config", "original_dst_lb_config",
+     "round_robin_lb_config", "transport_socket", "protocol_selection",
      "upstream_connection_options", "close_connections_on_host_health_failure",
      "drain_connections_on_host_removal", "ignore_health_on_host_removal", "filters", "lrs_server",
      "upstream_config", "preconnect_policy", "connection_pool_per_downstream_connection");

@@ -42,6 +42,11 @@ extern const char *const sl_no_explicit_http[];
 extern const char *const sl_no_upstream_http[];
 extern const char *const sl_no_overload[];
 extern const char *const sl_no_cluster[];
+extern const char *const sl_no_least_request[];
+extern const char *const sl_no_ring_hash[];
+extern const char *const sl_no_zone_aware[];
+extern const char *const sl_no_common_lb[];
+extern const char *const sl_no_assignment_policy[];
 extern const char *const sl_no_static[];
 extern const char *const sl_no_root[];
 

@@ -8,6 +8,7 @@
 #define SL_MODEL_H
 
 #include "config/actions_model.h"
+#include "config/cluster_model.h"
 #include "config/config.h"
 #include "config/limits_model.h"
 #include "config/match_model.h"
@@ -200,17 +201,29 @@ struct cfg_endpoint {
 struct cfg_lb_endpoint {
 	const struct sl_node *node;
 	struct cfg_endpoint endpoint;
+	struct cfg_u32 weight;
+	struct cfg_u32 health;
 };
 
 struct cfg_locality {
 	const struct sl_node *node;
 	struct cfg_list lb_endpoints; /* struct cfg_lb_endpoint */
+	struct cfg_u32 priority;
 };
 
 struct cfg_assignment {
 	const struct sl_node *node;
 	const struct sl_node *cluster_name;
 	struct cfg_list endpoints; /* struct cfg_locality */
+	struct cfg_assignment_policy policy;
+};
+
+enum cfg_health_status {
+	CFG_HEALTH_UNKNOWN,
+	CFG_HEALTH_HEALTHY,
+	CFG_HEALTH_UNHEALTHY,
+	CFG_HEALTH_DRAINING,
+	CFG_HEALTH_TIMEOUT,
 };
 
 enum cfg_cluster_type {
@@ -230,7 +243,7 @@ struct cfg_cluster {
 	const struct sl_node *node;
 	const struct sl_node *name;
 	struct cfg_u32 type;
-	struct cfg_u32 lb_policy;
+	struct cfg_balance balance;
 	struct cfg_u32 dns_family;
 	struct cfg_assignment assignment;
 	struct cfg_list hosts; /* struct cfg_address */
@@ -298,7 +311,8 @@ char *sl_cookie_attributes(const struct cfg_hash_cookie *c);
 /* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
 struct cfg_resolved {
 	__u32 n;
-	struct sl_endpoint *items; /* cluster is not set; freed by the caller */
+	struct sl_endpoint *items;    /* cluster is not set; freed by the caller */
+	struct sl_host_config *hosts; /* the same number; freed by the caller */
 };
 
 int sl_resolve(struct sl_walk *w, const struct cfg_cluster *c, const struct sl_config_flags *flags,

@@ -49,3 +49,30 @@ int sl_parse_duration_ms(const char *s, __u32 min, __u32 max, __u32 *ret)
 	*ret = ms;
 	return 0;
 }
+
+int sl_parse_decimal(const char *s, __u32 min, __u32 max, __u32 *ret)
+{
+	__u64 n = 0, unit = 1000;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (n <= 0xffffffff)
+			n = n * 10 + (*p - '0');
+	if (p == s)
+		return -EINVAL;
+	n *= unit;
+	if (*p == '.') {
+		if (p[1] < '0' || p[1] > '9')
+			return -EINVAL;
+		for (p++; *p >= '0' && *p <= '9'; p++) {
+			unit /= 10;
+			n += unit * (*p - '0');
+		}
+	}
+	if (*p)
+		return -EINVAL;
+	if (n < min || n > max)
+		return -ERANGE;
+	*ret = n;
+	return 0;
+}

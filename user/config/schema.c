@@ -142,6 +142,20 @@ static void walk_duration(struct sl_walk *w, const struct sl_key *k, const struc
 			 v->text);
 }
 
+static void walk_decimal(struct sl_walk *w, const struct sl_key *k, const struct sl_node *v,
+			 struct cfg_u32 *dst)
+{
+	__u32 value;
+
+	if (!want_text(w, k, v, "a number"))
+		return;
+	if (!sl_parse_decimal(v->text, k->min, k->max, &value))
+		*dst = (struct cfg_u32){v, value};
+	else
+		sl_error(w, v, "'%s' must be a number from %g to %g, not '%.64s'", k->name,
+			 k->min / 1e3, k->max / 1e3, v->text);
+}
+
 static void walk_enum(struct sl_walk *w, const struct sl_key *k, const struct sl_node *v,
 		      struct cfg_u32 *dst)
 {
@@ -253,6 +267,9 @@ static void walk_value(struct sl_walk *w, const struct sl_key *k, const struct s
 		break;
 	case SL_KEY_DURATION:
 		walk_duration(w, k, v, dst);
+		break;
+	case SL_KEY_DECIMAL:
+		walk_decimal(w, k, v, dst);
 		break;
 	case SL_KEY_MAP:
 		if (v->kind == SL_NODE_MAP)

@@ -14,6 +14,7 @@ enum sl_key_type {
 	SL_KEY_BOOL,	 /* struct cfg_u32, 0 or 1 */
 	SL_KEY_ENUM,	 /* struct cfg_u32, index into names; SL_ENUM_WRONG: was wrong */
 	SL_KEY_DURATION, /* struct cfg_u32, milliseconds, min..max */
+	SL_KEY_DECIMAL,	 /* struct cfg_u32, thousandths, min..max */
 	SL_KEY_MAP,	 /* sub's struct, in place */
 	SL_KEY_LIST,	 /* struct cfg_list of sub's structs */
 	SL_KEY_STRINGS,	 /* struct cfg_list of const struct sl_node * */
@@ -90,6 +91,8 @@ bool sl_same_key(const char *name, const char *key);
 
 /* Scalars (scalar.c). 0, -EINVAL: not of this form, -ERANGE: out of the range. */
 int sl_parse_bool(const char *s, __u32 *ret); /* YAML 1.1's words, any case */
+/* "12.5" -> 12500; digits behind the third are cut. */
+int sl_parse_decimal(const char *s, __u32 min, __u32 max, __u32 *ret);
 int sl_parse_duration_ms(const char *s, __u32 min, __u32 max, __u32 *ret); /* "0.25s" */
 
 #endif /* SL_SCHEMA_H */

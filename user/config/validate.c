@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/model.h"
+#include "sl_lb.h"
 
 /* Names are shown by commands and used on their command line. */
 static void check_name(struct sl_walk *w, const struct sl_node *name, const char *what)
@@ -210,6 +211,28 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 		sl_warning(w, c->node, "cluster without endpoints; its requests are answered 503");
 }
 
+static bool by_hash(const struct cfg_cluster *c)
+{
+	return c->balance.policy.value == SL_LB_RING_HASH ||
+	       c->balance.policy.value == SL_LB_MAGLEV;
+}
+
+/* Tables of hashes take room, twice while one follows another. */
+static void check_tables(struct sl_walk *w, const struct cfg_cluster *c, __u64 *slots)
+{
+	struct sl_cluster_lb lb = sl_compile_balance(&c->balance, &c->assignment.policy);
+	__u64 before = *slots;
+
+	if (!by_hash(c))
+		return;
+	*slots += 2 * (lb.policy == SL_LB_MAGLEV ? lb.table_size / 4 : lb.ring_min / 2);
+	if (before <= SL_LB_SLOTS && *slots > SL_LB_SLOTS)
+		sl_error(w, c->balance.policy.node,
+			 "too many and too large tables of RING_HASH and MAGLEV clusters; the "
+			 "limit is %u slots (SL_LB_SLOTS)",
+			 SL_LB_SLOTS);
+}
+
 static void check_cluster(struct sl_walk *w, const struct cfg_cluster *all, __u32 index,
 			  __u32 *n_endpoints)
 {
@@ -225,6 +248,7 @@ static void check_cluster(struct sl_walk *w, const struct cfg_cluster *all, __u3
 		break;
 	}
 	sl_validate_cluster_limits(w, &c->limits);
+	sl_validate_balance(w, &c->balance);
 	sl_validate_buffer_limit(w, &c->buffer_limit);
 	check_endpoints(w, c, n_endpoints);
 }
@@ -234,6 +258,7 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 	const struct cfg_list *clusters = &root->resources.clusters;
 	const struct cfg_cluster *all = clusters->items;
 	__u32 n_endpoints = 0;
+	__u64 n_slots = 0;
 
 	sl_validate_netns(w, root);
 	check_listeners(w, root);
@@ -245,6 +270,7 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 			break;
 		}
 		check_cluster(w, all, i, &n_endpoints);
+		check_tables(w, &all[i], &n_slots);
 	}
 	if (!w->err)
 		sl_validate_routes(w, root);

@@ -243,7 +243,7 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	lane_close(w, f->back);
 	x->connecting = false;
 	if (connecting) {
-		endpoint = route_endpoint(w, x->cluster);
+		endpoint = route_other(w, f);
 		/* The same again would fail again. */
 		if (endpoint == NO_INDEX || endpoint == x->endpoint) {
 			if (!retry_failed(w, f, FAILURE_CONNECT))

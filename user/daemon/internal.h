@@ -142,10 +142,12 @@ struct exchange {
 	bool resp_marked;
 	__u8 tries; /* lanes tried */
 	__u16 status;
-	__u32 generation;  /* of the table that decided; 0: none has yet */
-	__u32 route;	   /* NO_INDEX: none */
-	__u32 cluster;	   /* NO_INDEX: none */
-	__u32 endpoint;	   /* of the last lane tried */
+	__u32 generation; /* of the table that decided; 0: none has yet */
+	__u32 route;	  /* NO_INDEX: none */
+	__u32 cluster;	  /* NO_INDEX: none */
+	__u32 endpoint;	  /* of the last lane tried */
+	__u64 hash;	  /* by the route's policies; valid when `hashed` */
+	bool hashed;
 	bool pending;	   /* counted in n_pending */
 	bool turn;	   /* first in the queue for a lane */
 	bool retrying;	   /* counted in n_retrying */
@@ -235,6 +237,8 @@ struct back {
 	struct front *front;   /* exchange that the daemon serves, at least one side of it */
 };
 
+struct balance;
+
 struct worker {
 	const struct sl_worker_args *args; /* &own_args */
 	const struct sl_worker_args *args_given;
@@ -243,7 +247,7 @@ struct worker {
 	struct sl_maps *maps;
 	const struct sl_table *table;
 	struct sl_matcher *matcher; /* of table */
-	__u64 random;		    /* state of route.c's numbers */
+	__u64 random;		    /* state of route.c's and balance.c's numbers */
 	int epoll_fd;
 	struct sl_events *events;
 	struct io signal_io;
@@ -284,6 +288,7 @@ struct worker {
 	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
 	bool sweep_wanted;
 	struct leaks *leaks;
+	struct balance *balance;
 
 	bool draining;
 	__u64 drain_until_ns;
@@ -360,6 +365,8 @@ void lane_event(struct worker *w, struct back *b);
 void lane_died(struct worker *w, struct back *b);
 struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 endpoint);
 __u32 lane_bits(const struct back *b);
+/* Counted in sl_endpoint.busy: it is neither idle nor was it when it died. */
+bool lane_is_busy(const struct back *b);
 /* From state @from to @to, other bits kept. False: the state was another. */
 bool lane_move(struct back *b, __u32 from, __u32 to);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
@@ -486,8 +493,23 @@ bool response_write(struct worker *w, struct front *f);
 
 /* route.c: where a request goes. 0, or the status to answer. */
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf);
-/* Another endpoint of the exchange's cluster; NO_INDEX: none usable. */
-__u32 route_endpoint(struct worker *w, __u32 cluster);
+/* Another endpoint of the exchange's cluster than the one it has, if there is one; NO_INDEX: none.
+ */
+__u32 route_other(struct worker *w, struct front *f);
+
+/* balance.c: which endpoint of a cluster. */
+int balance_init(struct worker *w); /* 0 or -ENOMEM */
+void balance_free(struct worker *w);
+/* What the view of @cluster is made of has changed: config, addresses, health. */
+void balance_update(struct worker *w, __u32 cluster);
+/* All views are by @c from now on. */
+void balance_config(struct worker *w, const struct sl_compiled *c);
+/* @hash: of the request, by its route's policies; or NULL. NO_INDEX: there is none. */
+__u32 balance_pick(struct worker *w, __u32 cluster, const __u64 *hash);
+/* Not @not, if it can be helped. */
+__u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, __u32 not );
+/* At least once a second. */
+void balance_tick(struct worker *w);
 
 /* sticky.c */
 /* sl_session.source_hash of the connection @fd. */

@@ -38,6 +38,13 @@ bool lane_move(struct back *b, __u32 from, __u32 to)
 	}
 }
 
+bool lane_is_busy(const struct back *b)
+{
+	__u32 state = lane_bits(b) & SL_L_STATE;
+
+	return state == SL_LANE_CONNECTING || state == SL_LANE_KERNEL || state == SL_LANE_USER;
+}
+
 void lane_mark_surplus(struct back *b)
 {
 	for (;;) {
@@ -137,6 +144,8 @@ void lane_close(struct worker *w, struct back *b)
 		b->front = NULL;
 	}
 	b->l->session = 0;
+	if (lane_is_busy(b))
+		sl_add(&w->maps->endpoints[b->endpoint].busy, -1);
 	back_shut(w, b);
 	if (b->slot != NO_SLOT) {
 		w->back_of[b->slot] = NULL;
@@ -228,6 +237,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 		return NULL;
 	}
 	lane_init(b->l, gen, endpoint);
+	sl_add(&w->maps->endpoints[endpoint].busy, 1);
 	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
 	sl_add(&w->maps->clusters[e->cluster].n_lanes, 1);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));

@@ -116,8 +116,11 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 			;
 		return;
 	}
-	if (b && !b->front && !b->mirror && lane_move(b, state, SL_LANE_USER))
-		lane_close(w, b);
+	if (!b || b->front || b->mirror || !lane_move(b, state, SL_LANE_USER))
+		return;
+	if (state != SL_LANE_KERNEL)
+		sl_add(&w->maps->endpoints[b->endpoint].busy, 1); /* lane_close() takes it back */
+	lane_close(w, b);
 }
 
 static void scan_lanes(struct worker *w, struct leaks *k)

@@ -26,7 +26,9 @@ void lane_release(struct worker *w, struct back *b, bool reusable)
 		lane_close(w, b);
 		return;
 	}
-	if (!sl_stack_push(&e->idle, &b->l->next, b->slot)) {
+	if (sl_stack_push(&e->idle, &b->l->next, b->slot)) {
+		sl_add(&e->busy, -1);
+	} else {
 		lane_move(b, SL_LANE_IDLE, SL_LANE_USER);
 		lane_close(w, b);
 	}
@@ -53,8 +55,12 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 			return NULL;
 		if (!b)
 			continue; /* a slot that nobody knows: left to the leak scan */
-		if (!lane_move(b, SL_LANE_IDLE, SL_LANE_USER) || b->io.rdhup || b->io.failed ||
-		    (lane_bits(b) & SL_L_SURPLUS)) {
+		if (!lane_move(b, SL_LANE_IDLE, SL_LANE_USER)) {
+			lane_close(w, b);
+			continue;
+		}
+		sl_add(&e->busy, 1);
+		if (b->io.rdhup || b->io.failed || (lane_bits(b) & SL_L_SURPLUS)) {
 			lane_close(w, b);
 			continue;
 		}
@@ -124,7 +130,7 @@ static struct back *lane_fresh(struct worker *w, struct front *f)
 		if (!b)
 			count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
 		if (!b)
-			f->x.endpoint = route_endpoint(w, f->x.cluster);
+			f->x.endpoint = route_other(w, f);
 		if (f->x.endpoint == NO_INDEX)
 			break;
 	}
@@ -180,7 +186,7 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 struct back *lane_spare(struct worker *w, __u32 cluster)
 {
 	struct sl_cluster *c = &w->maps->clusters[cluster];
-	__u32 endpoint = route_endpoint(w, cluster);
+	__u32 endpoint = balance_pick(w, cluster, NULL);
 	struct back *b = endpoint == NO_INDEX ? NULL : lane_pop(w, endpoint);
 
 	if (b && !lane_quiet(b)) {

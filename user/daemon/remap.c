@@ -12,6 +12,8 @@ struct remap {
 	const struct sl_maps *m;
 	struct sl_cluster *clusters;
 	struct sl_cluster_limits *limits;
+	struct sl_cluster_lb *lbs;
+	struct sl_host_config *hosts;
 	struct sl_endpoint *endpoints;
 	__u32 *cluster_to; /* [c->table->n_clusters]: new number */
 	__u32 n_clusters;
@@ -73,12 +75,14 @@ static int place_cluster(struct remap *r, __u32 i)
 		struct sl_endpoint *e = &r->endpoints[first + k];
 
 		*e = r->c->endpoints[c->first_endpoint + k];
+		r->hosts[first + k] = r->c->hosts[c->first_endpoint + k];
 		e->cluster = to;
 		e->flags &= ~SL_ENDPOINT_DRAINING;
 	}
 	r->clusters[to] = *c;
 	r->clusters[to].first_endpoint = first;
 	r->limits[to] = r->c->cluster_limits[i];
+	r->lbs[to] = r->c->cluster_lbs[i];
 	return 0;
 }
 
@@ -90,6 +94,7 @@ static void keep_running(struct remap *r)
 	for (__u32 i = 0; i < t->n_clusters; i++) {
 		r->clusters[i] = r->m->clusters[i];
 		r->limits[i] = sl_cluster_defaults;
+		r->lbs[i] = sl_cluster_lb_defaults;
 	}
 	for (__u32 i = 0; i < t->n_endpoints; i++) {
 		r->endpoints[i] = r->m->endpoints[i];
@@ -222,9 +227,11 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 	}
 	r.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*r.clusters));
 	r.limits = calloc(SL_MAX_CLUSTERS, sizeof(*r.limits));
+	r.lbs = calloc(SL_MAX_CLUSTERS, sizeof(*r.lbs));
 	r.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*r.endpoints));
+	r.hosts = calloc(SL_MAX_ENDPOINTS, sizeof(*r.hosts));
 	r.cluster_to = calloc(c->table->n_clusters + 1, sizeof(*r.cluster_to));
-	if (!r.clusters || !r.limits || !r.endpoints || !r.cluster_to)
+	if (!r.clusters || !r.limits || !r.lbs || !r.hosts || !r.endpoints || !r.cluster_to)
 		goto out;
 	keep_running(&r);
 	err = 0;
@@ -238,19 +245,27 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 		goto out;
 	free(c->clusters);
 	free(c->cluster_limits);
+	free(c->cluster_lbs);
 	free(c->endpoints);
+	free(c->hosts);
 	c->clusters = r.clusters;
 	c->cluster_limits = r.limits;
+	c->cluster_lbs = r.lbs;
 	c->endpoints = r.endpoints;
+	c->hosts = r.hosts;
 	c->table->n_clusters = r.n_clusters;
 	c->table->n_endpoints = r.n_endpoints;
 	r.clusters = NULL;
 	r.limits = NULL;
+	r.lbs = NULL;
 	r.endpoints = NULL;
+	r.hosts = NULL;
 out:
 	free(r.clusters);
 	free(r.limits);
+	free(r.lbs);
 	free(r.endpoints);
+	free(r.hosts);
 	free(r.cluster_to);
 	return err;
 }

@@ -150,7 +150,7 @@ void retry_now(struct worker *w, struct front *f)
 	__u32 status = 503;
 
 	x->retry_ns = 0;
-	x->endpoint = route_endpoint(w, x->cluster);
+	x->endpoint = route_other(w, f);
 	if (x->endpoint != NO_INDEX)
 		status = lane_get(w, f, false);
 	if (status)

@@ -3,21 +3,14 @@
 #include <string.h>
 #include "mutate.h"
 
-/* The next endpoint in turn that takes new requests; NO_INDEX: the cluster has none. */
-__u32 route_endpoint(struct worker *w, __u32 cluster)
+static const __u64 *hash_of(const struct front *f)
 {
-	struct sl_cluster *c = &w->maps->clusters[cluster];
-	__u64 range = sl_cluster_range(c);
-	__u32 n = range >> 32;
+	return f->x.hashed ? &f->x.hash : NULL;
+}
 
-	for (__u32 i = 0; i < n; i++) {
-		__u32 turn = n > 1 ? sl_fetch_add(&c->next_endpoint, 1) % n : 0;
-		__u32 e = (__u32)range + turn;
-
-		if (e < SL_MAX_ENDPOINTS && !(w->maps->endpoints[e].flags & SL_ENDPOINT_DRAINING))
-			return e;
-	}
-	return NO_INDEX;
+__u32 route_other(struct worker *w, struct front *f)
+{
+	return balance_other(w, f->x.cluster, hash_of(f), f->x.endpoint);
 }
 
 /*
@@ -123,8 +116,10 @@ static bool decided(struct worker *w, struct front *f)
 	f->x.route = d->route;
 	f->x.cluster = d->cluster;
 	f->x.endpoint = d->endpoint;
-	if (w->maps->endpoints[d->endpoint].flags & SL_ENDPOINT_DRAINING)
-		f->x.endpoint = route_endpoint(w, d->cluster);
+	f->x.hashed = f->s->hash.found;
+	f->x.hash = f->s->hash.value;
+	if (w->maps->endpoints[d->endpoint].flags & SL_ENDPOINT_CLOSED)
+		f->x.endpoint = balance_pick(w, d->cluster, hash_of(f));
 	return true;
 }
 
@@ -144,8 +139,6 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	const struct sl_route *route;
 	struct exchange *x = &f->x;
 	__u32 index, cluster;
-	bool hashed;
-	__u64 hash;
 
 	x->generation = w->table->generation;
 	if (decided(w, f))
@@ -160,12 +153,12 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 		x->cluster = named_cluster(w, action, h, buf);
 		if (x->cluster == NO_INDEX)
 			return action->not_found;
-		x->endpoint = route_endpoint(w, x->cluster);
+		x->endpoint = balance_pick(w, x->cluster, NULL);
 		return x->endpoint == NO_INDEX ? 503 : 0;
 	}
 	if (route->action == SL_ACTION_DIRECT)
 		return index < w->args->compiled->table->n_routes ? 0 : 500;
-	hashed = sticky_hash(w, f, route, h, buf, &hash);
+	x->hashed = sticky_hash(w, f, route, h, buf, &x->hash);
 	cluster = route->target;
 	if (route->action == SL_ACTION_SPLIT) {
 		cluster = NO_INDEX;
@@ -174,12 +167,11 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 						 single_header(h, buf, action->split_header));
 		if (cluster == NO_INDEX)
 			cluster = split_cluster(w, route->target,
-						hashed && (route->flags & SL_ROUTE_STICKY) ? &hash
-											   : NULL);
+						route->flags & SL_ROUTE_STICKY ? hash_of(f) : NULL);
 	}
 	if (cluster >= SL_MAX_CLUSTERS)
 		return 503;
 	x->cluster = cluster;
-	x->endpoint = route_endpoint(w, cluster);
+	x->endpoint = balance_pick(w, cluster, hash_of(f));
 	return x->endpoint == NO_INDEX ? 503 : 0;
 }

@@ -39,7 +39,7 @@
 struct supervisor {
 	const struct sl_supervisor_options *o;
 	const char *instance;
-	const struct sl_compiled *compiled;
+	struct sl_compiled *compiled;
 	struct sl_load_error *err;
 	struct sl_loader *loader;
 	struct sl_maps maps;
@@ -402,7 +402,7 @@ static int serve(struct supervisor *s)
 	return supervise(s);
 }
 
-int sl_supervisor_run(const struct sl_supervisor_options *o, const struct sl_compiled *c,
+int sl_supervisor_run(const struct sl_supervisor_options *o, struct sl_compiled *c,
 		      struct sl_load_error *reterr)
 {
 	struct supervisor s = {

@@ -21,7 +21,7 @@ struct sl_supervisor_options {
  * Runs an instance with @c until SIGTERM or SIGINT. 0 after a clean end, or -errno with @reterr
  * set: could not start (-EBUSY: the instance runs already).
  */
-int sl_supervisor_run(const struct sl_supervisor_options *o, const struct sl_compiled *c,
+int sl_supervisor_run(const struct sl_supervisor_options *o, struct sl_compiled *c,
 		      struct sl_load_error *reterr);
 
 #endif /* SL_SUPERVISOR_H */

@@ -221,6 +221,7 @@ static void tick(struct worker *w)
 		leaks_scan(w);
 		mirror_timeouts(w);
 	}
+	balance_tick(w);
 	watch_scan(w);
 	lane_sweep(w);
 }
@@ -353,6 +354,7 @@ void worker_free(struct worker *w)
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
 	leaks_free(w);
+	balance_free(w);
 	buffer_pool_free(w);
 	free(w->request.made);
 	free(w->response.made);
@@ -376,6 +378,8 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = sources_add(w);
 	if (!rc)
 		rc = reload_resume(w);
+	if (!rc)
+		rc = balance_init(w);
 	if (!rc)
 		rc = adopt_all(w);
 	if (!rc)

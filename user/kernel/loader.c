@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "balance/balance.h"
 #include "kernel/maps.h"
 #include "sluice.skel.h"
 
@@ -164,13 +165,28 @@ static __u32 control_flags(const struct sl_options *o)
 	return flags;
 }
 
-static int fill_tables(struct sl_loader *l, const struct sl_compiled *c)
+/* Who is picked at first; the worker changes it. */
+static int fill_views(struct sl_loader *l, struct sl_compiled *c)
+{
+	struct sl_lb_slot *slots = NULL;
+	__u32 n = 0;
+	int rc = sl_lb_first(c, &slots, &n);
+
+	if (!rc)
+		rc = fill_array(l->skel->maps.lb_slots, slots, sizeof(*slots), n);
+	free(slots);
+	return rc;
+}
+
+static int fill_tables(struct sl_loader *l, struct sl_compiled *c)
 {
 	const struct sl_table *t = c->table;
 	int rc;
 
 	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
 			    bpf_map__fd(l->skel->maps.lanes), control_flags(&c->options));
+	if (!rc)
+		rc = fill_views(l, c);
 	if (!rc)
 		rc = fill_array(l->skel->maps.clusters, c->clusters, sizeof(*c->clusters),
 				t->n_clusters);
@@ -218,7 +234,7 @@ static int attach_sockmaps(struct sl_loader *l)
 	return 0;
 }
 
-int sl_loader_load(const char *instance, const struct sl_compiled *c, struct sl_loader **ret,
+int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader **ret,
 		   struct sl_load_error *reterr)
 {
 	struct sl_loader *l = calloc(1, sizeof(*l));

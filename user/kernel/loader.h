@@ -19,7 +19,7 @@ struct sl_load_error {
  * Loads and pins everything for @instance, with @c in the tables; nothing is captured yet.
  * 0, or -errno with @reterr set: -EPERM (privileges), -EOPNOTSUPP (kernel lacks something), other.
  */
-int sl_loader_load(const char *instance, const struct sl_compiled *c, struct sl_loader **ret,
+int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader **ret,
 		   struct sl_load_error *reterr);
 
 /* Attaches the sock_ops program to the cgroup2 root @cgroup_fd: capture begins. 0 or -errno. */

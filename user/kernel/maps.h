@@ -9,6 +9,7 @@
 #include "sl_attach.h"
 #include "sl_maps.h"
 #include "sl_counts.h"
+#include "sl_lb.h"
 #include "sl_reason.h"
 #include "sl_session.h"
 #include "sl_stats.h"
@@ -26,6 +27,7 @@ struct sl_maps {
 	struct sl_lane *lanes;		   /* [control->n_lanes] */
 	struct sl_cluster *clusters;	   /* [SL_MAX_CLUSTERS] */
 	struct sl_endpoint *endpoints;	   /* [SL_MAX_ENDPOINTS] */
+	struct sl_lb_slot *lb_slots;	   /* [SL_LB_SLOTS] */
 	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
 	struct sl_stats *route_stats;	   /* [max_routes * SL_STAT_SHARDS] */
 	struct sl_stats *cluster_stats;	   /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */

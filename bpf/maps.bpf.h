@@ -28,6 +28,7 @@ union sl_map_values {
 	struct sl_cluster cluster;
 	struct sl_endpoint endpoint;
 	struct sl_lb_slot lb_slot;
+	struct sl_host host;
 	struct sl_sequence sequence;
 	struct sl_stats stats;
 	struct sl_counts counts;
@@ -69,6 +70,7 @@ SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
 SL_ARRAY(lanes, struct sl_lane, SL_MAX_LANES);
 SL_ARRAY(clusters, struct sl_cluster, SL_MAX_CLUSTERS);
 SL_ARRAY(endpoints, struct sl_endpoint, SL_MAX_ENDPOINTS);
+SL_ARRAY(hosts, struct sl_host, SL_MAX_ENDPOINTS);
 SL_ARRAY(lb_slots, struct sl_lb_slot, SL_LB_SLOTS);
 SL_ARRAY(sequences, struct sl_sequence, SL_MAX_SPLITS);
 SL_ARRAY(route_stats, struct sl_stats, SL_MAX_ROUTES *SL_STAT_SHARDS);

@@ -7,6 +7,7 @@
 #define SL_PATH_BPF_H
 
 #include "tables.bpf.h"
+#include "sl_outcome.h"
 
 /* Chunks of one message that are followed; more: the rest comes in the next run or goes to the
  * daemon. */
@@ -47,6 +48,16 @@ SL_FN void stats_count(struct sl_session *s, __u32 status)
 	if (g)
 		sl_add(&g->exchanges, 1);
 	s->last_ns = s->start_ns + ns;
+}
+
+/* An answer of @endpoint with @status is complete. Verified alone, as lane_return() is. */
+__noinline int endpoint_answered(__u32 endpoint, __u32 status)
+{
+	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
+
+	if (e && sl_outcome(e, status))
+		event_send(SL_EVENT_ENDPOINT, endpoint, 0);
+	return 0;
 }
 
 /*
@@ -97,6 +108,7 @@ __noinline int exchange_finish(__u32 slot, __u32 gen)
 	if (!l)
 		return 0;
 	stats_count(s, l->status);
+	endpoint_answered(l->endpoint, l->status);
 	s->lane = 0;
 	lane_return(lane_slot, s->lane_gen);
 	for (int i = 0; i < SL_CAS_TRIES; i++) {

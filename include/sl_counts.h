@@ -29,7 +29,10 @@
 	X(UP_RQ_PENDING_OVERFLOW, upstream_rq_pending_overflow,                                 \
 	  "requests over max_pending_requests or max_requests: 503")                            \
 	X(UP_RQ_TIMEOUT, upstream_rq_timeout, "answers over the route's timeout: 504")          \
-	X(UP_RQ_RETRY_OVERFLOW, upstream_rq_retry_overflow, "retries not made for max_retries")
+	X(UP_RQ_RETRY_OVERFLOW, upstream_rq_retry_overflow, "retries not made for max_retries") \
+	X(HC_FAILURE, health_check_failure, "health checks that failed")                        \
+	X(EJECTIONS, ejections_enforced_total, "endpoints ejected by outlier detection")        \
+	X(EJECTIONS_OVERFLOW, ejections_overflow, "not ejected for max_ejection_percent")
 
 enum sl_count {
 #define X(name, text, help) SL_COUNT_##name,

@@ -14,6 +14,7 @@
 	X(sequences)      \
 	X(clusters)       \
 	X(endpoints)      \
+	X(hosts)          \
 	X(lb_slots)       \
 	X(sessions)       \
 	X(lanes)          \

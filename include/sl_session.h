@@ -288,8 +288,9 @@ struct sl_control {
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */
 enum sl_event_type {
-	SL_EVENT_USER, /* an exchange ended with PENDING set: the session is the daemon's */
-	SL_EVENT_LANE, /* a lane left the kernel path in state SL_LANE_USER: close it */
+	SL_EVENT_USER,	   /* an exchange ended with PENDING set: the session is the daemon's */
+	SL_EVENT_LANE,	   /* a lane left the kernel path in state SL_LANE_USER: close it */
+	SL_EVENT_ENDPOINT, /* slot: an endpoint that has failed often enough, see sl_outcome() */
 };
 
 struct sl_event {

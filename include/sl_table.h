@@ -319,18 +319,45 @@ struct sl_endpoint {
 	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
 	__u32 busy;    /* lanes that are not idle; BPF and the daemon, atomically */
 	__u32 weight;  /* in the cluster's view; the daemon */
-	__u64 zero[3];
+	/* Outlier detection, when WATCHED: failures one after another, and how many are too many.
+	 */
+	__u32 n_5xx; /* BPF and the daemon, atomically */
+	__u32 n_gateway;
+	__u32 limit_5xx; /* the daemon; 0: any number */
+	__u32 limit_gateway;
+	__u64 zero;
 };
 
 _Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");
 
 #define SL_ENDPOINT_DRAINING \
-	0x1		    /* gets no new requests: it is no endpoint of the config any more */
-#define SL_ENDPOINT_OUT 0x2 /* gets no new requests: not in the cluster's view */
+	0x1			/* gets no new requests: it is no endpoint of the config any more */
+#define SL_ENDPOINT_OUT 0x2	/* gets no new requests: not in the cluster's view */
+#define SL_ENDPOINT_WATCHED 0x4 /* its answers' statuses are looked at */
 #define SL_ENDPOINT_CLOSED (SL_ENDPOINT_DRAINING | SL_ENDPOINT_OUT)
 /* Network namespace to connect from, as sl_listener.netns; in the upper half of the flags. */
 #define SL_ENDPOINT_NETNS_SHIFT 4
 #define SL_ENDPOINT_NETNS(e) ((__u32)(e)->flags >> SL_ENDPOINT_NETNS_SHIFT)
+
+/* Map `hosts`, array (mmap-able): endpoint index -> what the daemon knows of its health. */
+struct sl_host {
+	__u32 flags;	/* SL_HOST_* */
+	__u32 streak;	/* checks one after another that say other than flags do */
+	__u32 checks;	/* made */
+	__u32 failures; /* of them failed */
+	__u32 ejections;
+	__u32 backoff;	 /* times base_ejection_time that an ejection takes; grows and shrinks */
+	__u32 jitter_ms; /* of the ejection */
+	__u32 zero;
+	__u64 ejected_ns; /* CLOCK_MONOTONIC */
+	__u64 zero2[3];
+};
+
+/* sl_host.flags: healthy without the first three; Envoy's names are failed_active_hc and so on. */
+#define SL_HOST_FAILED_CHECK 0x1
+#define SL_HOST_EJECTED 0x2 /* by outlier detection */
+#define SL_HOST_PENDING 0x4 /* its first check is not done */
+#define SL_HOST_UNHEALTHY (SL_HOST_FAILED_CHECK | SL_HOST_EJECTED)
 
 /* Map `routes`, array: route index -> this. For people and `sluice weights`; not read by BPF. */
 struct sl_route_info {

@@ -377,6 +377,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.lanes = calloc(N_LANES, sizeof(*maps.lanes));
 	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
 	maps.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.endpoints));
+	maps.hosts = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.hosts));
 	maps.lb_slots = calloc(SL_LB_SLOTS, sizeof(*maps.lb_slots));
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
 	maps.max_routes = 1;

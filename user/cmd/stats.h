@@ -61,6 +61,10 @@ double sl_stats_percentile(const struct sl_stats *s, double percent);
 #define SL_ENDPOINT_TEXT 56
 void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT]);
 
+/* Envoy's words for what is wrong with endpoint @i: "failed_active_hc"; "": nothing. */
+#define SL_HEALTH_TEXT 64
+void sl_endpoint_health(const struct sl_maps *m, __u32 i, char ret[static SL_HEALTH_TEXT]);
+
 extern const char *const sl_lane_state_names[16]; /* NULL: no such state */
 
 /* stats_counts.c: timeouts and limits that were reached. */

@@ -66,7 +66,7 @@ static json_t *clusters_json(const struct sl_maps *m, const struct sl_snapshot *
 static json_t *endpoints_json(const struct sl_maps *m, const struct sl_snapshot *s)
 {
 	json_t *list = json_array();
-	char text[SL_ENDPOINT_TEXT];
+	char text[SL_ENDPOINT_TEXT], health[SL_HEALTH_TEXT];
 
 	for (__u32 i = 0; i < s->n_endpoints; i++) {
 		const char *cluster = sl_cmd_cluster_name(m, m->endpoints[i].cluster);
@@ -74,10 +74,14 @@ static json_t *endpoints_json(const struct sl_maps *m, const struct sl_snapshot 
 		if (!m->endpoints[i].family)
 			continue;
 		sl_endpoint_text(&m->endpoints[i], text);
-		json_array_append_new(list, json_pack("{s:s, s:o, s:i, s:i}", "endpoint", text,
-						      "cluster", sl_json_text(cluster),
-						      "idle_lanes", (int)s->idle[i], "busy_lanes",
-						      (int)m->endpoints[i].busy));
+		sl_endpoint_health(m, i, health);
+		json_array_append_new(
+			list, json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:s}", "endpoint",
+					text, "cluster", sl_json_text(cluster), "idle_lanes",
+					(int)s->idle[i], "busy_lanes", (int)m->endpoints[i].busy,
+					"checks", (int)m->hosts[i].checks, "failed_checks",
+					(int)m->hosts[i].failures, "ejections",
+					(int)m->hosts[i].ejections, "health", health));
 	}
 	return list;
 }

@@ -151,6 +151,18 @@ double sl_stats_percentile(const struct sl_stats *s, double percent)
 	return (double)(1ULL << (SL_LATENCY_BUCKETS - 1));
 }
 
+void sl_endpoint_health(const struct sl_maps *m, __u32 i, char ret[static SL_HEALTH_TEXT])
+{
+	__u32 flags = SL_READ(m->hosts[i].flags);
+	bool out = m->endpoints[i].flags & SL_ENDPOINT_CLOSED;
+
+	snprintf(ret, SL_HEALTH_TEXT, "%s%s%s%s", flags & SL_HOST_PENDING ? "pending " : "",
+		 flags & SL_HOST_FAILED_CHECK ? "failed_active_hc " : "",
+		 flags & SL_HOST_EJECTED ? "failed_outlier_check " : "", out ? "not picked" : "");
+	if (ret[0] && ret[strlen(ret) - 1] == ' ')
+		ret[strlen(ret) - 1] = 0;
+}
+
 void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT])
 {
 	char addr[INET6_ADDRSTRLEN] = "?";

@@ -128,9 +128,13 @@ static int print_endpoints(const struct sl_maps *m, const struct sl_snapshot *s)
 		{.title = "ENDPOINT"},
 		{.title = "CLUSTER"},
 		{.title = "IDLE LANES", .right = true},
+		{.title = "CHECKS", .right = true, .optional = true},
+		{.title = "FAILED", .right = true, .optional = true},
+		{.title = "EJECTED", .right = true, .optional = true},
+		{.title = "HEALTH", .optional = true},
 	};
-	struct sl_columns t = {.columns = columns, .n_columns = 3};
-	char text[SL_ENDPOINT_TEXT];
+	struct sl_columns t = {.columns = columns, .n_columns = 7};
+	char text[SL_ENDPOINT_TEXT], health[SL_HEALTH_TEXT];
 
 	for (__u32 i = 0; i < s->n_endpoints; i++) {
 		if (!m->endpoints[i].family)
@@ -139,6 +143,11 @@ static int print_endpoints(const struct sl_maps *m, const struct sl_snapshot *s)
 		sl_columns_add(&t, "%s", text);
 		sl_columns_add(&t, "%s", sl_cmd_cluster_name(m, m->endpoints[i].cluster));
 		sl_columns_add(&t, "%u", s->idle[i]);
+		sl_columns_add(&t, "%u", m->hosts[i].checks);
+		sl_columns_add(&t, "%u", m->hosts[i].failures);
+		sl_columns_add(&t, "%u", m->hosts[i].ejections);
+		sl_endpoint_health(m, i, health);
+		sl_columns_add(&t, "%s", health);
 	}
 	return print(&t);
 }

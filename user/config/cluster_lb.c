@@ -35,6 +35,7 @@ void sl_validate_balance(struct sl_walk *w, const struct cfg_balance *b)
 			 "'minimum_ring_size' (%u) is over 'maximum_ring_size' (%u)", min, max);
 	if (!is_prime(size))
 		sl_error(w, b->maglev.table_size.node, "'table_size' must be a prime number");
+	sl_validate_health(w, b);
 	idle_settings(w, b, b->ring.node, SL_LB_RING_HASH, "RING_HASH");
 	idle_settings(w, b, b->maglev.node, SL_LB_MAGLEV, "MAGLEV");
 	idle_settings(w, b, b->least_request.node, SL_LB_LEAST_REQUEST, "LEAST_REQUEST");
@@ -55,5 +56,6 @@ struct sl_cluster_lb sl_compile_balance(const struct cfg_balance *b,
 		out.panic = (b->common.panic.value.value + 500) / 1000;
 	out.overprovisioning = value_or(&p->overprovisioning, out.overprovisioning);
 	out.fail_on_panic = b->common.zone_aware.fail_on_panic.value;
+	sl_compile_health(b, &out);
 	return out;
 }

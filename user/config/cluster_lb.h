@@ -11,6 +11,54 @@
 #define SL_RING_MAX 65536   /* points of a ring, at most */
 #define SL_MAGLEV_MAX 65537 /* Envoy's default; its limit is 5000011 */
 
+#define SL_CHECK_RANGES 8
+#define SL_CHECK_REQUEST 768 /* bytes of a check's request, at most */
+
+struct sl_status_range { /* half open, as Envoy's Int64Range */
+	__u16 start;
+	__u16 end;
+};
+
+/* Active health checks; interval_ms 0: none. Times in ms. */
+struct sl_health_check {
+	__u32 timeout_ms;
+	__u32 interval_ms;
+	__u32 unhealthy_interval_ms;
+	__u32 unhealthy_edge_ms;
+	__u32 healthy_edge_ms;
+	__u32 no_traffic_ms;
+	__u32 no_traffic_healthy_ms;
+	__u32 initial_jitter_ms;
+	__u32 jitter_ms;
+	__u32 jitter_percent;
+	__u32 unhealthy_threshold;
+	__u32 healthy_threshold;
+	bool http; /* else TCP: a connection is enough */
+	bool reuse;
+	bool head;	       /* the method is HEAD */
+	bool close_on_failure; /* close_connections_on_host_health_failure */
+	char request[SL_CHECK_REQUEST];
+	__u32 n_expected;
+	__u32 n_retriable;
+	struct sl_status_range expected[SL_CHECK_RANGES];
+	struct sl_status_range retriable[SL_CHECK_RANGES];
+};
+
+/* Outlier detection; interval_ms 0: none. */
+struct sl_outlier {
+	__u32 interval_ms;
+	__u32 base_ms;
+	__u32 max_ms;
+	__u32 jitter_ms;
+	__u32 max_percent;
+	__u32 consecutive_5xx; /* 0: not looked at */
+	__u32 consecutive_gateway;
+	__u32 enforce_5xx; /* percent */
+	__u32 enforce_gateway;
+	bool always_one;
+	bool check_unejects; /* successful_active_health_check_uneject_host */
+};
+
 struct sl_cluster_lb {
 	__u32 policy;	/* enum sl_lb_policy */
 	__u32 choices;	/* least request */
@@ -20,6 +68,8 @@ struct sl_cluster_lb {
 	__u32 panic;		/* percent; 0: never */
 	__u32 overprovisioning; /* percent: 140 */
 	bool fail_on_panic;	/* fail_traffic_on_panic */
+	struct sl_health_check check;
+	struct sl_outlier outlier;
 };
 
 /* Of an endpoint of the config; the array goes with sl_compiled.endpoints. */

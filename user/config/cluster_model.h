@@ -38,7 +38,66 @@ struct cfg_common_lb {
 	struct cfg_zone_aware zone_aware;
 };
 
+struct cfg_status_range {
+	const struct sl_node *node;
+	struct cfg_u32 start;
+	struct cfg_u32 end;
+};
+
+struct cfg_http_check {
+	const struct sl_node *node;
+	const struct sl_node *host;
+	const struct sl_node *path;
+	struct cfg_list expected;  /* struct cfg_status_range */
+	struct cfg_list retriable; /* the same */
+	struct cfg_u32 method;
+	struct cfg_u32 codec;
+};
+
+struct cfg_tcp_check {
+	const struct sl_node *node;
+};
+
+struct cfg_health_check {
+	const struct sl_node *node;
+	struct cfg_u32 timeout;
+	struct cfg_u32 interval;
+	struct cfg_u32 initial_jitter;
+	struct cfg_u32 interval_jitter;
+	struct cfg_u32 jitter_percent;
+	struct cfg_u32 unhealthy_threshold;
+	struct cfg_u32 healthy_threshold;
+	struct cfg_u32 reuse;
+	struct cfg_u32 no_traffic;
+	struct cfg_u32 no_traffic_healthy;
+	struct cfg_u32 unhealthy_interval;
+	struct cfg_u32 unhealthy_edge;
+	struct cfg_u32 healthy_edge;
+	struct cfg_http_check http;
+	struct cfg_tcp_check tcp;
+};
+
+struct cfg_outlier {
+	const struct sl_node *node;
+	struct cfg_u32 consecutive_5xx;
+	struct cfg_u32 interval;
+	struct cfg_u32 base;
+	struct cfg_u32 max;
+	struct cfg_u32 jitter;
+	struct cfg_u32 max_percent;
+	struct cfg_u32 enforcing_5xx;
+	struct cfg_u32 enforcing_success_rate;
+	struct cfg_u32 consecutive_gateway;
+	struct cfg_u32 enforcing_gateway;
+	struct cfg_u32 always_one;
+	struct cfg_u32 check_unejects;
+};
+
 struct cfg_balance {
+	const struct sl_node *name; /* the cluster's */
+	struct cfg_list checks;	    /* struct cfg_health_check */
+	struct cfg_u32 close_on_failure;
+	struct cfg_outlier outlier;
 	struct cfg_u32 policy;
 	struct cfg_least_request least_request;
 	struct cfg_ring_hash ring;
@@ -57,6 +116,14 @@ extern const struct sl_schema sl_schema_ring_hash;
 extern const struct sl_schema sl_schema_maglev;
 extern const struct sl_schema sl_schema_common_lb;
 extern const struct sl_schema sl_schema_assignment_policy;
+
+/* health_keys.c */
+extern const struct sl_schema sl_schema_health_check;
+extern const struct sl_schema sl_schema_outlier;
+
+/* health.c */
+void sl_validate_health(struct sl_walk *w, const struct cfg_balance *b);
+void sl_compile_health(const struct cfg_balance *b, struct sl_cluster_lb *ret);
 
 /* Rules across keys. Errors and warnings go to w->diags. */
 void sl_validate_balance(struct sl_walk *w, const struct cfg_balance *b);

@@ -453,6 +453,7 @@ static void cluster_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_cluster *c = dst;
 
+	c->balance.name = c->name;
 	if (c->hosts.node && c->assignment.node)
 		both(w, c->hosts.node, "hosts", c->assignment.node, "load_assignment");
 	if (!w->unsure && !given(c->node, "hosts") && !given(c->node, "load_assignment"))
@@ -467,6 +468,12 @@ static const struct sl_key cluster_keys[] = {
 	    .max = SL_CONNECT_MAX_MS),
 	KEY("lb_policy", ENUM, 0, struct cfg_cluster, balance.policy, .names = lb_policies,
 	    .note = "ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH or MAGLEV"),
+	KEY("health_checks", LIST, 0, struct cfg_cluster, balance.checks,
+	    .sub = &sl_schema_health_check),
+	KEY("close_connections_on_host_health_failure", BOOL, 0, struct cfg_cluster,
+	    balance.close_on_failure),
+	KEY("outlier_detection", MAP, 0, struct cfg_cluster, balance.outlier,
+	    .sub = &sl_schema_outlier),
 	KEY("least_request_lb_config", MAP, 0, struct cfg_cluster, balance.least_request,
 	    .sub = &sl_schema_least_request),
 	KEY("ring_hash_lb_config", MAP, 0, struct cfg_cluster, balance.ring,

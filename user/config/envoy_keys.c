@@ -87,15 +87,26 @@ LIST(sl_no_explicit_http, "http3_protocol_options");
 LIST(sl_no_upstream_http, "upstream_http_protocol_options", "auto_config", "http_filters",
      "header_validation_config", "outlier_detection");
 LIST(sl_no_overload, "actions", "loadshed_points", "buffer_factory_config");
+LIST(sl_no_http_check, "send", "receive", "response_buffer_size", "service_name_matcher",
+     "request_headers_to_add", "request_headers_to_remove", "use_http2", "service_name");
+LIST(sl_no_tcp_check, "send", "receive", "proxy_protocol_config");
+LIST(sl_no_health_check, "grpc_health_check", "custom_health_check", "redis_health_check",
+     "alt_port", "tls_options", "transport_socket_match_criteria");
+LIST(sl_no_outlier, "success_rate_minimum_hosts", "success_rate_request_volume",
+     "success_rate_stdev_factor", "split_external_local_origin_errors",
+     "consecutive_local_origin_failure", "enforcing_consecutive_local_origin_failure",
+     "enforcing_local_origin_success_rate", "failure_percentage_threshold",
+     "enforcing_failure_percentage", "enforcing_failure_percentage_local_origin",
+     "failure_percentage_minimum_hosts", "failure_percentage_request_volume", "monitors",
+     "detect_degraded_hosts");
 LIST(sl_no_breakers, "per_host_thresholds");
 LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_config",
-     "load_balancing_policy", "health_checks", "tls_context", "upstream_http_protocol_options",
+     "load_balancing_policy", "tls_context", "upstream_http_protocol_options",
      "http_protocol_options", "extension_protocol_options", "dns_refresh_rate",
      "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
      "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
-     "outlier_detection", "upstream_bind_config", "lb_subset_config", "original_dst_lb_config",
-     "round_robin_lb_config", "transport_socket", "protocol_selection",
-     "upstream_connection_options", "close_connections_on_host_health_failure",
+     "upstream_bind_config", "lb_subset_config", "original_dst_lb_config", "round_robin_lb_config",
+     "transport_socket", "protocol_selection", "upstream_connection_options",
      "drain_connections_on_host_removal", "ignore_health_on_host_removal", "filters", "lrs_server",
      "upstream_config", "preconnect_policy", "connection_pool_per_downstream_connection");
 LIST(sl_no_static, "secrets");
@@ -117,6 +128,8 @@ LIST(sl_tune_listener, "metadata", "deprecated_v1", "drain_type", "listener_filt
 LIST(sl_tune_locality, "locality", "proximity", "metadata");
 LIST(sl_tune_cluster, "alt_stat_name", "wait_for_warm_on_init", "cleanup_interval", "metadata",
      "track_timeout_budgets", "track_cluster_stats");
+LIST(sl_tune_health_check, "event_log_path", "event_service", "event_logger",
+     "always_log_health_check_failures", "always_log_health_check_success");
 LIST(sl_tune_root, "node", "flags_path", "stats_config", "stats_flush_interval",
      "stats_flush_on_admin", "watchdog", "watchdogs", "enable_dispatcher_stats", "header_prefix",
      "stats_server_version_override", "use_tcp_for_dns_lookups", "dns_resolution_config",

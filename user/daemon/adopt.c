@@ -47,6 +47,7 @@ static int adopt_lane(struct worker *w, __u32 slot)
 		return 0;
 	}
 	sl_add(&w->maps->clusters[w->maps->endpoints[l->endpoint].cluster].n_lanes, 1);
+	w->had_traffic[w->maps->endpoints[l->endpoint].cluster] = true;
 	switch (SL_BITS(word) & SL_L_STATE) {
 	case SL_LANE_IDLE:
 	case SL_LANE_KERNEL:

@@ -43,9 +43,13 @@ static const struct sl_cluster_lb *rules_of(const struct worker *w, __u32 cluste
 static __u32 hosts_collect(struct worker *w, __u32 cluster)
 {
 	struct balance *b = w->balance;
+	__u32 n = sl_lb_hosts(&w->maps->clusters[cluster], w->maps->endpoints, b->config->hosts,
+			      b->hosts);
 
-	return sl_lb_hosts(&w->maps->clusters[cluster], w->maps->endpoints, b->config->hosts,
-			   b->hosts);
+	for (__u32 i = 0; i < n; i++)
+		if (w->maps->hosts[b->hosts[i].endpoint].flags & SL_HOST_UNHEALTHY)
+			b->hosts[i].healthy = false;
+	return n;
 }
 
 static void rest(struct balance *b, struct sl_region region, __u64 until_ns)

@@ -234,6 +234,7 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	bool connecting = x->connecting;
 	__u32 endpoint;
 
+	outlier_report(w, f->back ? f->back->endpoint : x->endpoint, 503);
 	if (x->kernel) {
 		handover_seize(w, f, true);
 		if (!handover_retry(w, f))

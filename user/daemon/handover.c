@@ -210,8 +210,10 @@ bool handover_finish(struct worker *w, struct front *f)
 		x->resp_marked = resp;
 		return true;
 	}
-	if (req && resp && !x->counted)
+	if (req && resp && !x->counted) {
 		count_exchange(w, f, b->l->status);
+		outlier_report(w, b->endpoint, b->l->status);
+	}
 	reusable = !x->lane_close && !x->write_failed;
 	/* Unbound before the mark: BPF may end the exchange the moment it sees it. */
 	f->back = NULL;
@@ -236,6 +238,7 @@ bool handover_finish(struct worker *w, struct front *f)
 			x->cluster = f->s->cluster;
 			x->start_ns = f->s->start_ns;
 			count_exchange(w, f, b->l->status);
+			outlier_report(w, b->endpoint, b->l->status);
 			exchange_reset(f);
 		}
 		complete(w, f, b, reusable);

@@ -57,6 +57,7 @@ enum io_kind {
 	IO_BACK,
 	IO_SIGNAL,
 	IO_EVENTS,
+	IO_CHECK,
 };
 
 /* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
@@ -238,6 +239,7 @@ struct back {
 };
 
 struct balance;
+struct health;
 
 struct worker {
 	const struct sl_worker_args *args; /* &own_args */
@@ -289,6 +291,8 @@ struct worker {
 	bool sweep_wanted;
 	struct leaks *leaks;
 	struct balance *balance;
+	struct health *health;
+	bool had_traffic[SL_MAX_CLUSTERS]; /* a lane to the cluster was opened */
 
 	bool draining;
 	__u64 drain_until_ns;
@@ -358,6 +362,9 @@ __u32 session_change(struct front *f, __u32 set, __u32 clear);
 __u32 session_bits(const struct front *f);
 
 /* lane.c */
+/* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
+int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
+int endpoint_connect(const struct sl_endpoint *e, int fd); /* 0 or -errno */
 /* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
 struct back *lane_open(struct worker *w, __u32 endpoint);
 void lane_close(struct worker *w, struct back *b);
@@ -496,6 +503,23 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 /* Another endpoint of the exchange's cluster than the one it has, if there is one; NO_INDEX: none.
  */
 __u32 route_other(struct worker *w, struct front *f);
+
+/* health.c */
+int health_init(struct worker *w); /* 0 or -ENOMEM */
+void health_free(struct worker *w);
+/* Endpoints are checked by @c from now on. */
+void health_config(struct worker *w, const struct sl_compiled *c);
+void health_tick(struct worker *w);
+__u64 health_due(const struct worker *w);
+
+/* check.c */
+void check_event(struct worker *w, struct io *io, __u32 events);
+
+/* outlier.c */
+/* @endpoint has answered with @status, or has failed in a way that is worth this one. */
+void outlier_report(struct worker *w, __u32 endpoint, __u32 status);
+/* It has failed often enough to be looked at. */
+void outlier_look(struct worker *w, __u32 endpoint);
 
 /* balance.c: which endpoint of a cluster. */
 int balance_init(struct worker *w); /* 0 or -ENOMEM */

@@ -194,7 +194,7 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	l->left = 0;
 }
 
-static int back_connect(const struct sl_endpoint *e, int fd)
+int endpoint_connect(const struct sl_endpoint *e, int fd)
 {
 	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(e->port)};
 	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(e->port)};
@@ -208,6 +208,22 @@ static int back_connect(const struct sl_endpoint *e, int fd)
 		rc = connect(fd, (struct sockaddr *)&a4, sizeof(a4));
 	}
 	return rc ? -errno : 0;
+}
+
+int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
+{
+	__u32 netns = SL_ENDPOINT_NETNS(e);
+	int fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
+				 SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct sl_socket me = {.role = SL_ROLE_BACK, .slot = NO_SLOT, .gen = 1};
+	int one = 1;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* sk_lookup must know whose connection this is. */
+	(void)sl_maps_socket_set(w->maps, fd, &me);
+	return fd;
 }
 
 /* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
@@ -240,13 +256,14 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	sl_add(&w->maps->endpoints[endpoint].busy, 1);
 	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
 	sl_add(&w->maps->clusters[e->cluster].n_lanes, 1);
+	w->had_traffic[e->cluster] = true;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
 	b->l->back_cookie = cookie;
 	b->l->back_fd = fd;
 	/* Without a slot, too: sk_lookup must know whose connection this is. */
 	(void)sl_maps_socket_set(w->maps, fd, &me);
-	rc = back_connect(e, fd);
+	rc = endpoint_connect(e, fd);
 	b->connecting = true;
 	b->io.writable = false;
 	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {

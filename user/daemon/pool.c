@@ -127,8 +127,10 @@ static struct back *lane_fresh(struct worker *w, struct front *f)
 	while (!b && f->x.tries < CONNECT_TRIES) {
 		f->x.tries++;
 		b = lane_open(w, f->x.endpoint);
-		if (!b)
+		if (!b) {
 			count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
+			outlier_report(w, f->x.endpoint, 503);
+		}
 		if (!b)
 			f->x.endpoint = route_other(w, f);
 		if (f->x.endpoint == NO_INDEX)

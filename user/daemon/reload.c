@@ -287,6 +287,7 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 
 	sl_listen_limits(w->maps->control, c);
 	clusters_apply(w, c);
+	health_config(w, c);
 	balance_config(w, c);
 	if (!rc)
 		rc = splits_apply(w, c, old, o);
@@ -346,6 +347,7 @@ static int reload(struct worker *w, struct outcome *o)
 		rc = apply(w, c, o);
 	if (rc) {
 		sl_matcher_free(matcher);
+		health_config(w, w->args->compiled);
 		balance_config(w, w->args->compiled);
 		sl_compiled_free(c);
 		close(fd);

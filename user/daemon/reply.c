@@ -100,6 +100,8 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 	x->resp = SIDE_DONE;
 	x->answered = true;
 	x->status = status;
+	if (status == 504)
+		outlier_report(w, x->endpoint, status);
 	if (!x->counted && x->route != NO_INDEX)
 		count_exchange(w, f, status);
 	if (has_no_body(status))

@@ -46,6 +46,8 @@ bool response_read(struct worker *w, struct front *f)
 /* An answer that is not HTTP: 502 if the client has seen nothing of it. */
 static void response_bad(struct worker *w, struct front *f)
 {
+	if (f->back)
+		outlier_report(w, f->back->endpoint, 502);
 	if (f->x.kernel)
 		handover_seize(w, f, true);
 	f->x.lane_close = true;
@@ -73,6 +75,9 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	struct exchange *x = &f->x;
 	struct buffer *rin = &f->rin;
 
+	/* What BPF began is reported by whoever counts it. */
+	if (f->back && !x->kernel)
+		outlier_report(w, f->back->endpoint, h->status);
 	if (retry_answer(w, f, h, rin->data))
 		return;
 	x->status = h->status;
@@ -119,8 +124,11 @@ static void response_complete(struct worker *w, struct front *f)
 		rin->end = rin->framed;
 		x->lane_close = true;
 	}
-	if (!x->kernel || handover_counts(f))
+	if (!x->kernel || handover_counts(f)) {
 		count_exchange(w, f, x->status);
+		if (x->kernel && f->back)
+			outlier_report(w, f->back->endpoint, x->status);
+	}
 }
 
 static bool response_head(struct worker *w, struct front *f)

@@ -72,6 +72,10 @@ static void on_event(void *ctx, const struct sl_event *e)
 			front_event(w, f);
 		}
 		break;
+	case SL_EVENT_ENDPOINT:
+		if (e->slot < SL_MAX_ENDPOINTS)
+			outlier_look(w, e->slot);
+		break;
 	case SL_EVENT_LANE:
 		if (b && b->gen == e->gen && !b->front && !b->mirror && !b->connecting &&
 		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
@@ -105,6 +109,9 @@ static void dispatch(struct worker *w, struct io *io, __u32 events)
 		break;
 	case IO_SIGNAL:
 		signals_read(w);
+		break;
+	case IO_CHECK:
+		check_event(w, io, events);
 		break;
 	case IO_EVENTS:
 		sl_events_consume(w->events);
@@ -221,6 +228,7 @@ static void tick(struct worker *w)
 		leaks_scan(w);
 		mirror_timeouts(w);
 	}
+	health_tick(w);
 	balance_tick(w);
 	watch_scan(w);
 	lane_sweep(w);
@@ -239,6 +247,8 @@ static int timeout_ms(const struct worker *w)
 		next = w->due_ns;
 	if (w->watch_ns < next)
 		next = w->watch_ns;
+	if (health_due(w) < next)
+		next = health_due(w);
 	return next <= w->now_ns ? 1 : (next - w->now_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 
@@ -354,6 +364,7 @@ void worker_free(struct worker *w)
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
 	leaks_free(w);
+	health_free(w);
 	balance_free(w);
 	buffer_pool_free(w);
 	free(w->request.made);
@@ -378,6 +389,8 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = sources_add(w);
 	if (!rc)
 		rc = reload_resume(w);
+	if (!rc)
+		rc = health_init(w);
 	if (!rc)
 		rc = balance_init(w);
 	if (!rc)

@@ -117,6 +117,9 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 		rc = map_array(m->endpoints_fd, sizeof(*m->endpoints), SL_MAX_ENDPOINTS, rw,
 			       (void **)&m->endpoints);
 	if (!rc)
+		rc = map_array(m->hosts_fd, sizeof(*m->hosts), SL_MAX_ENDPOINTS, rw,
+			       (void **)&m->hosts);
+	if (!rc)
 		rc = map_array(m->lb_slots_fd, sizeof(*m->lb_slots), SL_LB_SLOTS, rw,
 			       (void **)&m->lb_slots);
 	if (!rc)
@@ -157,6 +160,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->lanes, sizeof(*m->lanes), SL_MAX_LANES);
 	unmap_array(m->clusters, sizeof(*m->clusters), SL_MAX_CLUSTERS);
 	unmap_array(m->endpoints, sizeof(*m->endpoints), SL_MAX_ENDPOINTS);
+	unmap_array(m->hosts, sizeof(*m->hosts), SL_MAX_ENDPOINTS);
 	unmap_array(m->lb_slots, sizeof(*m->lb_slots), SL_LB_SLOTS);
 	unmap_array(m->sequences, sizeof(*m->sequences), SL_MAX_SPLITS);
 	unmap_array(m->route_stats, sizeof(*m->route_stats), m->max_routes * SL_STAT_SHARDS);

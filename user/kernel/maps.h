@@ -27,6 +27,7 @@ struct sl_maps {
 	struct sl_lane *lanes;		   /* [control->n_lanes] */
 	struct sl_cluster *clusters;	   /* [SL_MAX_CLUSTERS] */
 	struct sl_endpoint *endpoints;	   /* [SL_MAX_ENDPOINTS] */
+	struct sl_host *hosts;		   /* [SL_MAX_ENDPOINTS] */
 	struct sl_lb_slot *lb_slots;	   /* [SL_LB_SLOTS] */
 	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
 	struct sl_stats *route_stats;	   /* [max_routes * SL_STAT_SHARDS] */

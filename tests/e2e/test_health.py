@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Endpoints that fail: active checks and outlier detection, on both paths."""
+import collections
+
+from lib.config import cluster, dump, listener, route
+from lib.http1 import Conn
+from lib.keeper import Keeper
+from lib.proc import wait_until
+from lib.runner import test
+
+FRONT = ("127.0.0.1", 8000)
+PORTS = {9001: "a", 9002: "b", 9003: "c"}
+FAST = {"timeout": "1s", "interval": "0.05s", "no_traffic_interval": "0.05s",
+        "unhealthy_threshold": 1, "healthy_threshold": 1}
+
+
+def conf(path=True, ports=PORTS, **keys):
+    one = {**cluster("one", [("127.0.0.1", p) for p in ports]), **keys}
+    tree = {"static_resources": {"listeners": [listener("front", FRONT, [route(to="one")])],
+                                 "clusters": [one]}}
+    if not path:
+        tree["sluice"] = {"kernel_path": False}
+    return dump(tree) + "\n"
+
+
+def http_check(path="/healthz", **keys):
+    return [{**FAST, "http_health_check": {"path": path, **keys}}]
+
+
+class Service:
+    """A backend that says what it is told to."""
+
+    def __init__(self, t, name, port):
+        self.name, self.status, self.health = name, 200, 200
+        self.checks = []
+        self.keeper = Keeper(t, port, self.answer)
+
+    def answer(self, request, n):
+        check = request.target == "/healthz"
+        if check:
+            self.checks.append((n, request))
+        status = self.health if check else self.status
+        return (f"HTTP/1.1 {status} X\r\nX-Backend: {self.name}\r\n"
+                "Content-Length: 2\r\n\r\nok").encode()
+
+
+def services(t):
+    return {name: Service(t, name, port) for port, name in PORTS.items()}
+
+
+def endpoint(s, port):
+    return next(e for e in s.stats().tree["endpoints"] if e["endpoint"] == f"127.0.0.1:{port}")
+
+
+def healthy(s, port, want=True):
+    wait_until(lambda: endpoint(s, port)["checks"] and (endpoint(s, port)["health"] == "") == want,
+               f"{port} is {'healthy' if want else 'not'}")
+
+
+def ask(conn, n):
+    """Who answered n requests."""
+    return collections.Counter(conn.get("/").get("x-backend") for _ in range(n))
+
+
+@test()
+def one_check(t):
+    """An endpoint whose check fails gets nothing more, whose check passes is back; both paths."""
+    all_ = services(t)
+    for path in (True, False):
+        s = t.sluice(conf(path, health_checks=http_check(host="check.test")))
+        for port in PORTS:
+            healthy(s, port)
+        with Conn(FRONT) as conn:
+            assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+            all_["b"].health = 500
+            healthy(s, 9002, False)
+            assert "failed_active_hc" in s.run("stats"), s.run("stats")
+            assert ask(conn, 30) == {"a": 15, "c": 15}
+            all_["b"].health = 200
+            healthy(s, 9002)
+            assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+        stats = s.stats()
+        assert (stats.kernel > 80) if path else (stats.kernel == 0), stats
+        assert stats.clusters["one"]["limits"].get("health_check_failure"), stats.clusters
+        s.check()
+        s.stop()
+    n, request = all_["a"].checks[0]
+    assert request.line == b"GET /healthz HTTP/1.1" or request.line == "GET /healthz HTTP/1.1"
+    assert request.get("host") == "check.test", request
+    used = all_["a"].keeper.connections
+    assert used < len(all_["a"].checks), "the connection of checks was not used again"
+
+
+@test()
+def panic(t):
+    """Below half: everybody is asked. With no threshold: nobody, 503."""
+    all_ = services(t)
+    all_["a"].health = all_["b"].health = 500
+    s = t.sluice(conf(health_checks=http_check()))
+    for port in (9001, 9002):
+        healthy(s, port, False)
+    with Conn(FRONT) as conn:
+        assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+        with open(s.config_path, "w") as f:
+            f.write(conf(health_checks=http_check(),
+                         common_lb_config={"healthy_panic_threshold": {"value": 0}}))
+        s.run("reload")
+        assert ask(conn, 10) == {"c": 10}
+        all_["c"].health = 500
+        healthy(s, 9003, False)
+        assert conn.get("/").status == 503
+        for one in all_.values():
+            one.health = 200
+        for port in PORTS:
+            healthy(s, port)
+        assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+
+
+@test()
+def tcp_and_thresholds(t):
+    """TCP: a listener that is gone is missed after unhealthy_threshold checks; then it is back."""
+    all_ = services(t)
+    check = [{**FAST, "unhealthy_threshold": 3, "healthy_threshold": 2, "tcp_health_check": {}}]
+    s = t.sluice(conf(health_checks=check, close_connections_on_host_health_failure=True))
+    for port in PORTS:
+        healthy(s, port)
+    with Conn(FRONT) as conn:
+        ask(conn, 9)
+        all_["b"].keeper.stop()
+        all_["b"].keeper.listener.close()
+        healthy(s, 9002, False)
+        assert endpoint(s, 9002)["failed_checks"] >= 3, endpoint(s, 9002)
+        assert ask(conn, 20) == {"a": 10, "c": 10}
+        wait_until(lambda: not endpoint(s, 9002)["idle_lanes"], "its lanes are closed")
+        before = endpoint(s, 9002)
+        Service(t, "new", 9002)
+        healthy(s, 9002)
+        now = endpoint(s, 9002)
+        good = now["checks"] - before["checks"] - (now["failed_checks"] - before["failed_checks"])
+        assert good >= 2, (before, now)
+        assert ask(conn, 30) == {"a": 10, "new": 10, "c": 10}
+    s.check()
+
+
+@test()
+def next_worker(t):
+    """A worker that follows one that was killed knows who is well and goes on with the checks."""
+    all_ = services(t)
+    all_["b"].health = 500
+    s = t.sluice(conf(health_checks=http_check()))
+    healthy(s, 9002, False)
+    with Conn(FRONT) as conn:
+        assert ask(conn, 20) == {"a": 10, "c": 10}
+        s.worker(other_than=s.kill_worker())
+        assert ask(conn, 20) == {"a": 10, "c": 10}
+        before = len(all_["a"].checks)
+        t.wait(lambda: len(all_["a"].checks) > before + 2, "checks go on")
+        all_["b"].health = 200
+        healthy(s, 9002)
+        assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+
+
+OUTLIERS = {"consecutive_5xx": 4, "interval": "0.05s", "base_ejection_time": "1s",
+            "max_ejection_percent": 40, "enforcing_success_rate": 0}
+
+
+@test()
+def outliers(t):
+    """Four failures one after another, seen by both paths: out for a second, a second one stays."""
+    all_ = services(t)
+    for path in (True, False):
+        s = t.sluice(conf(path, outlier_detection=OUTLIERS))
+        with Conn(FRONT) as conn:
+            assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+            all_["b"].status = 500
+            assert ask(conn, 9)["b"] == 3
+            all_["b"].status = 200
+            assert ask(conn, 3)["b"] == 1
+            all_["b"].status = all_["c"].status = 503
+            assert ask(conn, 9)["b"] == 3
+            got = ask(conn, 3)  # the fourth of b and of c: one of three may go
+            wait_until(lambda: sum(e["ejections"] for e in s.stats().tree["endpoints"]) == 1,
+                       "one is out")
+            assert got == {"a": 1, "b": 1, "c": 1}, got
+            assert len(ask(conn, 20)) == 2
+            all_["b"].status = all_["c"].status = 200
+            wait_until(lambda: not any(e["health"] for e in s.stats().tree["endpoints"]),
+                       "it is back")
+            assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
+        stats = s.stats()
+        assert (stats.kernel > 80) if path else (stats.kernel == 0), stats
+        counts = stats.clusters["one"]["limits"]
+        assert counts["ejections_enforced_total"] == 1 and counts["ejections_overflow"], counts
+        s.check()
+        s.stop()
+
+
+@test()
+def gateway_failures(t):
+    """502 to 504 count by themselves, 500 does not; connections refused do."""
+    all_ = services(t)
+    rules = {**OUTLIERS, "consecutive_5xx": 0, "consecutive_gateway_failure": 3,
+             "enforcing_consecutive_gateway_failure": 100, "base_ejection_time": "60s"}
+    s = t.sluice(conf(outlier_detection=rules))
+    with Conn(FRONT) as conn:
+        all_["b"].status = 500
+        assert ask(conn, 30)["b"] == 10
+        all_["b"].status = 502
+        ask(conn, 9)
+        wait_until(lambda: endpoint(s, 9002)["health"].startswith("failed_outlier_check"),
+                   "b is out")
+        assert ask(conn, 20) == {"a": 10, "c": 10}

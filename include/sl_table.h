@@ -350,7 +350,8 @@ struct sl_host {
 	__u32 jitter_ms; /* of the ejection */
 	__u32 zero;
 	__u64 ejected_ns; /* CLOCK_MONOTONIC */
-	__u64 zero2[3];
+	__u64 healthy_ns; /* since then; 0: since before there was anybody to see it */
+	__u64 zero2[2];
 };
 
 /* sl_host.flags: healthy without the first three; Envoy's names are failed_active_hc and so on. */

@@ -160,6 +160,32 @@ def next_worker(t):
         assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}
 
 
+@test()
+def slow_start(t):
+    """Back from a failed check it gets little at first, and its share in the end."""
+    all_ = services(t)
+    slow = {"slow_start_config": {"slow_start_window": "30s"}}
+    for path in (True, False):
+        s = t.sluice(conf(path, health_checks=http_check(), round_robin_lb_config=slow))
+        for port in PORTS:
+            healthy(s, port)
+        with Conn(FRONT) as conn:
+            assert ask(conn, 30) == {"a": 10, "b": 10, "c": 10}, "all are there from the start"
+            all_["b"].health = 500
+            healthy(s, 9002, False)
+            all_["b"].health = 200
+            healthy(s, 9002)
+            first = ask(conn, 60)["b"]
+            assert 0 < first <= 15, first  # 10 % of the others' weight for 3 s, then more
+            with open(s.config_path, "w") as f:
+                f.write(conf(path, health_checks=http_check(), round_robin_lb_config={
+                    "slow_start_config": {"slow_start_window": "0.5s"}}))
+            s.run("reload")
+            wait_until(lambda: ask(conn, 30)["b"] == 10, "its share again")
+        s.check()
+        s.stop()
+
+
 OUTLIERS = {"consecutive_5xx": 4, "interval": "0.05s", "base_ejection_time": "1s",
             "max_ejection_percent": 40, "enforcing_success_rate": 0}
 

@@ -50,6 +50,9 @@ static __u64 make(const struct sl_cluster_lb *lb, __u32 n, __u32 base)
 	CU_ASSERT_FATAL(!sl_lb_view(lb, hosts, n, &made, &view));
 	CU_ASSERT_FATAL(base + made.n <= SL_LB_SLOTS);
 	CU_ASSERT(made.n <= sl_lb_slots_max(lb, n));
+	/* There, back, and there again. */
+	view = sl_lb_slots_move(&made, base + 17, view);
+	view = sl_lb_slots_move(&made, 0, view);
 	view = sl_lb_slots_move(&made, base, view);
 	if (made.n)
 		memcpy(slots + base, made.items, made.n * sizeof(*made.items));
@@ -421,6 +424,28 @@ static void rubbish(void)
 	memset(slots, 0, sizeof(slots));
 }
 
+/* ---- slow start ---- */
+
+/* Envoy's formula: weight * max(min_weight_percent, (age / window) ^ (1 / aggression)). */
+static void slow_start(void)
+{
+	struct sl_slow_start s = {.window_ms = 1000, .aggression = 1000, .min_percent = 10000};
+
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 0) == 100);
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 50) == 100);
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 500) == 500);
+	CU_ASSERT(sl_lb_slow_start(&s, 7, 500) == 3500);
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 1000) == 1000);
+	CU_ASSERT(sl_lb_slow_start(&s, 3, ~0ULL) == 3000);
+	CU_ASSERT(sl_lb_slow_start(&s, 0xffffffff, ~0ULL) == 0xffffffff);
+	s.min_percent = 0;
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 0) == 1);
+	s.aggression = 2000; /* faster at first */
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 250) == 500);
+	s.aggression = 500; /* slower */
+	CU_ASSERT(sl_lb_slow_start(&s, 1, 500) == 250);
+}
+
 /* ---- room ---- */
 
 static void room(void)
@@ -465,6 +490,7 @@ int main(void)
 	CU_add_test(s, "spill over", spill_over);
 	CU_add_test(s, "panic", panic);
 	CU_add_test(s, "rubbish", rubbish);
+	CU_add_test(s, "slow start", slow_start);
 	CU_add_test(s, "room", room);
 	CU_basic_set_mode(CU_BRM_SILENT);
 	CU_basic_run_tests();

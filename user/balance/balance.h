@@ -48,7 +48,8 @@ int sl_lb_slots_add(struct sl_lb_slots *s, __u32 n);
 int sl_lb_view(const struct sl_cluster_lb *lb, struct sl_lb_host *hosts, __u32 n,
 	       struct sl_lb_slots *slots, __u64 *ret_view);
 
-/* The slots, made for 0, are for @base: the view that was made with them, moved as well. */
+/* The slots, made for slots->base (0 at first), are for @base: the view that goes with them, moved
+ * too. */
 __u64 sl_lb_slots_move(struct sl_lb_slots *slots, __u32 base, __u64 view);
 
 /*
@@ -63,6 +64,12 @@ int sl_lb_maglev(const struct sl_cluster_lb *lb, const struct sl_lb_host *const 
 
 /* Slots that the view of @n hosts by @lb can take, at most. */
 __u32 sl_lb_slots_max(const struct sl_cluster_lb *lb, __u32 n);
+
+/*
+ * hosts.c: the weight of @weight for an endpoint that has been healthy for @age_ms
+ * (EdfLoadBalancerBase::applySlowStartFactor): in thousandths, so that it can grow in small steps.
+ */
+__u32 sl_lb_slow_start(const struct sl_slow_start *s, __u32 weight, __u64 age_ms);
 
 /* hosts.c: what places @e in tables of hashes. */
 __u64 sl_lb_id(const struct sl_endpoint *e);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,18 @@ __u64 sl_lb_id(const struct sl_endpoint *e)
 
 	memcpy(words, e->addr, sizeof(words));
 	return sl_mix(sl_mix(sl_mix(words[0]) ^ words[1]) ^ ((__u64)e->port << 8 | e->family));
+}
+
+__u32 sl_lb_slow_start(const struct sl_slow_start *s, __u32 weight, __u64 age_ms)
+{
+	double whole = weight > 4000000 ? 4294967295. : weight * 1000., factor;
+
+	if (age_ms >= s->window_ms)
+		return whole;
+	factor = pow((age_ms ? age_ms : 1) / (double)s->window_ms, 1000. / s->aggression);
+	if (factor < s->min_percent / 100000.)
+		factor = s->min_percent / 100000.;
+	return whole * factor < 1 ? 1 : whole * factor;
 }
 
 __u32 sl_lb_hosts(const struct sl_cluster *cl, const struct sl_endpoint *endpoints,

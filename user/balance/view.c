@@ -161,33 +161,33 @@ int sl_lb_view(const struct sl_cluster_lb *lb, struct sl_lb_host *hosts, __u32 n
 }
 
 /* References to slots move, those to endpoints do not. */
-static __u32 moved(__u32 ref, __u32 base)
+static __u32 moved(__u32 ref, __u32 by)
 {
 	__u32 kind = ref & SL_REF_KIND;
 
-	return kind && kind != SL_REF_ENDPOINT ? ref + base : ref;
+	return kind && kind != SL_REF_ENDPOINT ? ref + by : ref;
 }
 
-/* From the root: only nodes hold references. */
-static void move_below(struct sl_lb_slots *slots, __u32 ref, __u32 base)
+/* From @ref, as it was: only nodes hold references. */
+static void move_below(struct sl_lb_slots *slots, __u32 ref, __u32 by)
 {
 	__u32 kind = ref & SL_REF_KIND;
 	struct sl_lb_slot *s;
 
 	if (kind != SL_REF_NODE && kind != SL_REF_PRIORITY)
 		return;
-	s = &slots->items[ref & SL_REF_INDEX];
+	s = &slots->items[(ref & SL_REF_INDEX) - slots->base];
 	for (int i = 2; i < 4; i++) {
-		move_below(slots, s->w[i], base);
-		s->w[i] = moved(s->w[i], base);
+		move_below(slots, s->w[i], by);
+		s->w[i] = moved(s->w[i], by);
 	}
 }
 
 __u64 sl_lb_slots_move(struct sl_lb_slots *slots, __u32 base, __u64 view)
 {
-	__u32 root = SL_VIEW_ROOT(view);
+	__u32 root = SL_VIEW_ROOT(view), by = base - slots->base;
 
-	move_below(slots, root, base);
+	move_below(slots, root, by);
 	slots->base = base;
-	return (view & ~0xffffffffULL) | moved(root, base);
+	return (view & ~0xffffffffULL) | moved(root, by);
 }

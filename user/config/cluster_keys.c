@@ -9,9 +9,39 @@
 	const struct sl_schema sl_schema_##id = { \
 		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
 
+static const struct sl_key panic_keys[] = {
+	KEY("value", DECIMAL, 0, struct cfg_panic, value, .max = 100000),
+	END,
+};
+SCHEMA(panic, struct cfg_panic, "a percentage");
+
+static const struct sl_key aggression_keys[] = {
+	KEY("default_value", DECIMAL, REQ, struct cfg_aggression, value, .min = 1, .max = 1000000),
+	KEY("runtime_key", STRING, 0, struct cfg_aggression, key),
+	END,
+};
+SCHEMA(aggression, struct cfg_aggression, "aggression");
+
+static const struct sl_key slow_start_keys[] = {
+	KEY("slow_start_window", DURATION, REQ, struct cfg_slow_start, window, .min = 1,
+	    .max = SL_TIMEOUT_MAX_MS),
+	KEY("aggression", MAP, 0, struct cfg_slow_start, aggression, .sub = &aggression),
+	KEY("min_weight_percent", MAP, 0, struct cfg_slow_start, min, .sub = &panic),
+	END,
+};
+SCHEMA(slow_start, struct cfg_slow_start, "slow_start_config");
+
+static const struct sl_key round_robin_keys[] = {
+	KEY("slow_start_config", MAP, 0, struct cfg_round_robin, slow_start, .sub = &slow_start),
+	END,
+};
+PUBLIC_SCHEMA(round_robin, struct cfg_round_robin, "round_robin_lb_config",
+	      .unsupported = sl_no_round_robin);
+
 static const struct sl_key least_request_keys[] = {
 	KEY("choice_count", U32, 0, struct cfg_least_request, choices, .min = 2,
 	    .max = SL_LB_CHOICES_MAX),
+	KEY("slow_start_config", MAP, 0, struct cfg_least_request, slow_start, .sub = &slow_start),
 	END,
 };
 PUBLIC_SCHEMA(least_request, struct cfg_least_request, "least_request_lb_config",
@@ -30,12 +60,6 @@ static const struct sl_key maglev_keys[] = {
 	END,
 };
 PUBLIC_SCHEMA(maglev, struct cfg_maglev, "maglev_lb_config");
-
-static const struct sl_key panic_keys[] = {
-	KEY("value", DECIMAL, 0, struct cfg_panic, value, .max = 100000),
-	END,
-};
-SCHEMA(panic, struct cfg_panic, "a percentage");
 
 static const struct sl_key zone_aware_keys[] = {
 	KEY("fail_traffic_on_panic", BOOL, 0, struct cfg_zone_aware, fail_on_panic),

@@ -38,7 +38,17 @@ void sl_validate_balance(struct sl_walk *w, const struct cfg_balance *b)
 	sl_validate_health(w, b);
 	idle_settings(w, b, b->ring.node, SL_LB_RING_HASH, "RING_HASH");
 	idle_settings(w, b, b->maglev.node, SL_LB_MAGLEV, "MAGLEV");
+	idle_settings(w, b, b->round_robin.node, SL_LB_ROUND_ROBIN, "ROUND_ROBIN");
 	idle_settings(w, b, b->least_request.node, SL_LB_LEAST_REQUEST, "LEAST_REQUEST");
+}
+
+static struct sl_slow_start compile_slow_start(const struct cfg_slow_start *s)
+{
+	return (struct sl_slow_start){
+		.window_ms = s->window.value,
+		.aggression = value_or(&s->aggression.value, 1000),
+		.min_percent = value_or(&s->min.value, 10000),
+	};
 }
 
 struct sl_cluster_lb sl_compile_balance(const struct cfg_balance *b,
@@ -56,6 +66,10 @@ struct sl_cluster_lb sl_compile_balance(const struct cfg_balance *b,
 		out.panic = (b->common.panic.value.value + 500) / 1000;
 	out.overprovisioning = value_or(&p->overprovisioning, out.overprovisioning);
 	out.fail_on_panic = b->common.zone_aware.fail_on_panic.value;
+	if (out.policy == SL_LB_ROUND_ROBIN)
+		out.slow_start = compile_slow_start(&b->round_robin.slow_start);
+	if (out.policy == SL_LB_LEAST_REQUEST)
+		out.slow_start = compile_slow_start(&b->least_request.slow_start);
 	sl_compile_health(b, &out);
 	return out;
 }

@@ -59,6 +59,13 @@ struct sl_outlier {
 	bool check_unejects; /* successful_active_health_check_uneject_host */
 };
 
+/* window_ms 0: none. */
+struct sl_slow_start {
+	__u32 window_ms;
+	__u32 aggression;  /* thousandths */
+	__u32 min_percent; /* thousandths of a percent */
+};
+
 struct sl_cluster_lb {
 	__u32 policy;	/* enum sl_lb_policy */
 	__u32 choices;	/* least request */
@@ -70,6 +77,7 @@ struct sl_cluster_lb {
 	bool fail_on_panic;	/* fail_traffic_on_panic */
 	struct sl_health_check check;
 	struct sl_outlier outlier;
+	struct sl_slow_start slow_start;
 };
 
 /* Of an endpoint of the config; the array goes with sl_compiled.endpoints. */

@@ -6,8 +6,32 @@
 #include "config/cluster_lb.h"
 #include "config/schema.h"
 
+struct cfg_panic {
+	const struct sl_node *node;
+	struct cfg_u32 value; /* thousandths */
+};
+
+struct cfg_aggression {
+	const struct sl_node *node;
+	struct cfg_u32 value; /* thousandths */
+	const struct sl_node *key;
+};
+
+struct cfg_slow_start {
+	const struct sl_node *node;
+	struct cfg_u32 window;
+	struct cfg_aggression aggression;
+	struct cfg_panic min;
+};
+
+struct cfg_round_robin {
+	const struct sl_node *node;
+	struct cfg_slow_start slow_start;
+};
+
 struct cfg_least_request {
 	const struct sl_node *node;
+	struct cfg_slow_start slow_start;
 	struct cfg_u32 choices;
 };
 
@@ -20,11 +44,6 @@ struct cfg_ring_hash {
 struct cfg_maglev {
 	const struct sl_node *node;
 	struct cfg_u32 table_size;
-};
-
-struct cfg_panic {
-	const struct sl_node *node;
-	struct cfg_u32 value; /* thousandths */
 };
 
 struct cfg_zone_aware {
@@ -99,6 +118,7 @@ struct cfg_balance {
 	struct cfg_u32 close_on_failure;
 	struct cfg_outlier outlier;
 	struct cfg_u32 policy;
+	struct cfg_round_robin round_robin;
 	struct cfg_least_request least_request;
 	struct cfg_ring_hash ring;
 	struct cfg_maglev maglev;
@@ -111,6 +131,7 @@ struct cfg_assignment_policy {
 	struct cfg_u32 overprovisioning;
 };
 
+extern const struct sl_schema sl_schema_round_robin;
 extern const struct sl_schema sl_schema_least_request;
 extern const struct sl_schema sl_schema_ring_hash;
 extern const struct sl_schema sl_schema_maglev;

@@ -474,6 +474,8 @@ static const struct sl_key cluster_keys[] = {
 	    balance.close_on_failure),
 	KEY("outlier_detection", MAP, 0, struct cfg_cluster, balance.outlier,
 	    .sub = &sl_schema_outlier),
+	KEY("round_robin_lb_config", MAP, 0, struct cfg_cluster, balance.round_robin,
+	    .sub = &sl_schema_round_robin),
 	KEY("least_request_lb_config", MAP, 0, struct cfg_cluster, balance.least_request,
 	    .sub = &sl_schema_least_request),
 	KEY("ring_hash_lb_config", MAP, 0, struct cfg_cluster, balance.ring,

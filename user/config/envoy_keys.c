@@ -69,8 +69,9 @@ LIST(sl_no_locality, "load_balancing_weight", "leds_cluster_locality_config",
 LIST(sl_no_assignment, "named_endpoints");
 LIST(sl_no_assignment_policy, "drop_overloads", "endpoint_stale_after", "weighted_priority_health",
      "disable_overprovisioning");
-LIST(sl_no_least_request, "active_request_bias", "slow_start_config", "locality_lb_config",
-     "enable_full_scan", "selection_method");
+LIST(sl_no_round_robin, "locality_lb_config");
+LIST(sl_no_least_request, "active_request_bias", "locality_lb_config", "enable_full_scan",
+     "selection_method");
 LIST(sl_no_ring_hash, "hash_function", "deprecated_v1");
 LIST(sl_no_zone_aware, "routing_enabled", "min_cluster_size", "force_locality_direct_routing",
      "force_local_zone", "locality_basis");
@@ -105,10 +106,10 @@ LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_con
      "http_protocol_options", "extension_protocol_options", "dns_refresh_rate",
      "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
      "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
-     "upstream_bind_config", "lb_subset_config", "original_dst_lb_config", "round_robin_lb_config",
-     "transport_socket", "protocol_selection", "upstream_connection_options",
-     "drain_connections_on_host_removal", "ignore_health_on_host_removal", "filters", "lrs_server",
-     "upstream_config", "preconnect_policy", "connection_pool_per_downstream_connection");
+     "upstream_bind_config", "lb_subset_config", "original_dst_lb_config", "transport_socket",
+     "protocol_selection", "upstream_connection_options", "drain_connections_on_host_removal",
+     "ignore_health_on_host_removal", "filters", "lrs_server", "upstream_config",
+     "preconnect_policy", "connection_pool_per_downstream_connection");
 LIST(sl_no_static, "secrets");
 LIST(sl_no_root, "dynamic_resources", "cluster_manager", "hds_config", "stats_sinks", "tracing",
      "layered_runtime", "runtime", "default_regex_engine", "bootstrap_extensions", "fatal_actions",

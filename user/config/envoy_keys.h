@@ -47,6 +47,7 @@ extern const char *const sl_no_tcp_check[];
 extern const char *const sl_no_health_check[];
 extern const char *const sl_no_outlier[];
 extern const char *const sl_tune_health_check[];
+extern const char *const sl_no_round_robin[];
 extern const char *const sl_no_least_request[];
 extern const char *const sl_no_ring_hash[];
 extern const char *const sl_no_zone_aware[];

@@ -28,6 +28,9 @@ struct balance {
 	__s32 drift[SL_MAX_ENDPOINTS]; /* busy lanes too many when last looked */
 	__u8 drifts[SL_MAX_ENDPOINTS]; /* looks since it has been so many */
 	__u64 scan_ns;
+	bool slow[SL_MAX_CLUSTERS]; /* an endpoint is in its slow start */
+	__u32 n_slow;
+	__u64 slow_ns; /* when their weights were last looked at */
 };
 
 static const struct sl_cluster_lb *rules_of(const struct worker *w, __u32 cluster)
@@ -37,6 +40,34 @@ static const struct sl_cluster_lb *rules_of(const struct worker *w, __u32 cluste
 	if (!c->cluster_lbs || cluster >= c->table->n_clusters)
 		return &sl_cluster_lb_defaults;
 	return &c->cluster_lbs[cluster];
+}
+
+static void slow_set(struct balance *b, __u32 cluster, bool slow)
+{
+	b->n_slow += slow - b->slow[cluster];
+	b->slow[cluster] = slow;
+}
+
+/* Weights of endpoints that have become healthy a short while ago. */
+static void slow_start(struct worker *w, __u32 cluster, __u32 n)
+{
+	const struct sl_slow_start *s = &rules_of(w, cluster)->slow_start;
+	struct balance *b = w->balance;
+	bool any = false;
+
+	for (__u32 i = 0; s->window_ms && i < n; i++) {
+		struct sl_host *known = &w->maps->hosts[b->hosts[i].endpoint];
+		__u64 age_ms = ~0ULL;
+
+		if (!b->hosts[i].healthy) {
+			known->healthy_ns = w->now_ns;
+		} else if (known->healthy_ns) {
+			age_ms = (w->now_ns - known->healthy_ns) / NS_PER_MS;
+			any |= age_ms < s->window_ms;
+		}
+		b->hosts[i].weight = sl_lb_slow_start(s, b->hosts[i].weight, age_ms);
+	}
+	slow_set(b, cluster, any);
 }
 
 /* The cluster's endpoints into b->hosts; their number. */
@@ -49,6 +80,7 @@ static __u32 hosts_collect(struct worker *w, __u32 cluster)
 	for (__u32 i = 0; i < n; i++)
 		if (w->maps->hosts[b->hosts[i].endpoint].flags & SL_HOST_UNHEALTHY)
 			b->hosts[i].healthy = false;
+	slow_start(w, cluster, n);
 	return n;
 }
 
@@ -92,7 +124,7 @@ static bool view_same(struct worker *w, const struct sl_cluster *c, struct sl_lb
 	same = view == SL_READ(c->view) &&
 	       (!slots->n ||
 		!memcmp(&w->maps->lb_slots[off], slots->items, slots->n * sizeof(*slots->items)));
-	(void)sl_lb_slots_move(slots, -off, view);
+	(void)sl_lb_slots_move(slots, 0, view);
 	return same;
 }
 
@@ -275,8 +307,29 @@ static void busy_check(struct worker *w)
 	}
 }
 
+#define SLOW_NS (100 * NS_PER_MS) /* between two steps of a slow start */
+
+static void slow_tick(struct worker *w)
+{
+	struct balance *b = w->balance;
+
+	if (!b->n_slow || w->now_ns - b->slow_ns < SLOW_NS)
+		return;
+	b->slow_ns = w->now_ns;
+	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++)
+		if (b->slow[i])
+			balance_update(w, i);
+}
+
+__u64 balance_due(const struct worker *w)
+{
+	return w->balance && w->balance->n_slow ? w->balance->slow_ns + SLOW_NS : ~0ULL;
+}
+
 void balance_tick(struct worker *w)
 {
+	if (w->balance)
+		slow_tick(w);
 	if (!w->balance || w->now_ns - w->balance->scan_ns < NS_PER_S)
 		return;
 	w->balance->scan_ns = w->now_ns;

@@ -534,6 +534,7 @@ __u32 balance_pick(struct worker *w, __u32 cluster, const __u64 *hash);
 __u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, __u32 not );
 /* At least once a second. */
 void balance_tick(struct worker *w);
+__u64 balance_due(const struct worker *w);
 
 /* sticky.c */
 /* sl_session.source_hash of the connection @fd. */

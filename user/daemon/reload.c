@@ -202,6 +202,7 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 		if (i >= w->table->n_endpoints) {
 			*e = c->endpoints[i];
 			e->idle = 0;
+			w->maps->hosts[i] = (struct sl_host){.healthy_ns = w->now_ns};
 		}
 		SL_WRITE(e->flags, c->endpoints[i].flags);
 	}

@@ -249,6 +249,8 @@ static int timeout_ms(const struct worker *w)
 		next = w->watch_ns;
 	if (health_due(w) < next)
 		next = health_due(w);
+	if (balance_due(w) < next)
+		next = balance_due(w);
 	return next <= w->now_ns ? 1 : (next - w->now_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 

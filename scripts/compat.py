@@ -78,21 +78,35 @@ def schemas(text):
     return {what: keys for what, keys in out.items() if what not in OURS}
 
 
+def tests_of(path):
+    """Each test of the file with what it uses of the file: functions and values by their names."""
+    text = open(path, errors="replace").read()
+    lines, parts, found = text.split("\n"), {}, []
+    for node in ast.parse(text).body:
+        source = "\n".join(lines[node.lineno - 1:node.end_lineno])
+        if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            found.append((f"{path[15:-3]}.{node.name}", source))
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            parts[node.name] = source
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            parts[node.targets[0].id] = source
+    return [(name, with_parts(source, dict(parts))) for name, source in found]
+
+
+def with_parts(source, parts):
+    for name in [n for n in parts if re.search(rf"\b{n}\b", source)]:
+        if name in parts:
+            source += "\n" + with_parts(parts.pop(name), parts)
+    return source
+
+
 def tests():
     """[(name, text)], end-to-end tests first."""
     found = []
-    for path in sorted(glob.glob("tests/e2e/test_*.py")):
-        text = open(path, errors="replace").read()
-        lines = text.split("\n")
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef) and node.decorator_list:
-                source = "\n".join(lines[node.lineno - 1:node.end_lineno])
-                found.append((f"{path[15:-3]}.{node.name}", source))
-        # What a file's tests share belongs to the first of them.
-        for i, (name, _) in enumerate(found):
-            if name.startswith(f"{path[15:-3]}."):
-                found.append((name, text))
-                break
+    # What is about something else, last.
+    for path in sorted(glob.glob("tests/e2e/test_*.py"),
+                       key=lambda p: (bool(re.search("attach|cli|reload|stop", p)), p)):
+        found += tests_of(path)
     # What every test's config has.
     first = next(name for name, _ in found if name.startswith("tutorial."))
     found.append((first, open("tests/e2e/lib/config.py").read()))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Exit codes and messages of the commands; the demo."""
+import json
 import os
 import shutil
 import subprocess
 
-from lib.config import config, route
+from lib.config import cluster, config, dump, listener, route
 from lib.http1 import Conn
 from lib.load import curl
 from lib.runner import test
@@ -111,6 +112,66 @@ def explain(t):
     says(done, 0, "25", "75", "service1", "service1a")
     done = run(t, "explain", "-c", stage2, "GET", "http://127.0.0.1:8000/nothing")
     says(done, 0 if done.returncode == 0 else 1, "no_route" if "no_route" in done.stdout else "404")
+
+
+STICKY = {"match": {"prefix": "/s"}, "name": "sticky", "route": {
+    "hash_policy": [{"header": {"header_name": "x-user"}},
+                    {"cookie": {"name": "cohort", "ttl": "60s"}}],
+    "weighted_clusters": {"use_hash_policy": True, "clusters": [
+        {"name": "a", "weight": 30}, {"name": "b", "weight": 70}]}}}
+
+
+@test()
+def explain_cohorts(t):
+    """The cluster that it says a user gets is the one that sluice gives, by header and address."""
+    t.backends.nginx({9001: "a", 9002: "b"})
+    front = ("127.0.0.1", 8000)
+    by_address = json.loads(json.dumps(STICKY).replace('"/s"', '"/ip"').replace("sticky", "ip"))
+    by_address["route"]["hash_policy"] = [{"connection_properties": {"source_ip": True}}]
+    s = t.sluice(config(front, {"a": [("127.0.0.1", 9001)], "b": [("127.0.0.1", 9002)]},
+                        [STICKY, by_address, route(to="a")]))
+    lines = [f"GET http://127.0.0.1:8000/s -H 'x-user: u{n}' -H \"cookie: cohort={n}\""
+             for n in range(40)]
+    lines += ["", "# a comment", "GET /s", "GET /ip", "GET /ip --from 10.1.2.3", "GET /other"]
+    path = t.write("requests", "\n".join(lines) + "\n")
+    done = run(t, "explain", "-c", s.config_path, "--requests", path, "--json")
+    says(done, 0)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(found) == 44
+    with Conn(front) as conn:
+        for n, tree in enumerate(found[:40]):
+            r = conn.get("/s", [("x-user", f"u{n}"), ("cookie", f"cohort={n}")])
+            assert r.get("x-backend") == tree["cohort"]["cluster"], (n, tree)
+            assert tree["path"] == "kernel" and not tree["cohort"]["makes_cookie"], tree
+        made, here, there, other = found[40:]
+        assert made["cohort"] == {"hash": None, "cluster": None, "makes_cookie": True}, made
+        assert made["path"] == "user" and conn.get("/s").get("set-cookie"), made
+        assert conn.get("/ip").get("x-backend") == here["cohort"]["cluster"], here
+        assert there["cohort"]["hash"] != here["cohort"]["hash"] and other["cohort"] is None
+    assert {tree["cohort"]["cluster"] for tree in found[:40]} == {"a", "b"}
+    says(run(t, "explain", "-c", s.config_path, "GET", "/ip"), 0, "Sticky: hash", "always to")
+
+
+@test()
+def explain_requests(t):
+    """Many requests from a file; a wrong line is told with its place, the others are explained."""
+    two = dump({"static_resources": {
+        "listeners": [listener("one", ("127.0.0.1", 8000), [route(to="a")]),
+                      listener("two", ("127.0.0.1", 8001), [route(path="/x", to="b", name="x")])],
+        "clusters": [cluster("a", [("127.0.0.1", 9001)]), cluster("b", [("127.0.0.1", 9002)])]}})
+    conf = t.write("two.yaml", two + "\n")
+    text = "GET http://h:8001/x\nGET\nGET /x -H\nGET /x more words\nG/T /x\n" \
+           "GET /x --listener two\nGET /x --listener no\nGET /x --from nowhere\nGET http://h:9/x\n"
+    done = subprocess.run([t.sluice_bin, "explain", "-c", conf, "-r", "-"], input=text,
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "-:2: give METHOD and URL", "-:3: something is missing behind -H",
+        "-:4: unexpected 'more'", "-:5: METHOD must be a word such as GET, not 'G/T'",
+        "-:7: no listener 'no'", "-:8: 'nowhere' is no IP address"], done.stderr
+    assert done.stdout.count("Route 'x'") == 2 and done.stdout.count("Route 'all/0'") == 1
+    says(run(t, "explain", "-c", conf, "-r", "/nonexistent"), 1, "cannot read /nonexistent")
+    says(run(t, "explain", "-c", conf, "-r", "-", "GET"), 2, "'GET' beside --requests")
 
 
 @test(seconds=60)

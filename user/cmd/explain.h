@@ -28,15 +28,23 @@ struct sl_why {
 	__u32 rule; /* index into rules; not of MATCH and PATH */
 };
 
+enum sl_cohort_kind {
+	SL_COHORT_NONE,	   /* the split is not sticky, or there is none */
+	SL_COHORT_NOTHING, /* nothing to hash: shared out as in any split */
+	SL_COHORT_COOKIE,  /* a cookie would be made: its value decides */
+	SL_COHORT_FOUND,   /* hash and target */
+};
+
 #define SL_EXPLAIN_LISTED 100 /* routes that are told one by one */
 
 struct sl_explain {
 	const struct sl_compiled *config;
 	struct sl_matcher *matcher; /* of its table */
 	__u32 listener;
-	__u64 draw; /* for runtime_fraction */
-	__u8 *buf;  /* [SL_HEAD_MAX], the request's head; owned by the caller */
-	__u32 len;  /* bytes of it */
+	__u64 draw;   /* for runtime_fraction */
+	__u64 source; /* sl_hash_words() of the client's address */
+	__u8 *buf;    /* [SL_HEAD_MAX], the request's head; owned by the caller */
+	__u32 len;    /* bytes of it */
 	enum sl_parse parse;
 	struct sl_head head;
 	__u32 domain;	     /* index into domains; SL_NO_ROUTE: no virtual host */
@@ -46,23 +54,45 @@ struct sl_explain {
 	__u32 n_why;
 	__u32 n_left_out; /* that would have a place in why[] */
 	struct sl_why why[SL_EXPLAIN_LISTED];
-	bool chance;	       /* a runtime_fraction had a say: another request may go elsewhere */
-	bool unsure;	       /* the kernel could not tell the route */
+	bool chance;	   /* a runtime_fraction had a say: another request may go elsewhere */
+	bool unsure;	   /* the kernel could not tell the route */
+	bool makes_cookie; /* a hash policy's cookie is missing, and has a ttl */
+	enum sl_cohort_kind cohort;
+	__u64 hash;	       /* of the request, by the route's hash policies */
+	__u32 target;	       /* of the split */
 	enum sl_reason reason; /* what the config and the head alone decide; NONE: kernel path */
 };
 
 /*
- * Fills @e from its config, matcher, listener, draw, buf and len. 0, -ENOMEM, or -EPROTO: the steps
- * and the core's whole matcher do not agree (a bug).
+ * Fills @e from its config, matcher, listener, draw, source, buf and len. 0, -ENOMEM, or -EPROTO:
+ * the steps and the core's whole matcher do not agree (a bug).
  */
 int sl_explain(struct sl_explain *e);
+
+/* makes_cookie, cohort, hash and target of @e, whose route is known. */
+void sl_explain_cohort(struct sl_explain *e);
 
 /* "a.example", "*.example", "*": to be freed. NULL: out of memory. */
 char *sl_explain_domain(const struct sl_explain *e);
 
-/* Prints to stdout. @path: the config's name. 0 or -ENOMEM, -EIO. */
+/* Of the route: "split", "redirect", ... */
+const char *sl_explain_action(const struct sl_explain *e);
+/* The field of the config that makes the user path serve the route; NULL: none. */
+const char *sl_explain_served_for(const struct sl_explain *e);
+const char *sl_explain_reason_name(const struct sl_explain *e);
+const char *sl_explain_reason_help(const struct sl_explain *e);
+/* The clusters of a route as a split, whatever its action. 0 targets: sluice answers. */
+struct sl_split sl_explain_targets(const struct sl_explain *e);
+/* The share of target @i, 0 to 1. */
+double sl_explain_share(const struct sl_split *s, __u32 i);
+/* The status that is answered without a backend; 0: a backend answers. */
+__u32 sl_explain_own_status(const struct sl_explain *e);
+
+/*
+ * Prints to stdout. @path: the config's name; @line: on one line. 0 or -ENOMEM, -EIO.
+ */
 int sl_explain_text(const struct sl_explain *e, const char *path);
-int sl_explain_json(const struct sl_explain *e, const char *path);
+int sl_explain_json(const struct sl_explain *e, const char *path, bool line);
 
 /* The verdict in words ("header 'x' is missing"); to be freed. NULL: out of memory. */
 char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What was found out about a request, for people and for programs. */
+/* What was found out about a request, for people. */
 #include "cmd/explain.h"
 
 #include <errno.h>
@@ -8,88 +8,8 @@
 
 #include "sl_match.h"
 #include "util/columns.h"
-#include "util/json.h"
 
 #define SHOWN_ENDPOINTS 8
-
-static const char *const reason_names[] = {
-#define X(id, text, help) #text,
-	SL_REASONS (X)
-#undef X
-};
-
-static const char *const reason_helps[] = {
-#define X(id, text, help) help,
-	SL_REASONS (X)
-#undef X
-};
-
-static const char *const action_names[] = {"cluster", "split", "direct_response"};
-
-/* What the daemon does with the requests of the route; NULL: out of memory as it was compiled. */
-static const struct sl_route_action *action_of(const struct sl_explain *e)
-{
-	return e->route < e->config->actions->n_routes ? &e->config->actions->routes[e->route]
-						       : NULL;
-}
-
-static const char *action_name(const struct sl_explain *e)
-{
-	const struct sl_route_action *a = action_of(e);
-
-	if (a && a->redirect)
-		return "redirect";
-	return a && a->cluster_header ? "cluster_header"
-				      : action_names[e->config->table->routes[e->route].action];
-}
-
-/* The field of the config that makes the user path serve the route; NULL: none. */
-static const char *served_for(const struct sl_explain *e)
-{
-	const struct sl_route_action *a = e->route == SL_NO_ROUTE ? NULL : action_of(e);
-
-	return a ? a->why : NULL;
-}
-
-/* The clusters of a route as a split, whatever its action. 0 targets for a direct response. */
-static struct sl_split targets_of(const struct sl_explain *e, const struct sl_route *r)
-{
-	struct sl_split s = {0};
-
-	if (r->action == SL_ACTION_SPLIT)
-		return e->config->splits[r->target];
-	if (r->action == SL_ACTION_CLUSTER) {
-		s.n_targets = 1;
-		s.targets[0] = (struct sl_split_target){.cluster = r->target, .weight = 1};
-	}
-	return s;
-}
-
-static double share(const struct sl_split *s, __u32 i)
-{
-	__u64 sum = 0;
-
-	for (__u32 j = 0; j < s->n_targets; j++)
-		sum += s->targets[j].weight;
-	return sum ? (double)s->targets[i].weight / sum : 0;
-}
-
-/* The status that is answered without a backend; 0: a backend answers. */
-static __u32 own_status(const struct sl_explain *e)
-{
-	if (e->parse == SL_PARSE_BAD || e->parse == SL_PARSE_LONG)
-		return e->head.error;
-	if (e->parse != SL_PARSE_DONE)
-		return 0;
-	if (e->route == SL_NO_ROUTE)
-		return 404;
-	if (e->config->table->routes[e->route].action == SL_ACTION_DIRECT &&
-	    strcmp(action_name(e), "cluster_header"))
-		return e->config->table->routes[e->route].target;
-	return e->reason == SL_REASON_NO_ENDPOINT ? 503 : 0;
-}
-
-/* ---- text ---- */
 
 static void add_endpoints(struct sl_columns *t, const struct sl_explain *e,
 			  const struct sl_cluster *c)
@@ -126,7 +46,7 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 			sl_columns_add(&t, "%u", s->targets[i].weight);
 		else
 			sl_columns_add(&t, "%s", "-");
-		sl_columns_add(&t, "%.4g %%", 100 * share(s, i));
+		sl_columns_add(&t, "%.4g %%", 100 * sl_explain_share(s, i));
 		add_endpoints(&t, e, c);
 	}
 	err = sl_columns_print(&t, stdout);
@@ -165,6 +85,25 @@ static int show_tried(const struct sl_explain *e)
 	return err;
 }
 
+static void show_cohort(const struct sl_explain *e, const struct sl_split *s)
+{
+	switch (e->cohort) {
+	case SL_COHORT_NONE:
+		return;
+	case SL_COHORT_NOTHING:
+		puts("Sticky, but there is nothing to hash: shared out as in any split.");
+		return;
+	case SL_COHORT_COOKIE:
+		puts("Sticky: a cookie would be made, and its value decides.");
+		return;
+	case SL_COHORT_FOUND:
+		printf("Sticky: hash %016llx, always to %s.\n", (unsigned long long)e->hash,
+		       e->target < s->n_targets
+			       ? e->config->clusters[s->targets[e->target].cluster].name
+			       : "none");
+	}
+}
+
 static int show_route(const struct sl_explain *e, const char *path)
 {
 	const struct sl_compiled *c = e->config;
@@ -185,18 +124,21 @@ static int show_route(const struct sl_explain *e, const char *path)
 	if (err || e->route == SL_NO_ROUTE)
 		return err;
 	r = &c->table->routes[e->route];
-	s = targets_of(e, r);
+	s = sl_explain_targets(e);
 	printf("\nRoute '%s' (%s:%u): %s\n", c->route_infos[e->route].name, path,
-	       c->route_lines[e->route], action_name(e));
+	       c->route_lines[e->route], sl_explain_action(e));
 	if (e->chance)
 		puts("By a draw of runtime_fraction: another request may go elsewhere.");
-	return s.n_targets ? show_targets(e, &s, r->action == SL_ACTION_SPLIT) : 0;
+	if (s.n_targets)
+		err = show_targets(e, &s, r->action == SL_ACTION_SPLIT);
+	show_cohort(e, &s);
+	return err;
 }
 
 int sl_explain_text(const struct sl_explain *e, const char *path)
 {
 	const char *buf = (const char *)e->buf;
-	__u32 status = own_status(e);
+	__u32 status = sl_explain_own_status(e);
 	int err = 0;
 
 	if (e->parse == SL_PARSE_DONE) {
@@ -211,114 +153,14 @@ int sl_explain_text(const struct sl_explain *e, const char *path)
 		puts("\nKernel path, when the client is captured and an upstream connection is "
 		     "idle.");
 	else
-		printf("\nUser path: %s (%s)\n", reason_names[e->reason], reason_helps[e->reason]);
-	if (served_for(e))
-		printf("%s: served in user space.\n", served_for(e));
+		printf("\nUser path: %s (%s)\n", sl_explain_reason_name(e),
+		       sl_explain_reason_help(e));
+	if (e->unsure)
+		puts("Only user space can tell its route: a regex, a repeated header, or too many "
+		     "routes with this path.");
+	if (sl_explain_served_for(e))
+		printf("%s: served in user space.\n", sl_explain_served_for(e));
 	if (status)
 		printf("Answered %u by sluice itself.\n", status);
 	return err ? err : ferror(stdout) ? -EIO : 0;
-}
-
-/* ---- JSON ---- */
-
-static json_t *json_bytes(const char *s, size_t len)
-{
-	char *text = strndup(s, len);
-	json_t *j = text ? sl_json_text(text) : NULL;
-
-	free(text);
-	return j;
-}
-
-static json_t *json_targets(const struct sl_explain *e, const struct sl_split *s)
-{
-	json_t *list = json_array();
-
-	for (__u32 i = 0; i < s->n_targets; i++) {
-		const struct sl_cluster *c = &e->config->clusters[s->targets[i].cluster];
-		json_t *endpoints = json_array();
-		char text[SL_ADDRESS_TEXT];
-
-		for (__u32 j = 0; j < c->n_endpoints; j++) {
-			sl_explain_address(text, &e->config->endpoints[c->first_endpoint + j]);
-			json_array_append_new(endpoints, json_string(text));
-		}
-		json_array_append_new(list, json_pack("{s:o, s:I, s:f, s:o}", "name",
-						      sl_json_text(c->name), "weight",
-						      (json_int_t)s->targets[i].weight, "share",
-						      share(s, i), "endpoints", endpoints));
-	}
-	return list;
-}
-
-static json_t *json_route(const struct sl_explain *e)
-{
-	const struct sl_compiled *c = e->config;
-	const struct sl_route *r;
-	struct sl_split s;
-
-	if (e->route == SL_NO_ROUTE)
-		return json_null();
-	r = &c->table->routes[e->route];
-	s = targets_of(e, r);
-	return json_pack("{s:o, s:i, s:i, s:o, s:s, s:o}", "name",
-			 json_bytes((const char *)c->table->strings + r->name.off, r->name.len),
-			 "index", (int)e->route, "line", (int)c->route_lines[e->route], "match",
-			 sl_json_text(c->route_infos[e->route].match), "action", action_name(e),
-			 "clusters", json_targets(e, &s));
-}
-
-static json_t *json_not_matched(const struct sl_explain *e)
-{
-	json_t *list = json_array();
-
-	for (__u32 i = 0; i < e->n_why; i++) {
-		const struct sl_route_info *info = &e->config->route_infos[e->why[i].route];
-		char *why;
-
-		if (e->why[i].verdict == SL_VERDICT_MATCH)
-			continue;
-		why = sl_explain_why(e, &e->why[i]);
-		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:o}", "name", sl_json_text(info->name),
-						"match", sl_json_text(info->match), "why",
-						why ? sl_json_text(why) : NULL));
-		free(why);
-	}
-	return list;
-}
-
-int sl_explain_json(const struct sl_explain *e, const char *path)
-{
-	const struct sl_compiled *c = e->config;
-	const char *buf = (const char *)e->buf;
-	const struct sl_domain *d = NULL;
-	char *domain = NULL;
-	__u32 status = own_status(e);
-	json_t *root;
-
-	if (e->domain != SL_NO_ROUTE) {
-		d = &c->table->domains[e->domain];
-		domain = sl_explain_domain(e);
-	}
-	root = json_pack("{s:o, s:o, s:o, s:i, s:o, s:o, s:s, s:s, s:s, s:o}", "config",
-			 sl_json_text(path), "virtual_host",
-			 d ? sl_json_text(c->vhost_names[d->vhost]) : json_null(), "domain",
-			 domain ? sl_json_text(domain) : json_null(), "other_paths",
-			 (int)e->n_other_paths, "not_matched", json_not_matched(e), "route",
-			 json_route(e), "path", e->reason == SL_REASON_NONE ? "kernel" : "user",
-			 "reason", reason_names[e->reason], "reason_text", reason_helps[e->reason],
-			 "status", status ? json_integer(status) : json_null());
-	free(domain);
-	if (root && served_for(e))
-		json_object_set_new(root, "served_in_user_space_for", json_string(served_for(e)));
-	if (root && e->parse == SL_PARSE_DONE) {
-		const struct sl_head *h = &e->head;
-
-		json_object_set_new(root, "method",
-				    json_bytes(buf + h->method_name.off, h->method_name.len));
-		json_object_set_new(root, "target", json_bytes(buf + h->target.off, h->target.len));
-		json_object_set_new(root, "host", json_bytes(buf + h->host.off, h->host.len));
-	}
-	return sl_json_print(root);
 }

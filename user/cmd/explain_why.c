@@ -133,7 +133,7 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 	if (e->route == SL_NO_ROUTE)
 		return SL_REASON_NO_ROUTE;
 	r = &c->table->routes[e->route];
-	if (r->action == SL_ACTION_DIRECT || (r->flags & SL_ROUTE_NEEDS_USER))
+	if (r->action == SL_ACTION_DIRECT || (r->flags & SL_ROUTE_NEEDS_USER) || e->makes_cookie)
 		return SL_REASON_ROUTE_NEEDS_USER;
 	return has_endpoint(c, r) ? SL_REASON_NONE : SL_REASON_NO_ENDPOINT;
 }
@@ -165,6 +165,7 @@ int sl_explain(struct sl_explain *e)
 		if (!e->unsure && kernel != e->route)
 			err = -EPROTO;
 	}
+	sl_explain_cohort(e);
 	e->reason = find_reason(e);
 	return err;
 }

@@ -158,6 +158,11 @@ static void check_split(struct routes *r, struct cfg_split *s)
 	}
 	if (!complete)
 		return;
+	for (__u32 i = 0; sum && i < s->clusters.n; i++)
+		if (!all[i].weight.value && all[i].name)
+			sl_warning(r->w, all[i].weight.node,
+				   "cluster '%.64s' gets no request: its weight is 0",
+				   all[i].name->text);
 	if (sum == 0)
 		sl_error(r->w, s->clusters.node,
 			 "Sum of weights in the weighted_cluster must be greater than 0.");

@@ -23,14 +23,24 @@ json_t *sl_json_text(const char *text)
 	return json;
 }
 
-int sl_json_print(json_t *root)
+static int print(json_t *root, size_t flags)
 {
 	int err;
 
 	if (!root)
 		return -ENOMEM;
-	err = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+	err = json_dumpf(root, stdout, flags | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	json_decref(root);
 	return err ? -EIO : 0;
+}
+
+int sl_json_print(json_t *root)
+{
+	return print(root, JSON_INDENT(2));
+}
+
+int sl_json_line(json_t *root)
+{
+	return print(root, JSON_COMPACT);
 }

@@ -12,5 +12,7 @@ json_t *sl_json_text(const char *text);
 
 /* Prints @root to stdout and drops the reference. 0 or -ENOMEM (@root is NULL), -EIO. */
 int sl_json_print(json_t *root);
+/* The same, on one line. */
+int sl_json_line(json_t *root);
 
 #endif /* SL_JSON_H */

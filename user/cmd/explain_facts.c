@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What was found out about a request, in the words that text and JSON share. */
+#include "cmd/explain.h"
+
+#include <string.h>
+
+#include "sl_match.h"
+
+static const char *const reason_names[] = {
+#define X(id, text, help) #text,
+	SL_REASONS (X)
+#undef X
+};
+
+static const char *const reason_helps[] = {
+#define X(id, text, help) help,
+	SL_REASONS (X)
+#undef X
+};
+
+static const char *const action_names[] = {"cluster", "split", "direct_response"};
+
+/* What the daemon does with the requests of the route; NULL: out of memory as it was compiled. */
+static const struct sl_route_action *action_of(const struct sl_explain *e)
+{
+	return e->route < e->config->actions->n_routes ? &e->config->actions->routes[e->route]
+						       : NULL;
+}
+
+const char *sl_explain_action(const struct sl_explain *e)
+{
+	const struct sl_route_action *a = action_of(e);
+
+	if (a && a->redirect)
+		return "redirect";
+	return a && a->cluster_header ? "cluster_header"
+				      : action_names[e->config->table->routes[e->route].action];
+}
+
+const char *sl_explain_served_for(const struct sl_explain *e)
+{
+	const struct sl_route_action *a = e->route == SL_NO_ROUTE ? NULL : action_of(e);
+
+	return a ? a->why : NULL;
+}
+
+const char *sl_explain_reason_name(const struct sl_explain *e)
+{
+	return reason_names[e->reason];
+}
+
+const char *sl_explain_reason_help(const struct sl_explain *e)
+{
+	return reason_helps[e->reason];
+}
+
+struct sl_split sl_explain_targets(const struct sl_explain *e)
+{
+	const struct sl_route *r = &e->config->table->routes[e->route];
+	struct sl_split s = {0};
+
+	if (r->action == SL_ACTION_SPLIT)
+		return e->config->splits[r->target];
+	if (r->action == SL_ACTION_CLUSTER) {
+		s.n_targets = 1;
+		s.targets[0] = (struct sl_split_target){.cluster = r->target, .weight = 1};
+	}
+	return s;
+}
+
+double sl_explain_share(const struct sl_split *s, __u32 i)
+{
+	__u64 sum = 0;
+
+	for (__u32 j = 0; j < s->n_targets; j++)
+		sum += s->targets[j].weight;
+	return sum ? (double)s->targets[i].weight / sum : 0;
+}
+
+__u32 sl_explain_own_status(const struct sl_explain *e)
+{
+	if (e->parse == SL_PARSE_BAD || e->parse == SL_PARSE_LONG)
+		return e->head.error;
+	if (e->parse != SL_PARSE_DONE)
+		return 0;
+	if (e->route == SL_NO_ROUTE)
+		return 404;
+	if (e->config->table->routes[e->route].action == SL_ACTION_DIRECT &&
+	    strcmp(sl_explain_action(e), "cluster_header"))
+		return e->config->table->routes[e->route].target;
+	return e->reason == SL_REASON_NO_ENDPOINT ? 503 : 0;
+}

@@ -104,5 +104,6 @@ for f in sys.argv[1:]: ast.parse(open(f).read(), f)' $(files '*.py' tests/e2e/ru
 check 'tables of the README' readme
 check 'messages of the README' messages
 check 'compatibility table' scripts/compat.py
+check 'messages of the config' scripts/messages.py
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

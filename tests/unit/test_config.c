@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/yaml.h"
 #include "config/schema.h"
 
 static struct sl_compiled *load(const char *path)
@@ -341,6 +342,22 @@ static void limits(void)
 	}
 }
 
+static void limits_of_rules(void)
+{
+	at_limit(HEAD VHOST,
+		 "              - match: {path: /@, headers: [{name: a}, {name: b}, {name: c}, "
+		 "{name: d}]}\n                " DIRECT "\n",
+		 SL_MAX_RULES / 4, "", "SL_MAX_RULES");
+	at_limit(HEAD VHOST,
+		 "              - match: {path: /@}\n                route: {cluster: c, "
+		 "hash_policy: "
+		 "[{header: {header_name: a}}, {header: {header_name: b}}]}\n",
+		 SL_MAX_HASH_RULES / 2,
+		 "  clusters:\n  - {name: c, hosts: [{socket_address: {address: 127.0.0.1, "
+		 "port_value: 1}}]}\n",
+		 "SL_MAX_HASH_RULES");
+}
+
 /* ---- sl_compiled_check() finds every wrong field ---- */
 
 #define WRONG(field, value)                                           \
@@ -457,7 +474,7 @@ static void files(void)
 	load_fails("/nonexistent/x.yaml", -ENOENT, "cannot read: No such file");
 	load_fails("/tmp", -EISDIR, "cannot read: Is a directory");
 	CU_ASSERT_EQUAL(ftruncate(fd, SL_YAML_MAX_BYTES + 1), 0);
-	load_fails(path, -EINVAL, "over the limit of 4194304 bytes");
+	load_fails(path, -EINVAL, "the file is over the limit of 33554432 bytes");
 	CU_ASSERT_EQUAL(ftruncate(fd, SL_YAML_MAX_BYTES), 0);
 	load_fails(path, -EINVAL, "control character 0x00");
 	close(fd);
@@ -504,6 +521,7 @@ int main(void)
 		{"names are cut between letters", names_are_cut},
 		{"names are resolved", names_are_resolved},
 		{"limits", limits},
+		{"limits of rules", limits_of_rules},
 		{"the check finds a wrong table", check_finds_table},
 		{"the check finds wrong arrays", check_finds_arrays},
 		{"files that cannot be read", files},

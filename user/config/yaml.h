@@ -13,11 +13,11 @@
 #include "config/arena.h"
 #include "config/diag.h"
 
-#define SL_YAML_MAX_BYTES (4u << 20) /* of a file: far over any config that fits our tables */
-#define SL_YAML_MAX_DEPTH 64	     /* Envoy's deepest message that we read is about 20 */
-#define SL_YAML_MAX_KEYS 256	     /* of one mapping: more than any message has */
+#define SL_YAML_MAX_BYTES (32u << 20) /* of a file: far over any config that fits our tables */
+#define SL_YAML_MAX_DEPTH 64	      /* Envoy's deepest message that we read is about 20 */
+#define SL_YAML_MAX_KEYS 256	      /* of one mapping: more than any message has */
 #define SL_YAML_MAX_ANCHORS 256
-#define SL_YAML_MAX_NODES 200000 /* with every alias written out */
+#define SL_YAML_MAX_NODES 1000000 /* with every alias written out */
 
 enum sl_node_kind {
 	SL_NODE_SCALAR,

@@ -42,6 +42,18 @@ void sl_validate_balance(struct sl_walk *w, const struct cfg_balance *b)
 	idle_settings(w, b, b->least_request.node, SL_LB_LEAST_REQUEST, "LEAST_REQUEST");
 }
 
+__u32 sl_balance_slots(const struct cfg_balance *b)
+{
+	switch (b->policy.value) {
+	case SL_LB_MAGLEV:
+		return 2 * (value_or(&b->maglev.table_size, sl_cluster_lb_defaults.table_size) / 4);
+	case SL_LB_RING_HASH:
+		return 2 * (value_or(&b->ring.min, sl_cluster_lb_defaults.ring_min) / 2);
+	default:
+		return 0;
+	}
+}
+
 static struct sl_slow_start compile_slow_start(const struct cfg_slow_start *s)
 {
 	return (struct sl_slow_start){

@@ -149,6 +149,8 @@ void sl_compile_health(const struct cfg_balance *b, struct sl_cluster_lb *ret);
 /* Rules across keys. Errors and warnings go to w->diags. */
 void sl_validate_balance(struct sl_walk *w, const struct cfg_balance *b);
 
+/* Room that tables of hashes take, twice while one follows another; 0: the policy has none. */
+__u32 sl_balance_slots(const struct cfg_balance *b);
 struct sl_cluster_lb sl_compile_balance(const struct cfg_balance *b,
 					const struct cfg_assignment_policy *p);
 

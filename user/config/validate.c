@@ -211,21 +211,11 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 		sl_warning(w, c->node, "cluster without endpoints; its requests are answered 503");
 }
 
-static bool by_hash(const struct cfg_cluster *c)
-{
-	return c->balance.policy.value == SL_LB_RING_HASH ||
-	       c->balance.policy.value == SL_LB_MAGLEV;
-}
-
-/* Tables of hashes take room, twice while one follows another. */
 static void check_tables(struct sl_walk *w, const struct cfg_cluster *c, __u64 *slots)
 {
-	struct sl_cluster_lb lb = sl_compile_balance(&c->balance, &c->assignment.policy);
 	__u64 before = *slots;
 
-	if (!by_hash(c))
-		return;
-	*slots += 2 * (lb.policy == SL_LB_MAGLEV ? lb.table_size / 4 : lb.ring_min / 2);
+	*slots += sl_balance_slots(&c->balance);
 	if (before <= SL_LB_SLOTS && *slots > SL_LB_SLOTS)
 		sl_error(w, c->balance.policy.node,
 			 "too many and too large tables of RING_HASH and MAGLEV clusters; the "

@@ -18,8 +18,6 @@
 #include "sl_pick.h"
 #include "sl_cohort.h"
 
-#define SL_NO_ENDPOINT 0xffffffffU
-
 /* A reference: what it is, and the index of the endpoint or of the (first) slot. 0: nothing. */
 #define SL_REF_KIND 0xe0000000U
 #define SL_REF_ENDPOINT 0x20000000U

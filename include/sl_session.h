@@ -253,7 +253,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 3
+#define SL_ABI 4
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -282,7 +282,7 @@ struct sl_control {
 	__u32 max_headers;   /* it is the daemon's to say; 0: no limit */
 	__u64 reloads;	     /* reloads done or refused; written by the daemon */
 	__u32 reload_status; /* errno of the last one; 0: done */
-	__u32 zero2;
+	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
 	__u64 zero[4];
 };
 

@@ -272,10 +272,10 @@ struct sl_region {
 
 /* Map `clusters`, array (mmap-able): cluster index -> this. */
 struct sl_cluster {
-	__u32 first_endpoint; /* endpoints of a cluster are contiguous */
-	__u32 n_endpoints;    /* some of them may be unused: family 0 */
-	__u64 view;	      /* sl_lb.h: who is picked; written by the daemon. 0: nobody: 503 */
-	__u64 turn;	      /* requests shared out; written by BPF and the daemon, atomically */
+	__u32 first_endpoint; /* the others: sl_endpoint.next */
+	__u32 n_endpoints;
+	__u64 view; /* sl_lb.h: who is picked; written by the daemon. 0: nobody: 503 */
+	__u64 turn; /* requests shared out; written by BPF and the daemon, atomically */
 	__u32 connect_timeout_ms;
 	__u32 max_lanes; /* circuit breaker max_connections */
 	__u32 flags;	 /* SL_CLUSTER_*; written by the daemon, atomically */
@@ -292,8 +292,8 @@ struct sl_cluster {
 #define SL_CLUSTER_WAITING 0x1
 
 /*
- * First endpoint (low half) and their number, read and written at once: a reload changes both.
- * They are the first two words.
+ * First endpoint (low half) and their number, read and written at once: a reload and a name's new
+ * addresses change both. They are the first two words.
  */
 SL_FN __u64 sl_cluster_range(const struct sl_cluster *c)
 {
@@ -325,19 +325,41 @@ struct sl_endpoint {
 	__u32 n_gateway;
 	__u32 limit_5xx; /* the daemon; 0: any number */
 	__u32 limit_gateway;
-	__u64 zero;
+	__u32 next; /* index + 1 of the next of its cluster; 0: it is the last; the daemon */
+	__u32 zero;
 };
 
 _Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");
 
-#define SL_ENDPOINT_DRAINING \
-	0x1			/* gets no new requests: it is no endpoint of the config any more */
-#define SL_ENDPOINT_OUT 0x2	/* gets no new requests: not in the cluster's view */
-#define SL_ENDPOINT_WATCHED 0x4 /* its answers' statuses are looked at */
+#define SL_ENDPOINT_DRAINING 0x1 /* gets no new requests: has left its cluster */
+#define SL_ENDPOINT_OUT 0x2	 /* gets no new requests: not in the cluster's view */
+#define SL_ENDPOINT_WATCHED 0x4	 /* its answers' statuses are looked at */
 #define SL_ENDPOINT_CLOSED (SL_ENDPOINT_DRAINING | SL_ENDPOINT_OUT)
 /* Network namespace to connect from, as sl_listener.netns; in the upper half of the flags. */
 #define SL_ENDPOINT_NETNS_SHIFT 4
 #define SL_ENDPOINT_NETNS(e) ((__u32)(e)->flags >> SL_ENDPOINT_NETNS_SHIFT)
+
+/*
+ * A cluster's endpoints, by index, in order. They may change as one looks from another process: so
+ * there is an end in any case.
+ */
+#define SL_NO_ENDPOINT 0xffffffffU
+
+SL_FN __u32 sl_endpoint_first(const struct sl_cluster *c)
+{
+	__u64 range = sl_cluster_range(c);
+
+	return range >> 32 ? (__u32)range : SL_NO_ENDPOINT;
+}
+
+SL_FN __u32 sl_endpoint_next(const struct sl_endpoint *endpoints, __u32 i)
+{
+	return SL_READ(endpoints[i].next) - 1;
+}
+
+#define sl_each_endpoint(i, c, endpoints)                                 \
+	for (__u32 i = sl_endpoint_first(c), i##_left = SL_MAX_ENDPOINTS; \
+	     i < SL_MAX_ENDPOINTS && i##_left; i = sl_endpoint_next(endpoints, i), i##_left--)
 
 /* Map `hosts`, array (mmap-able): endpoint index -> what the daemon knows of its health. */
 struct sl_host {

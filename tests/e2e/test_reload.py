@@ -154,6 +154,58 @@ def endpoints_change(t):
 
 
 @test()
+def endpoints_stay(t):
+    """An endpoint that stays keeps its lanes and its health, whatever comes and goes beside it."""
+    s = start(t, names=("a",))
+    check = [{"timeout": "1s", "interval": "60s", "no_traffic_interval": "60s",
+              "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}]
+
+    def text(*ports):
+        one = {**cluster("a", [("127.0.0.1", p) for p in ports]), "health_checks": check}
+        return dump({"static_resources": {"listeners": [listener("l", FRONT, [route(to="a")])],
+                                          "clusters": [one]}}) + "\n"
+
+    def ends():
+        return {e["endpoint"]: e for e in s.stats().tree["endpoints"]}
+    reload(s, text(9001, 9009))
+    wait_until(lambda: ends()["127.0.0.1:9009"]["checks"] and ends()["127.0.0.1:9001"]["checks"],
+               "a check of each")
+    with Conn(FRONT) as conn:
+        assert [who(conn) for _ in range(4)] == ["a"] * 4
+        before = s.stats()
+        reload(s, text(9002, 9009, 9001))
+        after = ends()
+        assert after["127.0.0.1:9009"]["health"].startswith("failed_active_hc"), after
+        assert (after["127.0.0.1:9009"]["checks"], after["127.0.0.1:9001"]["checks"]) == (1, 1)
+        wait_until(lambda: ends()["127.0.0.1:9002"]["health"] == "", "b has passed its check")
+        assert [who(conn) for _ in range(6)].count("b") == 3
+        stats = s.stats()
+        assert stats.kernel >= before.kernel + 5, f"lanes were not kept: {stats}"
+        reload(s, text(9002))
+        assert {who(conn) for _ in range(4)} == {"b"}
+        wait_until(lambda: len(ends()) == 1, "the others' slots are free")
+    s.check()
+
+
+@test()
+def endpoints_for_ever(t):
+    """Slots of endpoints that have left are used again: no number of reloads uses them up."""
+    s = start(t, names=("a",))
+
+    def text(n):
+        many = [(f"127.{n}.{i >> 8}.{i & 255}", 9003) for i in range(2000)]
+        return config(FRONT, {**clusters("a"), "many": many}, [route(to="a")])
+    for n in range(2, 6):
+        reload(s, text(n))
+    assert "too many endpoints" in reload(s, text(6), code=1)
+    wait_until(lambda: not s.run("reload", code=None).count("too many"), "room", seconds=20)
+    with Conn(FRONT) as conn:
+        assert who(conn) == "a"
+    assert len(s.stats().tree["endpoints"]) < 6000
+    s.check()
+
+
+@test()
 def actions_change(t):
     """What routes do to requests is that of the new config, for clusters in any order."""
     one, two = Keeper(t, 9004), Keeper(t, 9005)

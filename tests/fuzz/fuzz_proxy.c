@@ -77,6 +77,12 @@ int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret)
 	return -ENOENT;
 }
 
+void sl_maps_l4_forget(const struct sl_maps *m, __u32 endpoint)
+{
+	(void)m;
+	(void)endpoint;
+}
+
 int sl_maps_sockmap_set(int map_fd, __u32 index, int fd)
 {
 	(void)map_fd, (void)index, (void)fd;
@@ -394,6 +400,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		maps.lanes[i].back_fd = -1;
 	}
 	maps.control->n_lanes = N_LANES;
+	maps.control->n_endpoints = 1;
 	maps.control->free_lanes = 1;
 	maps.clusters[0] = (struct sl_cluster){
 		.n_endpoints = 1,

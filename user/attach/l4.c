@@ -11,13 +11,10 @@
 static void cluster_endpoints(const struct sl_maps *m, __u32 cluster,
 			      void (*fn)(void *ctx, __u32 cluster, __u32 endpoint), void *ctx)
 {
-	const struct sl_cluster *c;
-
 	if (cluster >= SL_MAX_CLUSTERS)
 		return;
-	c = &m->clusters[cluster];
-	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++)
-		fn(ctx, cluster, c->first_endpoint + i);
+	sl_each_endpoint (i, &m->clusters[cluster], m->endpoints)
+		fn(ctx, cluster, i);
 }
 
 void sl_l4_endpoints(const struct sl_maps *m, const struct sl_attach_point *p,

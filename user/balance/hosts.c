@@ -31,18 +31,13 @@ __u32 sl_lb_hosts(const struct sl_cluster *cl, const struct sl_endpoint *endpoin
 {
 	__u32 n = 0;
 
-	for (__u32 i = 0; i < cl->n_endpoints && cl->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
-		__u32 index = cl->first_endpoint + i;
-		const struct sl_endpoint *e = &endpoints[index];
-
-		if (!e->family || (e->flags & SL_ENDPOINT_DRAINING))
-			continue;
+	sl_each_endpoint (i, cl, endpoints) {
 		ret[n++] = (struct sl_lb_host){
-			.endpoint = index,
-			.weight = hosts ? hosts[index].weight : 1,
-			.priority = hosts ? hosts[index].priority : 0,
-			.healthy = !hosts || !hosts[index].unhealthy,
-			.id = sl_lb_id(e),
+			.endpoint = i,
+			.weight = hosts ? hosts[i].weight : 1,
+			.priority = hosts ? hosts[i].priority : 0,
+			.healthy = !hosts || !hosts[i].unhealthy,
+			.id = sl_lb_id(&endpoints[i]),
 		};
 	}
 	return n;

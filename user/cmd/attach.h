@@ -72,9 +72,9 @@ int sl_attach_list(int netns, __u64 cookie);
 bool sl_attach_route(const struct sl_attach_source *s, __u32 index, struct sl_route_info *ret);
 bool sl_attach_split(const struct sl_attach_source *s, __u32 id, struct sl_split *ret);
 __u32 sl_attach_n_routes(const struct sl_attach_source *s);
-/* Clusters and endpoints, by index. NULL: none of that index. */
+/* Clusters, by index; NULL: none of that index. Endpoints, all. */
 const struct sl_cluster *sl_attach_cluster(const struct sl_attach_source *s, __u32 index);
-const struct sl_endpoint *sl_attach_endpoint(const struct sl_attach_source *s, __u32 index);
+const struct sl_endpoint *sl_attach_endpoints(const struct sl_attach_source *s);
 
 /*
  * Gives p's instance another config: by a reload, or, if that cannot be, by another start. Returns

@@ -155,22 +155,19 @@ static bool is_the_application(const struct sl_attach_plan *p, const struct sl_e
 /* --as names a cluster of the source that has the application's socket. */
 static int check_as(const struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
+	const struct sl_endpoint *all = sl_attach_endpoints(&p->source);
 	const struct sl_cluster *c = NULL;
-	__u32 i;
 
 	if (!args->as)
 		return SL_EXIT_DONE;
-	for (i = 0; (c = sl_attach_cluster(&p->source, i)); i++)
+	for (__u32 i = 0; (c = sl_attach_cluster(&p->source, i)); i++)
 		if (!strncmp(c->name, args->as, SL_NAME_MAX - 1))
 			break;
 	if (!c)
 		return refuse("instance '%s' has no cluster '%s'", p->instance, args->as);
-	for (i = 0; i < c->n_endpoints; i++) {
-		const struct sl_endpoint *e = sl_attach_endpoint(&p->source, c->first_endpoint + i);
-
-		if (e && is_the_application(p, e))
+	sl_each_endpoint (i, c, all)
+		if (is_the_application(p, &all[i]))
 			return SL_EXIT_DONE;
-	}
 	return refuse("cluster '%s' of instance '%s' does not have %s", args->as, p->instance,
 		      args->text);
 }

@@ -47,11 +47,9 @@ const struct sl_cluster *sl_attach_cluster(const struct sl_attach_source *s, __u
 	return s->maps ? &s->maps->clusters[index] : &s->compiled->clusters[index];
 }
 
-const struct sl_endpoint *sl_attach_endpoint(const struct sl_attach_source *s, __u32 index)
+const struct sl_endpoint *sl_attach_endpoints(const struct sl_attach_source *s)
 {
-	if (index >= SL_MAX_ENDPOINTS)
-		return NULL;
-	return s->maps ? &s->maps->endpoints[index] : &s->compiled->endpoints[index];
+	return s->maps ? s->maps->endpoints : s->compiled->endpoints;
 }
 
 /* ---- the plan ---- */
@@ -59,18 +57,17 @@ const struct sl_endpoint *sl_attach_endpoint(const struct sl_attach_source *s, _
 static void add_endpoints(struct sl_columns *t, const struct sl_attach_source *s,
 			  const struct sl_cluster *c)
 {
+	const struct sl_endpoint *all = sl_attach_endpoints(s);
 	char text[512] = "none", one[SL_ADDRESS_MAX];
 	size_t n = 0;
 
-	for (__u32 i = 0; c && i < c->n_endpoints && n < sizeof(text) - 80; i++) {
-		const struct sl_endpoint *e = sl_attach_endpoint(s, c->first_endpoint + i);
-		struct sl_address a;
+	sl_each_endpoint (i, c, all) {
+		struct sl_address a = {.port = all[i].port, .family = all[i].family};
 
-		if (!e)
+		if (n >= sizeof(text) - 80)
 			break;
-		a = (struct sl_address){.port = e->port, .family = e->family};
-		memcpy(a.addr, e->addr, sizeof(a.addr));
-		n += snprintf(text + n, sizeof(text) - n, "%s%s", i ? ", " : "",
+		memcpy(a.addr, all[i].addr, sizeof(a.addr));
+		n += snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "",
 			      sl_address_text(one, &a));
 	}
 	sl_columns_add(t, "%s", text);
@@ -85,7 +82,10 @@ static void add_target(struct sl_columns *t, const struct sl_attach_source *s,
 	sl_columns_add(t, "%s", first ? r->match : "");
 	sl_columns_add(t, "%s", c ? c->name : "(no such cluster)");
 	sl_columns_add(t, "%s", share);
-	add_endpoints(t, s, c);
+	if (c)
+		add_endpoints(t, s, c);
+	else
+		sl_columns_add(t, "none");
 }
 
 static void add_split(struct sl_columns *t, const struct sl_attach_source *s,
@@ -194,16 +194,17 @@ static bool listens(const struct sl_attach_plan *p, const struct sl_endpoint *e)
 static void warn_cluster(const struct sl_attach_plan *p, __u32 cluster)
 {
 	const struct sl_cluster *c = sl_attach_cluster(&p->source, cluster);
+	const struct sl_endpoint *all = sl_attach_endpoints(&p->source);
 	char text[SL_ADDRESS_MAX];
 
-	for (__u32 i = 0; c && i < c->n_endpoints; i++) {
-		const struct sl_endpoint *e = sl_attach_endpoint(&p->source, c->first_endpoint + i);
-		struct sl_address a;
+	if (!c)
+		return;
+	sl_each_endpoint (i, c, all) {
+		struct sl_address a = {.port = all[i].port, .family = all[i].family};
 
-		if (!e || listens(p, e))
+		if (listens(p, &all[i]))
 			continue;
-		a = (struct sl_address){.port = e->port, .family = e->family};
-		memcpy(a.addr, e->addr, sizeof(a.addr));
+		memcpy(a.addr, all[i].addr, sizeof(a.addr));
 		fprintf(stderr,
 			"sluice attach: warning: cluster '%s': nobody listens on %s in this "
 			"network "

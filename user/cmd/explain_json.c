@@ -28,8 +28,8 @@ static json_t *json_targets(const struct sl_explain *e, const struct sl_split *s
 		json_t *endpoints = json_array();
 		char text[SL_ADDRESS_TEXT];
 
-		for (__u32 j = 0; j < c->n_endpoints; j++) {
-			sl_explain_address(text, &e->config->endpoints[c->first_endpoint + j]);
+		sl_each_endpoint (j, c, e->config->endpoints) {
+			sl_explain_address(text, &e->config->endpoints[j]);
 			json_array_append_new(endpoints, json_string(text));
 		}
 		json_array_append_new(

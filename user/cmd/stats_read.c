@@ -88,7 +88,7 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->n_routes = clamp(m->table->n_routes, m->max_routes);
 	ret->n_clusters = clamp(m->table->n_clusters, SL_MAX_CLUSTERS);
-	ret->n_endpoints = clamp(m->table->n_endpoints, SL_MAX_ENDPOINTS);
+	ret->n_endpoints = clamp(m->control->n_endpoints, SL_MAX_ENDPOINTS);
 	for (__u32 i = 0; i < ret->n_routes; i++) {
 		struct sl_route_info *info = &ret->routes[i];
 

@@ -287,6 +287,8 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 			break;
 		}
 		r.items[i].cluster = index;
+		if (out->n_endpoints)
+			c->out->endpoints[t->n_endpoints - 1].next = t->n_endpoints + 1;
 		c->out->hosts[t->n_endpoints] = r.hosts[i];
 		c->out->endpoints[t->n_endpoints++] = r.items[i];
 		out->n_endpoints++;

@@ -213,7 +213,9 @@ int sl_compiled_check(const struct sl_compiled *c, const char **ret_why)
 		if (cl->max_lanes > SL_MAX_LANES || !cl->connect_timeout_ms)
 			return wrong(ret_why, "cluster limits");
 		for (__u32 j = 0; j < cl->n_endpoints; j++)
-			if (c->endpoints[cl->first_endpoint + j].cluster != i)
+			if (c->endpoints[cl->first_endpoint + j].cluster != i ||
+			    c->endpoints[cl->first_endpoint + j].next !=
+				    (j + 1 < cl->n_endpoints ? cl->first_endpoint + j + 2 : 0))
 				return wrong(ret_why, "endpoint.cluster");
 	}
 	for (__u32 i = 0; i < t->n_endpoints && !err; i++)

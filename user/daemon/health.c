@@ -21,12 +21,8 @@ static void each(struct worker *w, __u32 cluster,
 	const struct sl_cluster_lb *lb = health_rules(w, cluster);
 	const struct sl_cluster *c = &w->maps->clusters[cluster];
 
-	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
-		const struct sl_endpoint *e = &w->maps->endpoints[c->first_endpoint + i];
-
-		if (e->family && !(e->flags & SL_ENDPOINT_DRAINING))
-			fn(w, c->first_endpoint + i, lb);
-	}
+	sl_each_endpoint (i, c, w->maps->endpoints)
+		fn(w, i, lb);
 }
 
 static void config_at_start(struct worker *w, __u32 endpoint, const struct sl_cluster_lb *lb)

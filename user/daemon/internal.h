@@ -293,6 +293,8 @@ struct worker {
 	struct balance *balance;
 	struct health *health;
 	bool had_traffic[SL_MAX_CLUSTERS]; /* a lane to the cluster was opened */
+	__u64 *left_ns; /* [SL_MAX_ENDPOINTS]: an endpoint that has left was first seen unused */
+	bool any_left;	/* some have */
 
 	bool draining;
 	__u64 drain_until_ns;
@@ -360,6 +362,16 @@ void session_release(struct front *f, bool dirty);
  */
 __u32 session_change(struct front *f, __u32 set, __u32 clear);
 __u32 session_bits(const struct front *f);
+
+/* endpoints.c: slots of the map `endpoints`. */
+/* None is in use from this one on. */
+__u32 endpoints_top(const struct worker *w);
+/* The free slot @i becomes @e, which nobody has used yet; its flags and place in the list, too. */
+void endpoint_begin(struct worker *w, __u32 i, const struct sl_endpoint *e);
+/* Some may have left their clusters. */
+void endpoints_changed(struct worker *w);
+/* Once a second: slots of those that have left are free when nobody has to do with them. */
+void endpoints_reap(struct worker *w);
 
 /* lane.c */
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */

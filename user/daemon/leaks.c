@@ -49,7 +49,7 @@ static bool walk_lanes(struct worker *w, __u8 *listed)
 /* The same for the pools. They change while we look, so a lane may be missed. */
 static void walk_pools(struct worker *w, __u8 *listed)
 {
-	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++) {
+	for (__u32 i = 0; i < endpoints_top(w); i++) {
 		__u32 slot1 = SL_STACK_SLOT(SL_READ(w->maps->endpoints[i].idle));
 
 		for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {

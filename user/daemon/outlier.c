@@ -29,13 +29,9 @@ static bool may_eject(const struct worker *w, __u32 endpoint, const struct sl_ou
 	const struct sl_cluster *c = &w->maps->clusters[w->maps->endpoints[endpoint].cluster];
 	__u32 n = 0, ejected = 0;
 
-	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
-		const struct sl_endpoint *e = &w->maps->endpoints[c->first_endpoint + i];
-
-		if (!e->family || (e->flags & SL_ENDPOINT_DRAINING))
-			continue;
+	sl_each_endpoint (i, c, w->maps->endpoints) {
 		n++;
-		ejected += !!(w->maps->hosts[c->first_endpoint + i].flags & SL_HOST_EJECTED);
+		ejected += !!(w->maps->hosts[i].flags & SL_HOST_EJECTED);
 	}
 	if (o->always_one && !ejected)
 		return true;

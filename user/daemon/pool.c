@@ -73,8 +73,8 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 /* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
 static bool make_room(struct worker *w, const struct sl_cluster *c)
 {
-	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
-		struct back *b = lane_pop(w, c->first_endpoint + i);
+	sl_each_endpoint (i, c, w->maps->endpoints) {
+		struct back *b = lane_pop(w, i);
 
 		if (b) {
 			lane_close(w, b);
@@ -152,6 +152,11 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	/* In turn: behind those that wait already. */
 	if (waiting_must(w, f))
 		return waiting_add(w, f);
+	/* It may have waited for long. */
+	if (w->maps->endpoints[f->x.endpoint].flags & SL_ENDPOINT_DRAINING)
+		f->x.endpoint = route_other(w, f);
+	if (f->x.endpoint == NO_INDEX)
+		return 503;
 	while (!fresh && (b = lane_pop(w, f->x.endpoint))) {
 		/* A request that cannot be repeated: look whether the backend hung up meanwhile. */
 		if (f->x.idempotent || lane_quiet(b))
@@ -245,7 +250,7 @@ void lane_sweep(struct worker *w)
 	if (!w->sweep_wanted)
 		return;
 	w->sweep_wanted = false;
-	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++) {
+	for (__u32 i = 0; i < endpoints_top(w); i++) {
 		if (!w->dirty_endpoints[i])
 			continue;
 		w->dirty_endpoints[i] = 0;
@@ -255,7 +260,7 @@ void lane_sweep(struct worker *w)
 
 void lane_walk_pools(struct worker *w, __u8 *listed)
 {
-	for (__u32 i = 0; i < w->table->n_endpoints && i < SL_MAX_ENDPOINTS; i++)
+	for (__u32 i = 0; i < endpoints_top(w); i++)
 		sweep_endpoint(w, i, listed);
 }
 

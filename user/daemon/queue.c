@@ -20,9 +20,8 @@ static __u32 lanes_at_hand(const struct worker *w, const struct sl_cluster *c)
 	__u64 made = SL_READ(c->n_lanes);
 	__u32 n = made < c->max_lanes ? c->max_lanes - made : 0;
 
-	for (__u32 i = 0; i < c->n_endpoints && c->first_endpoint + i < SL_MAX_ENDPOINTS; i++) {
-		const struct sl_endpoint *e = &w->maps->endpoints[c->first_endpoint + i];
-		__u32 slot1 = SL_STACK_SLOT(SL_READ(e->idle));
+	sl_each_endpoint (i, c, w->maps->endpoints) {
+		__u32 slot1 = SL_STACK_SLOT(SL_READ(w->maps->endpoints[i].idle));
 
 		/* BPF may change the stack as we walk: bounded. */
 		for (; slot1 && slot1 <= w->n_lanes && n < c->max_lanes; n++)

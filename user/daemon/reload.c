@@ -197,15 +197,12 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 	const struct sl_table *t = c->table;
 
 	for (__u32 i = 0; i < t->n_endpoints; i++) {
-		struct sl_endpoint *e = &w->maps->endpoints[i];
-
-		if (i >= w->table->n_endpoints) {
-			*e = c->endpoints[i];
-			e->idle = 0;
-			w->maps->hosts[i] = (struct sl_host){.healthy_ns = w->now_ns};
-		}
-		SL_WRITE(e->flags, c->endpoints[i].flags);
+		if (!w->maps->endpoints[i].family)
+			endpoint_begin(w, i, &c->endpoints[i]);
+		SL_WRITE(w->maps->endpoints[i].next, c->endpoints[i].next);
+		SL_WRITE(w->maps->endpoints[i].flags, c->endpoints[i].flags);
 	}
+	SL_WRITE(w->maps->control->n_endpoints, t->n_endpoints);
 	for (__u32 i = 0; i < t->n_clusters; i++) {
 		struct sl_cluster *live = &w->maps->clusters[i];
 		const struct sl_cluster *new = &c->clusters[i];
@@ -218,6 +215,7 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 		SL_WRITE(live->max_lanes, new->max_lanes);
 		sl_cluster_range_set(live, sl_cluster_range(new));
 	}
+	endpoints_changed(w);
 }
 
 /* ---- routes: counters and exchanges under way follow their route's name ---- */

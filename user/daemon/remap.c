@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "place.h"
 #include "reload.h"
 #include "util/names.h"
 
@@ -15,17 +16,13 @@ struct remap {
 	struct sl_cluster_lb *lbs;
 	struct sl_host_config *hosts;
 	struct sl_endpoint *endpoints;
+	struct places places;
+	__u32 *at;	   /* [SL_MAX_ENDPOINTS], scratch: slots of a cluster's endpoints */
 	__u32 *cluster_to; /* [c->table->n_clusters]: new number */
 	__u32 n_clusters;
 	__u32 n_endpoints;
 	char *why;
 };
-
-static bool same_address(const struct sl_endpoint *a, const struct sl_endpoint *b)
-{
-	return a->family == b->family && a->port == b->port &&
-	       !memcmp(a->addr, b->addr, sizeof(a->addr));
-}
 
 /*
  * The running cluster of this name, or the next free number. By name_hash, that of names which are
@@ -40,68 +37,67 @@ static __u32 cluster_number(struct remap *r, const struct sl_cluster *c)
 	return r->n_clusters++;
 }
 
-static bool same_endpoints(const struct remap *r, const struct sl_cluster *mine,
-			   const struct sl_cluster *live)
+static int place_endpoints(struct remap *r, struct sl_cluster *c, __u32 to)
 {
-	if (mine->n_endpoints != live->n_endpoints)
-		return false;
-	for (__u32 i = 0; i < mine->n_endpoints; i++)
-		if (!same_address(&r->c->endpoints[mine->first_endpoint + i],
-				  &r->m->endpoints[live->first_endpoint + i]))
-			return false;
-	return true;
+	const struct sl_endpoint *want = &r->c->endpoints[c->first_endpoint];
+	bool known = to < r->m->table->n_clusters;
+
+	if (places_find(&r->places, known ? to : SL_NO_ENDPOINT, want, c->n_endpoints, r->at)) {
+		snprintf(r->why, 256, "too many endpoints, old and new, at a time");
+		return -SL_RELOAD_NEEDS_RESTART;
+	}
+	for (__u32 k = 0; k < c->n_endpoints; k++) {
+		struct sl_endpoint *e = &r->endpoints[r->at[k]];
+
+		*e = want[k];
+		e->cluster = to;
+		e->next = k + 1 < c->n_endpoints ? r->at[k + 1] + 1 : 0;
+		r->hosts[r->at[k]] = r->c->hosts[c->first_endpoint + k];
+		if (r->at[k] >= r->n_endpoints)
+			r->n_endpoints = r->at[k] + 1;
+	}
+	if (c->n_endpoints)
+		c->first_endpoint = r->at[0];
+	return 0;
 }
 
 static int place_cluster(struct remap *r, __u32 i)
 {
 	struct sl_cluster *c = &r->c->clusters[i];
-	__u32 to = cluster_number(r, c), first;
+	__u32 to = cluster_number(r, c);
+	int err;
 
 	if (to >= SL_MAX_CLUSTERS) {
 		snprintf(r->why, 256, "too many clusters since the start; restart to make room");
 		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	r->cluster_to[i] = to;
-	first = r->n_endpoints;
-	if (to < r->m->table->n_clusters && same_endpoints(r, c, &r->m->clusters[to]))
-		first = r->m->clusters[to].first_endpoint;
-	else if (c->n_endpoints > SL_MAX_ENDPOINTS - first) {
-		snprintf(r->why, 256, "too many endpoints since the start; restart to make room");
-		return -SL_RELOAD_NEEDS_RESTART;
-	} else {
-		r->n_endpoints += c->n_endpoints;
-	}
-	for (__u32 k = 0; k < c->n_endpoints; k++) {
-		struct sl_endpoint *e = &r->endpoints[first + k];
-
-		*e = r->c->endpoints[c->first_endpoint + k];
-		r->hosts[first + k] = r->c->hosts[c->first_endpoint + k];
-		e->cluster = to;
-		e->flags &= ~SL_ENDPOINT_DRAINING;
-	}
+	err = place_endpoints(r, c, to);
+	if (err)
+		return err;
 	r->clusters[to] = *c;
-	r->clusters[to].first_endpoint = first;
 	r->limits[to] = r->c->cluster_limits[i];
 	r->lbs[to] = r->c->cluster_lbs[i];
 	return 0;
 }
 
-/* Numbers that no cluster has any more keep their place; their endpoints take no request. */
+/* Numbers that no cluster has any more stay, without endpoints. */
 static void keep_running(struct remap *r)
 {
 	const struct sl_table *t = r->m->table;
 
 	for (__u32 i = 0; i < t->n_clusters; i++) {
 		r->clusters[i] = r->m->clusters[i];
+		r->clusters[i].first_endpoint = r->clusters[i].n_endpoints = 0;
 		r->limits[i] = sl_cluster_defaults;
 		r->lbs[i] = sl_cluster_lb_defaults;
 	}
-	for (__u32 i = 0; i < t->n_endpoints; i++) {
+	r->n_clusters = t->n_clusters;
+	r->n_endpoints = r->m->control->n_endpoints;
+	for (__u32 i = 0; i < r->n_endpoints; i++) {
 		r->endpoints[i] = r->m->endpoints[i];
 		r->endpoints[i].flags |= SL_ENDPOINT_DRAINING;
 	}
-	r->n_clusters = t->n_clusters;
-	r->n_endpoints = t->n_endpoints;
 }
 
 /* ---- splits ---- */
@@ -230,8 +226,12 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 	r.lbs = calloc(SL_MAX_CLUSTERS, sizeof(*r.lbs));
 	r.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*r.endpoints));
 	r.hosts = calloc(SL_MAX_ENDPOINTS, sizeof(*r.hosts));
+	r.at = calloc(SL_MAX_ENDPOINTS, sizeof(*r.at));
+	r.places.live = m->endpoints;
+	r.places.taken = calloc(SL_MAX_ENDPOINTS, 1);
 	r.cluster_to = calloc(c->table->n_clusters + 1, sizeof(*r.cluster_to));
-	if (!r.clusters || !r.limits || !r.lbs || !r.hosts || !r.endpoints || !r.cluster_to)
+	if (!r.clusters || !r.limits || !r.lbs || !r.hosts || !r.endpoints || !r.at ||
+	    !r.places.taken || !r.cluster_to)
 		goto out;
 	keep_running(&r);
 	err = 0;
@@ -266,6 +266,8 @@ out:
 	free(r.lbs);
 	free(r.endpoints);
 	free(r.hosts);
+	free(r.at);
+	free(r.places.taken);
 	free(r.cluster_to);
 	return err;
 }

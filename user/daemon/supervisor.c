@@ -189,6 +189,7 @@ static int load(struct supervisor *s)
 	rc = sl_maps_open(&s->maps, s->instance);
 	if (rc)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
+	s->maps.control->n_endpoints = s->compiled->table->n_endpoints;
 	sl_listen_limits(s->maps.control, s->compiled);
 	rc = open_netns(s);
 	if (!rc)

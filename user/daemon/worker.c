@@ -227,6 +227,7 @@ static void tick(struct worker *w)
 		lane_timeouts(w);
 		leaks_scan(w);
 		mirror_timeouts(w);
+		endpoints_reap(w);
 	}
 	health_tick(w);
 	balance_tick(w);
@@ -347,7 +348,9 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	w->back_of = calloc(w->n_lanes + 1, sizeof(*w->back_of));
 	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));
 	w->dirty_endpoints = calloc(SL_MAX_ENDPOINTS, 1);
-	if (!w->front_of || !w->back_of || !w->listeners || !w->dirty_endpoints)
+	w->left_ns = calloc(SL_MAX_ENDPOINTS, sizeof(*w->left_ns));
+	w->any_left = true;
+	if (!w->front_of || !w->back_of || !w->listeners || !w->dirty_endpoints || !w->left_ns)
 		return -ENOMEM;
 	if (lines_init(&w->request) || lines_init(&w->response))
 		return -ENOMEM;
@@ -375,6 +378,7 @@ void worker_free(struct worker *w)
 	free(w->back_of);
 	free(w->listeners);
 	free(w->dirty_endpoints);
+	free(w->left_ns);
 	sl_matcher_free(w->matcher);
 }
 

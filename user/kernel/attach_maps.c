@@ -33,3 +33,12 @@ __u64 sl_maps_sockmap_cookie(int map_fd, __u32 index)
 
 	return bpf_map_lookup_elem(map_fd, &index, &cookie) ? 0 : cookie;
 }
+
+void sl_maps_l4_forget(const struct sl_maps *m, __u32 endpoint)
+{
+	for (__u32 i = 0; i < SL_L4_SOCKETS; i++) {
+		__u32 slot = endpoint * SL_L4_SOCKETS + i;
+
+		(void)bpf_map_delete_elem(m->l4_sockets_fd, &slot);
+	}
+}

@@ -4,6 +4,7 @@
  * known by name. Keys of the v2 and the v3 API stand side by side.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "config/envoy_keys.h"
 #include "config/key_tables.h"
@@ -80,6 +81,26 @@ static const struct sl_key split_keys[] = {
 };
 SCHEMA(split, struct cfg_split, "weighted_clusters");
 
+static void upgrade_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_upgrade *u = dst;
+
+	if (u->type && !strncasecmp(u->type->text, "CONNECT", 7))
+		sl_error(w, u->type, "'upgrade_type: %.32s' is not supported yet", u->type->text);
+	if (u->enabled.node && !u->enabled.value)
+		sl_error(w, u->enabled.node,
+			 "what a request asks for by Upgrade is passed on; 'enabled: false' is not "
+			 "supported yet");
+}
+
+static const struct sl_key upgrade_keys[] = {
+	KEY("upgrade_type", STRING, FULL, struct cfg_upgrade, type),
+	KEY("enabled", BOOL, 0, struct cfg_upgrade, enabled),
+	END,
+};
+SCHEMA(upgrade, struct cfg_upgrade, "upgrade config", .unsupported = sl_no_upgrade,
+       .done = upgrade_done);
+
 static void action_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_route_action *a = dst;
@@ -108,6 +129,7 @@ static const struct sl_key action_keys[] = {
 	KEY("retry_policy", MAP, 0, struct cfg_route_action, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_route_action, mirrors,
 	    .sub = &sl_schema_mirror),
+	KEY("upgrade_configs", LIST, 0, struct cfg_route_action, upgrades, .sub = &upgrade),
 	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
 	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
 	KEY("max_stream_duration", MAP, 0, struct cfg_route_action, limits.max_stream,
@@ -153,6 +175,12 @@ static void route_done(struct sl_walk *w, void *dst)
 			 "missing 'route', 'redirect' or 'direct_response' in route entry");
 }
 
+#define BUFFER_LIMITS                                                                             \
+	WARN("per_request_buffer_limit_bytes", "a request is kept for retries and mirrors up to " \
+					       "a fixed size; ignored"),                          \
+		WARN("request_body_buffer_limit",                                                 \
+		     "a request is kept for retries and mirrors up to a fixed size; ignored")
+
 static const struct sl_key route_keys[] = {
 	KEY("name", STRING, 0, struct cfg_route, name),
 	KEY("match", MAP, REQ, struct cfg_route, match, .sub = &sl_schema_match),
@@ -160,6 +188,7 @@ static const struct sl_key route_keys[] = {
 	KEY("direct_response", MAP, 0, struct cfg_route, direct, .sub = &direct),
 	KEY("redirect", MAP, 0, struct cfg_route, redirect, .sub = &sl_schema_redirect),
 	HEADER_CHANGES_KEYS(struct cfg_route, changes),
+	BUFFER_LIMITS,
 	END,
 };
 SCHEMA(route, struct cfg_route, "route entry", .unsupported = sl_no_route, .tuning = sl_tune_route,
@@ -173,6 +202,8 @@ static const struct sl_key vhost_keys[] = {
 	KEY("retry_policy", MAP, 0, struct cfg_vhost, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_vhost, mirrors,
 	    .sub = &sl_schema_mirror),
+	WARN("virtual_clusters", "there are no statistics of virtual clusters; ignored"),
+	BUFFER_LIMITS,
 	END,
 };
 SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
@@ -315,6 +346,7 @@ static const struct sl_key hcm_keys[] = {
 	TIMEOUT("request_headers_timeout", struct cfg_hcm, limits.request_headers),
 	TIMEOUT("drain_timeout", struct cfg_hcm, limits.drain),
 	FORWARDED_KEYS(struct cfg_hcm, forwarded),
+	KEY("upgrade_configs", LIST, 0, struct cfg_hcm, upgrades, .sub = &upgrade),
 	KEY("max_request_headers_kb", U32, 0, struct cfg_hcm, limits.max_head_kb, .min = 1,
 	    .max = SL_HEAD_MAX / 1024),
 	END,

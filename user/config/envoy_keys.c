@@ -8,8 +8,6 @@
 LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "pipe", "envoy_internal_address");
 LIST(sl_no_string_match, "custom");
-LIST(sl_no_header, "value", "regex");
-LIST(sl_no_query, "value", "regex");
 LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
 LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "grpc", "tls_context",
      "dynamic_metadata", "filter_state", "method");
@@ -25,35 +23,34 @@ LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin"
      "path_rewrite_policy", "path_rewrite", "auto_host_rewrite", "host_rewrite_path",
      "flush_timeout", "early_data_policy", "retry_policy_typed_config", "request_mirror_policy",
      "priority", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
-     "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
-     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "use_websocket");
+     "grpc_timeout_offset", "internal_redirect_policy", "internal_redirect_action",
+     "max_internal_redirects", "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
-     "typed_per_filter_config", "per_request_buffer_limit_bytes", "request_body_buffer_limit");
-LIST(sl_no_vhost, "require_tls", "virtual_clusters", "rate_limits", "cors",
-     "typed_per_filter_config", "per_filter_config", "include_request_attempt_count",
-     "include_attempt_count_in_response", "retry_policy_typed_config", "hedge_policy",
-     "include_is_timeout_retry_header", "per_request_buffer_limit_bytes",
-     "request_body_buffer_limit", "matcher");
+     "typed_per_filter_config");
+LIST(sl_no_vhost, "require_tls", "rate_limits", "cors", "typed_per_filter_config",
+     "per_filter_config", "include_request_attempt_count", "include_attempt_count_in_response",
+     "retry_policy_typed_config", "hedge_policy", "include_is_timeout_retry_header", "matcher");
 LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
      "cluster_specifier_plugins", "ignore_path_parameters_in_path_matching",
      "typed_per_filter_config", "vhost_header");
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
+LIST(sl_no_upgrade, "filters", "connect_config");
 LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_protocol_options",
      "http2_protocol_options", "http3_protocol_options", "scheme_header_transformation",
      "stream_flush_timeout", "delayed_close_timeout", "access_log", "access_log_flush_interval",
      "flush_access_log_on_new_request", "access_log_options", "original_ip_detection_extensions",
      "early_header_mutation_extensions", "internal_address_config", "forward_client_cert_details",
      "set_current_client_cert_details", "proxy_100_continue",
-     "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "upgrade_configs", "normalize_path",
-     "merge_slashes", "path_with_escaped_slashes_action", "request_id_extension",
-     "local_reply_config", "strip_matching_host_port", "strip_any_host_port",
-     "stream_error_on_invalid_http_message", "path_normalization_options",
-     "strip_trailing_host_dot", "proxy_status_config", "typed_header_validation_config",
-     "append_local_overload", "http1_safe_max_connection_duration");
+     "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "normalize_path", "merge_slashes",
+     "path_with_escaped_slashes_action", "request_id_extension", "local_reply_config",
+     "strip_matching_host_port", "strip_any_host_port", "stream_error_on_invalid_http_message",
+     "path_normalization_options", "strip_trailing_host_dot", "proxy_status_config",
+     "typed_header_validation_config", "append_local_overload",
+     "http1_safe_max_connection_duration");
 LIST(sl_no_filter, "config_discovery");
 LIST(sl_no_filter_chain, "filter_chain_match", "tls_context", "transport_socket", "use_proxy_proto",
      "transport_socket_connect_timeout", "on_demand_configuration");

@@ -129,7 +129,7 @@ static void rule_done(struct sl_walk *w, void *dst)
 		{"present_match", r->present.node}, {"exact_match", r->exact},
 		{"prefix_match", r->prefix},	    {"suffix_match", r->suffix},
 		{"contains_match", r->contains},    {"safe_regex_match", r->regex.node},
-		{"regex_match", r->old_regex},
+		{"regex_match", r->old_regex},	    {"value", r->old_value},
 	};
 
 	(void)only(w, all, sizeof(all) / sizeof(all[0]));
@@ -147,6 +147,8 @@ static void rule_done(struct sl_walk *w, void *dst)
 	take(r, SL_RULE_CONTAINS, r->contains);
 	take(r, SL_RULE_REGEX, r->regex.regex);
 	take(r, SL_RULE_REGEX, r->old_regex);
+	take(r, r->is_regex.value ? SL_RULE_REGEX : SL_RULE_EXACT,
+	     r->old_value && r->old_value->len ? r->old_value : NULL);
 	/* ignore_case has no effect on a regex. */
 	r->no_case = s->ignore_case.value && r->kind != SL_RULE_REGEX;
 	if (!r->range.node)
@@ -162,6 +164,10 @@ static void rule_done(struct sl_walk *w, void *dst)
 	KEY("name", STRING, FULL, struct cfg_rule, name),                                   \
 		KEY("string_match", MAP, 0, struct cfg_rule, string, .sub = &string_match), \
 		KEY("present_match", BOOL, 0, struct cfg_rule, present)
+/* Of v1 headers and v2 parameters. */
+#define OLD_RULE_KEYS                                        \
+	KEY("value", STRING, 0, struct cfg_rule, old_value), \
+		KEY("regex", BOOL, 0, struct cfg_rule, is_regex)
 
 static const struct sl_key header_keys[] = {
 	RULE_KEYS,
@@ -174,16 +180,17 @@ static const struct sl_key header_keys[] = {
 	KEY("contains_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, contains),
 	KEY("safe_regex_match", MAP, 0, struct cfg_rule, regex, .sub = &sl_schema_regex),
 	KEY("regex_match", STRING, SL_KEY_NONEMPTY, struct cfg_rule, old_regex),
+	OLD_RULE_KEYS,
 	END,
 };
-SCHEMA(header, struct cfg_rule, "header matcher", .unsupported = sl_no_header, .done = rule_done);
+SCHEMA(header, struct cfg_rule, "header matcher", .done = rule_done);
 
 static const struct sl_key query_keys[] = {
 	RULE_KEYS,
+	OLD_RULE_KEYS,
 	END,
 };
-SCHEMA(query, struct cfg_rule, "query parameter matcher", .unsupported = sl_no_query,
-       .done = rule_done);
+SCHEMA(query, struct cfg_rule, "query parameter matcher", .done = rule_done);
 
 static const struct sl_key cookie_keys[] = {
 	RULE_KEYS,

@@ -43,6 +43,8 @@ struct cfg_rule {
 	const struct sl_node *suffix;
 	const struct sl_node *contains;
 	const struct sl_node *old_regex;
+	const struct sl_node *old_value;
+	struct cfg_u32 is_regex; /* old_value */
 	struct cfg_regex regex;
 
 	/* done: one of all these. */

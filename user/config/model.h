@@ -85,6 +85,12 @@ struct cfg_hash_policy {
 	struct cfg_u32 terminal;
 };
 
+struct cfg_upgrade {
+	const struct sl_node *node;
+	const struct sl_node *type;
+	struct cfg_u32 enabled;
+};
+
 struct cfg_route_action {
 	const struct sl_node *node;
 	const struct sl_node *cluster;
@@ -94,7 +100,8 @@ struct cfg_route_action {
 	struct cfg_list hash; /* struct cfg_hash_policy */
 	struct cfg_rewrite rewrite;
 	struct cfg_retry retry;
-	struct cfg_list mirrors; /* struct cfg_mirror */
+	struct cfg_list mirrors;  /* struct cfg_mirror */
+	struct cfg_list upgrades; /* struct cfg_upgrade; always passed on */
 	struct cfg_route_limits limits;
 	__u32 cluster_index; /* validate */
 };
@@ -158,6 +165,7 @@ struct cfg_hcm {
 	struct cfg_u32 codec_type;
 	struct cfg_route_config routes;
 	struct cfg_list http_filters; /* struct cfg_http_filter */
+	struct cfg_list upgrades;     /* struct cfg_upgrade; always passed on */
 	struct cfg_hcm_limits limits;
 	struct cfg_forwarded forwarded;
 };

@@ -129,7 +129,7 @@ static void check_mirrors(struct routes *r, const struct cfg_list *l)
 		all[i].cluster_index = find_cluster(r, all[i].cluster);
 }
 
-static void check_split(struct routes *r, struct cfg_split *s)
+static void check_split(struct routes *r, struct cfg_split *s, const char *route)
 {
 	struct cfg_weight *all = s->clusters.items;
 	bool complete = s->clusters.n > 0;
@@ -168,7 +168,9 @@ static void check_split(struct routes *r, struct cfg_split *s)
 			 "Sum of weights in the weighted_cluster must be greater than 0.");
 	else if (sum > 0xffffffff)
 		sl_error(r->w, s->clusters.node,
-			 "the sum of the weights is %llu; the limit is 4294967295", sum);
+			 "The sum of weights of all weighted clusters of route %.64s exceeds "
+			 "4294967295",
+			 route);
 	else if (s->total.node && s->total.value && s->total.value != sum)
 		sl_error(r->w, s->total.node,
 			 "the sum of the weights is %llu, not 'total_weight'; change one of them",
@@ -186,7 +188,7 @@ static void check_action(struct routes *r, struct cfg_route *route)
 	if (route->route.cluster)
 		route->route.cluster_index = find_cluster(r, route->route.cluster);
 	if (route->route.split.node)
-		check_split(r, &route->route.split);
+		check_split(r, &route->route.split, route->full_name);
 	sl_validate_hash(r->w, &route->route, &r->n_hashes);
 	if (body && body->len > SL_DIRECT_BODY_MAX)
 		sl_error(r->w, body, "the body has %u bytes; the limit is %u", body->len,

@@ -103,6 +103,69 @@ def virtual_host_policy(t):
     s.check()
 
 
+@test(each=list(PATHS))
+def by_headers(t, path):
+    """retriable_headers: any of them in an answer; retriable_request_headers: only requests that
+    have one of them, as they are sent on."""
+    policy = {"retry_on": "retriable-headers", "retriable_headers": [
+        {"name": "x-again", "string_match": {"prefix": "yes"}},
+        {"name": "x-load", "range_match": {"start": 90, "end": 101}}],
+        "retriable_request_headers": [{"name": ":method", "exact_match": "GET"},
+                                      {"name": "x-safe", "safe_regex_match": {"regex": "y|yes"}}],
+        "retry_back_off": {"base_interval": "0.001s"}}
+    s, one = serve(t, policy, path)
+    for headers, method, extra, tries in [
+            ((b"x-again: yes!",), "GET", [], 2), ((b"x-load: 95",), "GET", [], 2),
+            ((b"x-load: 101", b"x-again: no"), "GET", [], 1), ((), "GET", [], 1),
+            ((b"x-again: yes",), "POST", [], 1), ((b"x-again: yes",), "POST", [("x-safe", "yes")], 2),
+            ((b"x-again: yes",), "POST", [("x-safe", "yess")], 1)]:
+        one.requests.clear()
+        one.answer = failing(answer(200, *headers))
+        with Conn(FRONT) as conn:
+            assert conn.request(method, "/", extra).status == 200
+        assert len(one.requests) == tries, (headers, method, extra, one.requests)
+    s.check()
+
+
+@test(each=list(PATHS))
+def attempt_count(t, path):
+    """include_request_attempt_count and include_attempt_count_in_response: the number of the try,
+    whatever the client or the server says; a number with one more digit shifts the body."""
+    s, one = serve(t, {"retry_on": "5xx", "num_retries": 11,
+                       "retry_back_off": {"base_interval": "0.001s"}}, path,
+                   vhost={"include_request_attempt_count": True,
+                          "include_attempt_count_in_response": True})
+    for again in (0, 2, 10):
+        one.requests.clear()
+        one.answer = failing(answer(503, b"x-envoy-attempt-count: 7"), again)
+        with Conn(FRONT) as conn:
+            r = conn.request("POST", "/", [("X-Envoy-Attempt-Count", "99")], body=b"body")
+        assert r.status == 200 and r.get("x-envoy-attempt-count") == str(again + 1), r
+        assert [q.all("x-envoy-attempt-count") for q in one.requests] == \
+            [[str(i + 1)] for i in range(again + 1)], one.requests
+        assert all(q.body == b"body" for q in one.requests), one.requests
+    one.answer = answer(500)
+    with Conn(FRONT) as conn:
+        assert conn.get("/").get("x-envoy-attempt-count") == "12"
+    s.check()
+
+
+@test()
+def attempt_count_alone(t):
+    """Without a retry policy it is 1, in answers of our own too; off by default."""
+    text = config(FRONT, CLUSTERS, [action("/")])
+    s = t.sluice(insert(text, "domains:", {"include_attempt_count_in_response": True,
+                                           "include_request_attempt_count": False}))
+    with Conn(FRONT) as conn:
+        r = conn.get("/")  # nobody is there
+        assert r.status == 503 and r.get("x-envoy-attempt-count") == "1", r
+    one = Keeper(t, 9001)
+    with Conn(FRONT) as conn:
+        assert conn.get("/").get("x-envoy-attempt-count") == "1"
+        assert not one.last().get("x-envoy-attempt-count")
+    s.check()
+
+
 def connect_failures(s):
     """Of all clusters, wherever stats show it."""
     found = []

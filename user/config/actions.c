@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/model.h"
+#include "config/compile.h"
 #include "util/regex.h"
 
 struct actions {
 	struct sl_walk w; /* everything was validated: no message is kept */
 	struct sl_diag_list diags;
+	struct compile *c;
 	struct sl_actions *out;
 	struct sl_table *table;
 	__u32 n_regexes_max;
@@ -219,20 +220,26 @@ static const char *compile_targets(struct actions *a, const struct cfg_split *s,
 	return why;
 }
 
-/* The route's policy, else the virtual host's. */
-static const char *compile_retry(struct actions *a, const struct cfg_retry *route,
-				 const struct cfg_retry *vhost, struct sl_route_action *out)
+static struct sl_rules compile_rules(struct actions *a, const struct cfg_list *headers)
 {
-	struct sl_retry *r;
+	struct sl_rules r = {.first = a->table->n_rules};
 
-	if (!route->node && !vhost->node)
-		return NULL;
-	r = alloc(a, sizeof(*r));
+	sl_compile_rules(a->c, SL_RULE_HEADER, headers);
+	r.n = a->table->n_rules - r.first;
+	return r;
+}
+
+/* NULL: there is none. */
+static const struct sl_retry *compile_retry(struct actions *a, const struct cfg_retry *c)
+{
+	struct sl_retry *r = c->node ? alloc(a, sizeof(*r)) : NULL;
+
 	if (!r)
 		return NULL;
-	*r = sl_retry_of(route->node ? route : vhost);
-	out->retry = r;
-	return "retry_policy";
+	*r = sl_retry_of(c);
+	r->headers = compile_rules(a, &c->headers);
+	r->request_headers = compile_rules(a, &c->request_headers);
+	return r;
 }
 
 /* Of the first of @lists that has any. */
@@ -316,6 +323,16 @@ static const char *compile_forwarded(struct actions *a, const struct cfg_forward
 						    : "server_header_transformation";
 }
 
+static void compile_tries(const struct cfg_vhost *v, struct sl_route_action *out)
+{
+	out->count_tries = v->count_tries.value;
+	out->tell_tries = v->tell_tries.value;
+	if (out->count_tries)
+		because(out, "include_request_attempt_count");
+	if (out->tell_tries)
+		because(out, "include_attempt_count_in_response");
+}
+
 /* ---- the whole ---- */
 
 /* Headers that its virtual host and the route config change reach each route. */
@@ -325,6 +342,7 @@ static void compile_vhost(struct actions *a, const struct cfg_vhost *v,
 {
 	const struct cfg_route *routes = v->routes.items;
 	const struct sl_header_changes *changes = new_changes(a, &v->changes);
+	const struct sl_retry *retry = compile_retry(a, &v->retry);
 	const char *name = text_or_empty(a, v->name);
 
 	for (__u32 i = 0; i < v->routes.n && !a->err; i++) {
@@ -336,8 +354,13 @@ static void compile_vhost(struct actions *a, const struct cfg_vhost *v,
 			const struct cfg_list *const mirrors[] = {&routes[i].route.mirrors,
 								  &v->mirrors, &rc->mirrors};
 
-			because(out, compile_retry(a, &routes[i].route.retry, &v->retry, out));
+			out->retry = compile_retry(a, &routes[i].route.retry);
+			if (!out->retry)
+				out->retry = retry;
+			if (out->retry)
+				because(out, "retry_policy");
 			because(out, compile_mirrors(a, mirrors, out));
+			compile_tries(v, out);
 		}
 		out->vhost = name;
 		out->changes[1] = changes;
@@ -367,8 +390,9 @@ static void compile_config(struct actions *a, const struct cfg_route_config *rc)
 		compile_vhost(a, &vhosts[i], rc, changes, forwarded);
 }
 
-static void compile_all(struct actions *a, const struct cfg_root *root)
+static void compile_all(struct actions *a)
 {
+	const struct cfg_root *root = a->c->root;
 	const struct cfg_cluster *clusters = root->resources.clusters.items;
 
 	a->out->routes = alloc(a, a->table->n_routes * sizeof(*a->out->routes));
@@ -380,21 +404,21 @@ static void compile_all(struct actions *a, const struct cfg_root *root)
 		compile_config(a, root->configs[i]);
 }
 
-int sl_compile_actions(const struct cfg_root *root, struct sl_table *table, struct sl_actions **ret)
+int sl_compile_actions(struct compile *c)
 {
-	struct actions a = {.table = table, .out = calloc(1, sizeof(*a.out))};
+	struct actions a = {.c = c, .table = c->out->table, .out = calloc(1, sizeof(*a.out))};
 
 	if (!a.out)
 		return -ENOMEM;
 	a.w.diags = &a.diags;
 	a.w.arena = &a.out->arena;
-	compile_all(&a, root);
+	compile_all(&a);
 	sl_diag_free(&a.diags);
 	if (a.err) {
 		sl_actions_free(a.out);
 		return a.err;
 	}
-	*ret = a.out;
+	c->out->actions = a.out;
 	return 0;
 }
 

@@ -122,9 +122,16 @@ struct sl_redirect {
 #define SL_RETRY_RATE_LIMITED 0x20
 #define SL_RETRY_RETRIABLE_4XX 0x40
 #define SL_RETRY_STATUS_CODES 0x80
+#define SL_RETRY_HEADERS 0x100
 #define SL_RETRY_GRPC(status) (0x10000u << (status)) /* grpc-status 0 .. 15 */
 
 #define SL_RETRY_CODES_MAX 32
+
+/* Rules of the table that no route has; one of them is enough. */
+struct sl_rules {
+	__u32 first;
+	__u32 n;
+};
 
 struct sl_retry {
 	__u32 on;
@@ -134,6 +141,8 @@ struct sl_retry {
 	__u32 max_ms;	  /* ... up to this */
 	__u32 n_codes;
 	__u16 codes[SL_RETRY_CODES_MAX];
+	struct sl_rules headers;	 /* retriable_headers, of the answer */
+	struct sl_rules request_headers; /* retriable_request_headers; none: any request */
 };
 
 /* A copy of numerator in denominator requests. */
@@ -157,6 +166,8 @@ struct sl_route_action {
 	const struct sl_rewrite *rewrite;   /* NULL: none */
 	const struct sl_redirect *redirect; /* NULL: none */
 	const struct sl_retry *retry;	    /* NULL: none */
+	bool count_tries;		    /* x-envoy-attempt-count in requests */
+	bool tell_tries;		    /* ... and in answers */
 	struct sl_mirror *mirrors;
 	__u32 n_mirrors;
 };

@@ -72,7 +72,9 @@ struct cfg_retry {
 	const struct sl_node *retry_on;
 	struct cfg_u32 n;
 	struct cfg_u32 per_try;
-	struct cfg_list codes; /* const struct sl_node * */
+	struct cfg_list codes;		 /* const struct sl_node * */
+	struct cfg_list headers;	 /* struct cfg_rule */
+	struct cfg_list request_headers; /* struct cfg_rule */
 	struct cfg_back_off back_off;
 	__u32 conditions; /* retry_on as SL_RETRY_* */
 };
@@ -141,10 +143,7 @@ extern const char *const sl_not_found_codes[];
 		KEY("server_name", STRING, 0, st, field.server_name),                        \
 		KEY("via", STRING, 0, st, field.via)
 
-struct cfg_root;
-struct sl_table;
-
-/* retry.c: with the defaults for what is not given. */
+/* retry.c: with the defaults for what is not given; but for the rules of headers. */
 struct sl_retry sl_retry_of(const struct cfg_retry *c);
 struct sl_mirror sl_mirror_of(const struct cfg_mirror *c);
 /* 301, ... 308. */
@@ -163,12 +162,5 @@ const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f);
 int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool response,
 		      struct sl_arena *arena, struct sl_format *ret);
 void sl_validate_format(struct sl_walk *w, const struct sl_node *value, bool response);
-
-/*
- * actions.c: all actions of @root, validated, in the order of the table's routes, and marks in
- * @table the routes that need the user path. 0 or -ENOMEM; *ret is freed by sl_actions_free().
- */
-int sl_compile_actions(const struct cfg_root *root, struct sl_table *table,
-		       struct sl_actions **ret);
 
 #endif /* SL_ACTIONS_MODEL_H */

@@ -349,7 +349,7 @@ static int fill(struct compile *c)
 		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
 	if (!err)
 		err = compile_configs(c);
-	return err ? err : sl_compile_actions(c->root, c->out->table, &c->out->actions);
+	return err ? err : sl_compile_actions(c);
 }
 
 static __u32 at_least_one(__u32 n)

@@ -20,4 +20,13 @@ struct sl_str sl_compile_text(struct compile *c, const struct sl_node *at, const
 /* compile_match.c: path and rules of @route from @m. */
 void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_route *route);
 
+/* ... and rules for the headers of @list; a rule each. */
+void sl_compile_rules(struct compile *c, enum sl_rule_what what, const struct cfg_list *list);
+
+/*
+ * actions.c: all actions, in the order of the table's routes, into c->out, and marks in the table
+ * the routes that need the user path. 0 or -ENOMEM.
+ */
+int sl_compile_actions(struct compile *c);
+
 #endif /* SL_CONFIG_COMPILE_H */

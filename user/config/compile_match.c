@@ -42,11 +42,13 @@ static bool scheme_matches(const struct cfg_rule *r)
 	}
 }
 
-/* The answer is the same for all: no rule at all, or one that never matches. */
-static void compile_scheme(struct compile *c, const struct cfg_rule *r)
+/* The answer is the same for all requests. */
+static void compile_scheme(struct compile *c, const struct cfg_rule *in)
 {
-	if (scheme_matches(r) == (bool)r->invert.value)
-		add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT)->range.end = 1;
+	struct sl_rule *r = add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT);
+
+	r->range.start = scheme_matches(in) != (bool)in->invert.value;
+	r->range.end = 1;
 }
 
 /* ---- headers, query parameters, cookies ---- */
@@ -84,7 +86,7 @@ static void compile_rule(struct compile *c, enum sl_rule_what what, const struct
 		r->flags ^= SL_RULE_INVERT;
 }
 
-static void compile_rules(struct compile *c, enum sl_rule_what what, const struct cfg_list *list)
+void sl_compile_rules(struct compile *c, enum sl_rule_what what, const struct cfg_list *list)
 {
 	const struct cfg_rule *all = list->items;
 
@@ -138,9 +140,9 @@ void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_ro
 		r->range.end = sl_fraction_of(&m->fraction);
 		t->flags |= SL_TABLE_DRAWS;
 	}
-	compile_rules(c, SL_RULE_HEADER, &m->headers);
-	compile_rules(c, SL_RULE_QUERY, &m->queries);
-	compile_rules(c, SL_RULE_COOKIE, &m->cookies);
+	sl_compile_rules(c, SL_RULE_HEADER, &m->headers);
+	sl_compile_rules(c, SL_RULE_QUERY, &m->queries);
+	sl_compile_rules(c, SL_RULE_COOKIE, &m->cookies);
 	if (m->is_regex) {
 		compile_path_regex(c, m, route);
 	} else {

@@ -202,6 +202,8 @@ static const struct sl_key vhost_keys[] = {
 	KEY("retry_policy", MAP, 0, struct cfg_vhost, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_vhost, mirrors,
 	    .sub = &sl_schema_mirror),
+	KEY("include_request_attempt_count", BOOL, 0, struct cfg_vhost, count_tries),
+	KEY("include_attempt_count_in_response", BOOL, 0, struct cfg_vhost, tell_tries),
 	WARN("virtual_clusters", "there are no statistics of virtual clusters; ignored"),
 	BUFFER_LIMITS,
 	END,

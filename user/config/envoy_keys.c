@@ -13,8 +13,8 @@ LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "grpc", "tl
      "dynamic_metadata", "filter_state", "method");
 LIST(sl_no_header_value, "raw_value");
 LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",
-     "retry_options_predicates", "host_selection_retry_max_attempts", "rate_limited_retry_back_off",
-     "retriable_headers", "retriable_request_headers");
+     "retry_options_predicates", "host_selection_retry_max_attempts",
+     "rate_limited_retry_back_off");
 LIST(sl_no_mirror, "cluster_header", "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
@@ -30,8 +30,8 @@ LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
      "typed_per_filter_config");
 LIST(sl_no_vhost, "require_tls", "rate_limits", "cors", "typed_per_filter_config",
-     "per_filter_config", "include_request_attempt_count", "include_attempt_count_in_response",
-     "retry_policy_typed_config", "hedge_policy", "include_is_timeout_retry_header", "matcher");
+     "per_filter_config", "retry_policy_typed_config", "hedge_policy",
+     "include_is_timeout_retry_header", "matcher");
 LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
      "cluster_specifier_plugins", "ignore_path_parameters_in_path_matching",
      "typed_per_filter_config", "vhost_header");

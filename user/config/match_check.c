@@ -135,14 +135,20 @@ static void check_params(struct sl_walk *w, const struct cfg_list *list, const c
 	}
 }
 
+void sl_validate_headers(struct sl_walk *w, const struct cfg_list *headers)
+{
+	const struct cfg_rule *all = headers->items;
+
+	for (__u32 i = 0; i < headers->n; i++)
+		check_header(w, &all[i]);
+}
+
 void sl_validate_match(struct sl_walk *w, const struct cfg_match *m)
 {
-	const struct cfg_rule *headers = m->headers.items;
 	__u32 n = m->headers.n + m->queries.n + m->cookies.n;
 
 	check_path(w, m);
-	for (__u32 i = 0; i < m->headers.n; i++)
-		check_header(w, &headers[i]);
+	sl_validate_headers(w, &m->headers);
 	check_params(w, &m->queries, "query parameter");
 	check_params(w, &m->cookies, "cookie");
 	if (m->fraction.node && m->fraction.value.numerator.value == 0)

@@ -183,7 +183,12 @@ static const struct sl_key header_keys[] = {
 	OLD_RULE_KEYS,
 	END,
 };
-SCHEMA(header, struct cfg_rule, "header matcher", .done = rule_done);
+const struct sl_schema sl_schema_header = {
+	.what = "header matcher",
+	.size = sizeof(struct cfg_rule),
+	.keys = header_keys,
+	.done = rule_done,
+};
 
 static const struct sl_key query_keys[] = {
 	RULE_KEYS,
@@ -264,7 +269,7 @@ static const struct sl_key match_keys[] = {
 	KEY("regex", STRING, SL_KEY_NONEMPTY, struct cfg_match, old_regex),
 	KEY("case_sensitive", BOOL, 0, struct cfg_match, case_sensitive),
 	KEY("runtime_fraction", MAP, 0, struct cfg_match, fraction, .sub = &sl_schema_fraction),
-	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &header),
+	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &sl_schema_header),
 	KEY("query_parameters", LIST, 0, struct cfg_match, queries, .sub = &query),
 	KEY("cookies", LIST, 0, struct cfg_match, cookies, .sub = &cookie),
 	END,

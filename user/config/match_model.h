@@ -85,6 +85,7 @@ struct cfg_match {
 };
 
 extern const struct sl_schema sl_schema_match;
+extern const struct sl_schema sl_schema_header;
 extern const struct sl_schema sl_schema_regex;
 extern const struct sl_schema sl_schema_fraction;
 
@@ -93,6 +94,8 @@ __u32 sl_fraction_of(const struct cfg_fraction *f);
 
 /* match_check.c: what is wrong with a match by itself. */
 void sl_validate_match(struct sl_walk *w, const struct cfg_match *m);
+/* The same for header matchers (struct cfg_rule) that stand alone. */
+void sl_validate_headers(struct sl_walk *w, const struct cfg_list *headers);
 /* Does every request that matches @b match @a too? False when in doubt. */
 bool sl_match_covers(const struct cfg_match *a, const struct cfg_match *b);
 

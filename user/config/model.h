@@ -135,7 +135,9 @@ struct cfg_vhost {
 	struct cfg_list routes;	 /* struct cfg_route */
 	struct cfg_header_changes changes;
 	struct cfg_retry retry;
-	struct cfg_list mirrors; /* struct cfg_mirror */
+	struct cfg_list mirrors;    /* struct cfg_mirror */
+	struct cfg_u32 count_tries; /* include_request_attempt_count */
+	struct cfg_u32 tell_tries;  /* include_attempt_count_in_response */
 };
 
 struct cfg_route_config {

@@ -35,6 +35,7 @@ static const struct {
 	{"envoy-ratelimited", SL_RETRY_RATE_LIMITED},
 	{"retriable-4xx", SL_RETRY_RETRIABLE_4XX},
 	{"retriable-status-codes", SL_RETRY_STATUS_CODES},
+	{"retriable-headers", SL_RETRY_HEADERS},
 	{"refused-stream", 0},		   /* HTTP/2's: never happens here */
 	{"http3-post-connect-failure", 0}, /* HTTP/3's */
 	{"cancelled", SL_RETRY_GRPC(1)},
@@ -57,9 +58,7 @@ static void parse_condition(struct sl_walk *w, struct cfg_retry *r, const char *
 		}
 		sl_suggest_try(&g, conditions[i].name);
 	}
-	if (!strcmp(word, "retriable-headers"))
-		sl_error(w, r->retry_on, "'retriable-headers' in 'retry_on' is not supported yet");
-	else if (g.best)
+	if (g.best)
 		sl_error(w, r->retry_on,
 			 "unknown condition '%.32s' in 'retry_on'; did you mean '%s'?", word,
 			 g.best);
@@ -105,6 +104,9 @@ static const struct sl_key retry_keys[] = {
 	KEY("num_retries", U32, 0, struct cfg_retry, n, .max = 1000),
 	KEY("per_try_timeout", DURATION, 0, struct cfg_retry, per_try, .max = SL_TIMEOUT_MAX_MS),
 	KEY("retriable_status_codes", STRINGS, 0, struct cfg_retry, codes),
+	KEY("retriable_headers", LIST, 0, struct cfg_retry, headers, .sub = &sl_schema_header),
+	KEY("retriable_request_headers", LIST, 0, struct cfg_retry, request_headers,
+	    .sub = &sl_schema_header),
 	KEY("retry_back_off", MAP, 0, struct cfg_retry, back_off, .sub = &back_off),
 	END,
 };

@@ -293,29 +293,39 @@ static void check_reachable(struct routes *r, struct sl_reach *reach, const stru
 			   first->full_name, first->node->line);
 }
 
-static void count_rules(struct routes *r, const struct cfg_match *m)
+static void count_rules(struct routes *r, const struct sl_node *at, __u32 n)
 {
 	bool before = r->n_rules > SL_MAX_RULES;
 
-	/* A fraction and a regex of the path are rules, too. */
-	r->n_rules += m->headers.n + m->queries.n + m->cookies.n + m->is_regex +
-		      (m->fraction.node != NULL);
+	r->n_rules += n;
 	if (r->n_rules > SL_MAX_RULES && !before)
-		sl_error(r->w, m->node, "too many matchers; the limit is %u (SL_MAX_RULES)",
+		sl_error(r->w, at, "too many matchers; the limit is %u (SL_MAX_RULES)",
 			 SL_MAX_RULES);
+}
+
+static void check_retry(struct routes *r, const struct cfg_retry *c)
+{
+	sl_validate_headers(r->w, &c->headers);
+	sl_validate_headers(r->w, &c->request_headers);
+	count_rules(r, c->node, c->headers.n + c->request_headers.n);
 }
 
 static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index,
 			struct sl_reach *reach)
 {
 	struct cfg_route *route = &((struct cfg_route *)v->routes.items)[index];
+	const struct cfg_match *m = &route->match;
 
 	r->w->err = name_route(r, v, index, route);
 	if (r->w->err)
 		return;
 	check_route_name(r, route);
-	sl_validate_match(r->w, &route->match);
-	count_rules(r, &route->match);
+	sl_validate_match(r->w, m);
+	/* A fraction and a regex of the path are rules, too. */
+	count_rules(r, m->node,
+		    m->headers.n + m->queries.n + m->cookies.n + m->is_regex +
+			    (m->fraction.node != NULL));
+	check_retry(r, &route->route.retry);
 	check_action(r, route);
 	check_reachable(r, reach, route);
 }
@@ -328,6 +338,7 @@ static void check_vhost(struct routes *r, struct cfg_vhost *v)
 
 	sl_validate_header_changes(r->w, &v->changes);
 	check_mirrors(r, &v->mirrors);
+	check_retry(r, &v->retry);
 	for (__u32 i = 0; i < v->domains.n && !r->w->err; i++)
 		check_domain(r, domains[i]);
 	for (__u32 i = 0; i < v->routes.n && !r->w->err; i++) {

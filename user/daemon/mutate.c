@@ -4,8 +4,11 @@
  * then of the route, the virtual host and the route config, or the other way round if the most
  * specific shall win.
  */
+#include <stdio.h>
 #include <string.h>
 #include "mutate.h"
+
+#define TRIES_HEADER "x-envoy-attempt-count"
 
 const struct sl_route_action *action_of(const struct worker *w, const struct front *f)
 {
@@ -84,13 +87,59 @@ static void evaluate_all(struct values *v, const struct sl_route_action *action)
 	}
 }
 
+static void set_tries(const struct front *f, struct lines *l)
+{
+	char number[16];
+	__u32 from = l->made_len;
+
+	snprintf(number, sizeof(number), "%u", f->x.retries + 1);
+	lines_puts(l, number);
+	lines_set(l, TRIES_HEADER, lines_made(l, from));
+}
+
 void mutate_request(struct worker *w, struct front *f, struct lines *l)
 {
 	const struct sl_route_action *action = action_of(w, f);
 	struct values v = {.w = w, .f = f, .out = l, .request = l};
 
-	if (action)
-		evaluate_all(&v, action);
+	if (!action)
+		return;
+	evaluate_all(&v, action);
+	if (action->count_tries)
+		set_tries(f, l);
+}
+
+/* The value of the line @name of the head @h in @b, in place; nothing if there is no room. */
+static void replace_value(struct buffer *b, const struct sl_head *h, const char *name,
+			  struct text value)
+{
+	for (__u32 i = 0; i < h->n_headers; i++) {
+		struct sl_span old = h->headers[i].value;
+		__u32 behind = old.off + old.len;
+
+		if (!span_is(b->data, h->headers[i].name, name))
+			continue;
+		if (b->end - old.len + value.len > BUFFER_CAP)
+			return;
+		memmove(b->data + old.off + value.len, b->data + behind, b->end - behind);
+		memcpy(b->data + old.off, value.s, value.len);
+		b->end += value.len - old.len;
+		return;
+	}
+}
+
+void mutate_again(struct worker *w, struct front *f)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	struct sl_head *h = &w->request_head;
+	__u32 len = f->req.end < SL_HEAD_MAX ? f->req.end : SL_HEAD_MAX;
+	char number[16];
+
+	if (!action || !action->count_tries ||
+	    sl_request_parse(h, f->req.data, len) != SL_PARSE_DONE)
+		return;
+	snprintf(number, sizeof(number), "%u", f->x.retries + 1);
+	replace_value(&f->req, h, TRIES_HEADER, text_of(number));
 }
 
 /* The request as it was sent, for values that name its headers. NULL: it is not kept. */
@@ -114,6 +163,9 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l)
 	if (!action && !forwarded_any(w, f))
 		return;
 	v.request = request_lines(w, f);
-	if (action)
-		evaluate_all(&v, action);
+	if (!action)
+		return;
+	evaluate_all(&v, action);
+	if (action->tell_tries)
+		set_tries(f, l);
 }

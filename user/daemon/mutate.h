@@ -27,6 +27,9 @@ const struct sl_config_action *config_action_of(const struct worker *w, const st
 void mutate_request(struct worker *w, struct front *f, struct lines *l);
 void mutate_response(struct worker *w, struct front *f, struct lines *l);
 
+/* Another try: the head in f->req says so, if it tells. */
+void mutate_again(struct worker *w, struct front *f);
+
 /* target.c: path and Host. 0, or the status to answer. */
 __u32 rewrite_target(const struct sl_route_action *action, __u32 cluster, bool original_path,
 		     struct lines *l);

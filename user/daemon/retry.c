@@ -34,13 +34,35 @@ static __u64 back_off_ns(const struct sl_retry *p, __u32 retries)
 	return (random_u32() % (ms * 1000)) * 1000 + 1;
 }
 
-static bool is_possible(const struct sl_retry *p, const struct front *f)
+/* Does the head @h have one of the headers? */
+static bool any_rule(struct worker *w, const struct sl_rules *r, const struct sl_head *h,
+		     const __u8 *buf)
+{
+	for (__u32 i = 0; i < r->n; i++)
+		if (sl_matcher_rule(w->matcher, h, buf, 0, r->first + i))
+			return true;
+	return false;
+}
+
+/* retriable_request_headers: of the request as it is sent on. */
+static bool is_wanted(struct worker *w, const struct sl_retry *p, const struct front *f)
+{
+	struct sl_head *h = &w->request_head;
+	__u32 len = f->req.end < SL_HEAD_MAX ? f->req.end : SL_HEAD_MAX;
+
+	if (!p->request_headers.n)
+		return true;
+	return sl_request_parse(h, f->req.data, len) == SL_PARSE_DONE &&
+	       any_rule(w, &p->request_headers, h, f->req.data);
+}
+
+static bool is_possible(struct worker *w, const struct sl_retry *p, const struct front *f)
 {
 	const struct exchange *x = &f->x;
 
 	/* A byte of the answer is out, or one of the request is gone. */
 	return p && !x->answered && !x->interim && !x->kernel && !x->seized && !x->body_sent &&
-	       !x->discarded && f->req.data && x->retries < p->n;
+	       !x->discarded && f->req.data && x->retries < p->n && is_wanted(w, p, f);
 }
 
 /* The lane is given up, the request is whole again. */
@@ -64,6 +86,7 @@ static bool start(struct worker *w, struct front *f, const struct sl_retry *p)
 	f->req.pos = 0;
 	x->retry_ns = w->now_ns;
 	x->retry_wait_ns = back_off_ns(p, x->retries++);
+	mutate_again(w, f);
 	return true;
 }
 
@@ -75,7 +98,7 @@ bool retry_failed(struct worker *w, struct front *f, enum failure failure)
 	if (failure == FAILURE_CONNECT)
 		on |= SL_RETRY_CONNECT_FAILURE | SL_RETRY_RESET_BEFORE_REQUEST;
 	/* Before the request was whole only what never reached a server. */
-	if (!is_possible(p, f) || !(p->on & on) ||
+	if (!(p && p->on & on) || !is_possible(w, p, f) ||
 	    (failure != FAILURE_CONNECT && f->x.req != SIDE_DONE))
 		return false;
 	return start(w, f, p);
@@ -109,7 +132,8 @@ static bool grpc_wants(const struct sl_retry *p, const struct sl_head *h, const 
 }
 
 /* wouldRetryFromHeaders() */
-static bool answer_wants(const struct sl_retry *p, const struct sl_head *h, const __u8 *buf)
+static bool answer_wants(struct worker *w, const struct sl_retry *p, const struct sl_head *h,
+			 const __u8 *buf)
 {
 	__u32 status = h->status;
 
@@ -126,6 +150,8 @@ static bool answer_wants(const struct sl_retry *p, const struct sl_head *h, cons
 	for (__u32 i = 0; (p->on & SL_RETRY_STATUS_CODES) && i < p->n_codes; i++)
 		if (p->codes[i] == status)
 			return true;
+	if ((p->on & SL_RETRY_HEADERS) && any_rule(w, &p->headers, h, buf))
+		return true;
 	return grpc_wants(p, h, buf);
 }
 
@@ -133,7 +159,7 @@ bool retry_answer(struct worker *w, struct front *f, const struct sl_head *h, co
 {
 	const struct sl_retry *p = policy_of(w, f);
 
-	return is_possible(p, f) && f->x.req == SIDE_DONE && answer_wants(p, h, buf) &&
+	return p && f->x.req == SIDE_DONE && answer_wants(w, p, h, buf) && is_possible(w, p, f) &&
 	       start(w, f, p);
 }
 

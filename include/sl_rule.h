@@ -166,8 +166,8 @@ SL_FN __u64 sl_span_at(struct sl_span s)
 
 /*
  * A header, or what Envoy takes from the request line by a name of its own. Host is :authority: the
- * target's when the target has one; HTTP/1.0 may have none. (:scheme, always "http" without
- * TLS, is the compiler's business.)
+ * target's when the target has one; HTTP/1.0 may have none. (:scheme is the compiler's
+ * business.)
  */
 SL_FN __u64 sl_header_find(const struct sl_request_view *v, struct sl_str name)
 {

@@ -177,6 +177,14 @@ def redirects(t, path):
                 ("test:81", "port_redirect", "http://test:8443/r")):
             r = conn.request("GET", "/r", [("X-Case", name)], host=host)
             assert r.get("location") == location, (host, name, r)
+        for host, name, location in (
+                ("test", "path_redirect", "https://test/new"),
+                ("test:443", "https_redirect", "https://test:443/r"),
+                ("test:443", "scheme_redirect", "ftp://test/r"),
+                ("test:80", "scheme_redirect", "ftp://test:80/r")):
+            r = conn.request("GET", "/r", [("X-Case", name), ("X-Forwarded-Proto", "https")],
+                             host=host)
+            assert r.get("location") == location, (host, name, r)
         r = conn.request("HEAD", "/r", [("X-Case", "found")])
         assert r.status == 302
     assert not one.requests

@@ -313,8 +313,7 @@ static void limits(void)
 		 SL_MAX_DOMAINS, "              routes: []\n", "SL_MAX_DOMAINS");
 	at_limit(HEAD VHOST "              - " DIRECT "\n                match:\n"
 			    "                  prefix: /\n                  headers:\n",
-		 "                  - name: h@\n", SL_MAX_ROUTE_RULES - 2, "",
-		 "SL_MAX_ROUTE_RULES");
+		 "                  - name: h@\n", SL_MAX_ROUTE_RULES, "", "SL_MAX_ROUTE_RULES");
 	at_limit(HEAD "            - {name: v, domains: ['*'], routes: []}\n  clusters:\n",
 		 "  - {name: c@, hosts: [{socket_address: {address: 127.0.0.1, port_value: 1}}]}\n",
 		 SL_MAX_CLUSTERS, "", "SL_MAX_CLUSTERS");

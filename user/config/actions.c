@@ -383,6 +383,7 @@ static void compile_config(struct actions *a, const struct cfg_route_config *rc)
 	const struct cfg_vhost *vhosts = rc->vhosts.items;
 	const char *forwarded = compile_forwarded(a, &rc->hcm->forwarded, &out->forwarded);
 
+	a->c->config = rc;
 	out->forwarded.any = forwarded;
 	out->most_specific_wins = rc->most_specific_wins.value;
 	out->suppress_envoy_headers = rc->hcm->http_filters.n && filter->suppress_envoy_headers;

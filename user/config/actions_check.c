@@ -201,6 +201,11 @@ void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f)
 	check_value(w, f->server_name);
 }
 
+bool sl_proto_is_believed(const struct cfg_forwarded *f)
+{
+	return !f->use_remote_address.value || f->trusted_hops.value;
+}
+
 static bool same_text(const struct sl_node *a, const struct sl_node *b)
 {
 	return a && b ? !strcmp(a->text, b->text) : a == b;

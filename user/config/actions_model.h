@@ -154,6 +154,8 @@ void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_chang
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f);
+/* Does X-Forwarded-Proto of a client count, or is it overwritten? */
+bool sl_proto_is_believed(const struct cfg_forwarded *f);
 bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded *b);
 /* A node of @f that is given, for the place of a message; NULL: none is. */
 const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f);

@@ -235,6 +235,7 @@ static int compile_configs(struct compile *c)
 		const struct cfg_route_config *rc = c->root->configs[i];
 		const struct cfg_vhost *vhosts = rc->vhosts.items;
 
+		c->config = rc;
 		if (rc->ignore_port.value)
 			t->configs[i].flags |= SL_CONFIG_IGNORE_PORT;
 		t->n_configs++;

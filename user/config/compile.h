@@ -8,6 +8,7 @@
 struct compile {
 	struct sl_walk *w;
 	const struct cfg_root *root;
+	const struct cfg_route_config *config; /* that is compiled */
 	const struct sl_config_flags *flags;
 	struct sl_compiled *out;
 	__u32 n_strings; /* bytes of the pool in use */

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "config/compile.h"
+#include "util/regex.h"
 
 static struct sl_rule *add_rule(struct compile *c, enum sl_rule_what what, enum sl_rule_kind kind)
 {
@@ -18,13 +19,14 @@ static struct sl_rule *add_rule(struct compile *c, enum sl_rule_what what, enum 
 
 /* ---- :scheme ---- */
 
-/* Is "http", the scheme of every request without TLS, what the rule wants? Not for a regex. */
-static bool scheme_matches(const struct cfg_rule *r)
+/* Is @scheme what the rule wants? */
+static bool scheme_matches(const struct cfg_rule *r, const char *scheme)
 {
-	static const char scheme[] = "http";
-	const size_t have = sizeof(scheme) - 1;
-	size_t len = r->value ? r->value->len : 0;
+	size_t len = r->value ? r->value->len : 0, have = strlen(scheme);
 	int (*same)(const char *, const char *, size_t) = r->no_case ? strncasecmp : strncmp;
+	char why[SL_REGEX_WHY];
+	struct sl_regex *regex;
+	bool yes;
 
 	switch (r->kind) {
 	case SL_RULE_PRESENT:
@@ -37,18 +39,39 @@ static bool scheme_matches(const struct cfg_rule *r)
 		return len <= have && !same(scheme + have - len, r->value->text, len);
 	case SL_RULE_CONTAINS:
 		return (r->no_case ? strcasestr : strstr)(scheme, r->value->text);
+	case SL_RULE_REGEX:
+		if (sl_regex_new(r->value->text, true, &regex, why))
+			return false;
+		yes = sl_regex_matches(regex, scheme, have);
+		sl_regex_free(regex);
+		return yes;
 	default:
 		return false;
 	}
 }
 
-/* The answer is the same for all requests. */
+/*
+ * A request without TLS is "http", unless a proxy before us has said in X-Forwarded-Proto what it
+ * was there (ConnectionManagerUtility::mutateRequestHeaders), and is believed.
+ */
 static void compile_scheme(struct compile *c, const struct cfg_rule *in)
 {
-	struct sl_rule *r = add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT);
+	bool invert = in->invert.value;
+	bool http = scheme_matches(in, "http") != invert;
+	bool https = scheme_matches(in, "https") != invert;
+	struct sl_rule *r;
 
-	r->range.start = scheme_matches(in) != (bool)in->invert.value;
-	r->range.end = 1;
+	if (http == https || !sl_proto_is_believed(&c->config->hcm->forwarded)) {
+		/* The answer is the same for all. */
+		r = add_rule(c, SL_RULE_FRACTION, SL_RULE_PRESENT);
+		r->range.start = http;
+		r->range.end = 1;
+		return;
+	}
+	r = add_rule(c, SL_RULE_HEADER, SL_RULE_EXACT);
+	r->name = sl_compile_text(c, in->name, "x-forwarded-proto", false);
+	r->value = sl_compile_text(c, in->name, "https", false);
+	r->flags = SL_RULE_NO_CASE | (http ? SL_RULE_INVERT | SL_RULE_NO_MISSING : 0);
 }
 
 /* ---- headers, query parameters, cookies ---- */
@@ -63,10 +86,9 @@ static bool odd_name(enum sl_rule_what what, const char *name)
 
 static void compile_rule(struct compile *c, enum sl_rule_what what, const struct cfg_rule *in)
 {
-	bool scheme = what == SL_RULE_HEADER && !strcasecmp(in->name->text, ":scheme");
 	struct sl_rule *r;
 
-	if (scheme && in->kind != SL_RULE_REGEX) {
+	if (what == SL_RULE_HEADER && !strcasecmp(in->name->text, ":scheme")) {
 		compile_scheme(c, in);
 		return;
 	}
@@ -81,7 +103,7 @@ static void compile_rule(struct compile *c, enum sl_rule_what what, const struct
 	r->flags |= in->invert.value ? SL_RULE_INVERT : 0;
 	r->flags |= in->no_case ? SL_RULE_NO_CASE : 0;
 	r->flags |= in->missing_empty.value ? SL_RULE_NO_MISSING : 0;
-	r->flags |= scheme || odd_name(what, in->name->text) ? SL_RULE_USER : 0;
+	r->flags |= odd_name(what, in->name->text) ? SL_RULE_USER : 0;
 	if (in->kind == SL_RULE_PRESENT && in->present.node && !in->present.value)
 		r->flags ^= SL_RULE_INVERT;
 }
@@ -92,6 +114,15 @@ void sl_compile_rules(struct compile *c, enum sl_rule_what what, const struct cf
 
 	for (__u32 i = 0; i < list->n; i++)
 		compile_rule(c, what, &all[i]);
+}
+
+/* Grpc::Common::isGrpcRequestHeaders() */
+static void compile_grpc(struct compile *c, const struct cfg_match *m)
+{
+	struct sl_rule *r = add_rule(c, SL_RULE_HEADER, SL_RULE_REGEX);
+
+	r->name = sl_compile_text(c, m->grpc.node, "content-type", false);
+	r->value = sl_compile_text(c, m->grpc.node, "application/grpc(\\+.*)?", false);
 }
 
 /* ---- the path ---- */
@@ -141,6 +172,8 @@ void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_ro
 		t->flags |= SL_TABLE_DRAWS;
 	}
 	sl_compile_rules(c, SL_RULE_HEADER, &m->headers);
+	if (m->grpc.node)
+		compile_grpc(c, m);
 	sl_compile_rules(c, SL_RULE_QUERY, &m->queries);
 	sl_compile_rules(c, SL_RULE_COOKIE, &m->cookies);
 	if (m->is_regex) {

@@ -9,7 +9,7 @@ LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "pipe", "envoy_internal_address");
 LIST(sl_no_string_match, "custom");
 LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
-LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "grpc", "tls_context",
+LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "tls_context",
      "dynamic_metadata", "filter_state", "method");
 LIST(sl_no_header_value, "raw_value");
 LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",

@@ -143,9 +143,15 @@ void sl_validate_headers(struct sl_walk *w, const struct cfg_list *headers)
 		check_header(w, &all[i]);
 }
 
+__u32 sl_match_rules(const struct cfg_match *m)
+{
+	/* A fraction and a regex of the path are rules, too. */
+	return m->headers.n + m->queries.n + m->cookies.n + m->is_regex + !!m->fraction.node +
+	       !!m->grpc.node;
+}
+
 void sl_validate_match(struct sl_walk *w, const struct cfg_match *m)
 {
-	__u32 n = m->headers.n + m->queries.n + m->cookies.n;
 
 	check_path(w, m);
 	sl_validate_headers(w, &m->headers);
@@ -154,11 +160,10 @@ void sl_validate_match(struct sl_walk *w, const struct cfg_match *m)
 	if (m->fraction.node && m->fraction.value.numerator.value == 0)
 		sl_warning(w, m->fraction.node, "can never match: 0 of %u requests",
 			   sl_fraction_of(&m->fraction));
-	/* A fraction and a regex of the path are rules, too. */
-	if (n > SL_MAX_ROUTE_RULES - 2)
+	if (sl_match_rules(m) > SL_MAX_ROUTE_RULES)
 		sl_error(w, m->node,
 			 "too many matchers in one route; the limit is %u (SL_MAX_ROUTE_RULES)",
-			 SL_MAX_ROUTE_RULES - 2);
+			 SL_MAX_ROUTE_RULES);
 }
 
 /* ---- covers ---- */
@@ -232,6 +237,8 @@ bool sl_match_covers(const struct cfg_match *a, const struct cfg_match *b)
 
 	/* Over the limit is an error already; comparing all with all would take for ever. */
 	if (!path_covers(a, b) || n > SL_MAX_ROUTE_RULES)
+		return false;
+	if (a->grpc.node && !b->grpc.node)
 		return false;
 	if (a->fraction.node && fa->numerator.value < sl_fraction_of(&a->fraction))
 		return false;

@@ -261,6 +261,9 @@ static void match_done(struct sl_walk *w, void *dst)
 		 "missing 'prefix', 'path', 'path_separated_prefix' or 'safe_regex' in match");
 }
 
+static const struct sl_key grpc_keys[] = {END};
+SCHEMA(grpc, struct cfg_grpc, "grpc");
+
 static const struct sl_key match_keys[] = {
 	KEY("prefix", STRING, 0, struct cfg_match, prefix),
 	KEY("path", STRING, SL_KEY_NONEMPTY, struct cfg_match, path),
@@ -272,6 +275,7 @@ static const struct sl_key match_keys[] = {
 	KEY("headers", LIST, 0, struct cfg_match, headers, .sub = &sl_schema_header),
 	KEY("query_parameters", LIST, 0, struct cfg_match, queries, .sub = &query),
 	KEY("cookies", LIST, 0, struct cfg_match, cookies, .sub = &cookie),
+	KEY("grpc", MAP, 0, struct cfg_match, grpc, .sub = &grpc),
 	END,
 };
 

@@ -65,6 +65,10 @@ struct cfg_fraction {
 	struct cfg_percent value;
 };
 
+struct cfg_grpc {
+	const struct sl_node *node;
+};
+
 struct cfg_match {
 	const struct sl_node *node;
 	const struct sl_node *prefix;
@@ -77,6 +81,7 @@ struct cfg_match {
 	struct cfg_list headers; /* struct cfg_rule */
 	struct cfg_list queries; /* struct cfg_rule */
 	struct cfg_list cookies; /* struct cfg_rule */
+	struct cfg_grpc grpc;
 
 	/* done: one of prefix, path, separated, old_regex and regex. */
 	const struct sl_node *text; /* NULL: was wrong */
@@ -91,6 +96,9 @@ extern const struct sl_schema sl_schema_fraction;
 
 /* 100, 10000 or 1000000. */
 __u32 sl_fraction_of(const struct cfg_fraction *f);
+
+/* How many rules of the table it takes. */
+__u32 sl_match_rules(const struct cfg_match *m);
 
 /* match_check.c: what is wrong with a match by itself. */
 void sl_validate_match(struct sl_walk *w, const struct cfg_match *m);

@@ -55,6 +55,8 @@ char *sl_match_text(const struct cfg_match *m)
 		fprintf(f, ", %u of %u requests", m->fraction.value.numerator.value,
 			sl_fraction_of(&m->fraction));
 	rules_text(f, "", &m->headers);
+	if (m->grpc.node)
+		fputs(", gRPC", f);
 	rules_text(f, "query ", &m->queries);
 	rules_text(f, "cookie ", &m->cookies);
 	if (fclose(f)) {

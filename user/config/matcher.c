@@ -86,8 +86,6 @@ static struct text header_value(struct sl_matcher *m, const struct sl_head *h, c
 		return in_head(buf, h->target);
 	if (is(name, ":method"))
 		return in_head(buf, h->method_name);
-	if (is(name, ":scheme"))
-		return (struct text){"http", 4};
 	if (is(name, ":authority") || is(name, "host"))
 		return h->host.len || (h->flags & SL_HEAD_HOST) ? in_head(buf, h->host)
 								: (struct text){0};

@@ -321,10 +321,7 @@ static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index
 		return;
 	check_route_name(r, route);
 	sl_validate_match(r->w, m);
-	/* A fraction and a regex of the path are rules, too. */
-	count_rules(r, m->node,
-		    m->headers.n + m->queries.n + m->cookies.n + m->is_regex +
-			    (m->fraction.node != NULL));
+	count_rules(r, m->node, sl_match_rules(m));
 	check_retry(r, &route->route.retry);
 	check_action(r, route);
 	check_reachable(r, reach, route);

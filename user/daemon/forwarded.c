@@ -58,6 +58,17 @@ static bool may_set(const struct sl_forwarded *o, struct lines *l, const char *n
 	return !o->trusted_hops || !lines_find(l, name, 0);
 }
 
+struct text forwarded_scheme(struct lines *request)
+{
+	const struct line *proto = lines_find(request, "x-forwarded-proto", 0);
+
+	/* In two lines it is a list, and no scheme. */
+	if (proto && !lines_find(request, "x-forwarded-proto", proto - request->line + 1) &&
+	    text_is(proto->value, "https"))
+		return text_of("https");
+	return text_of("http");
+}
+
 static void add_client(const struct sl_forwarded *o, struct front *f, const struct address *peer,
 		       struct lines *l)
 {

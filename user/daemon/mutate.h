@@ -45,6 +45,8 @@ struct text redirect_location(const struct sl_redirect *r, struct lines *l);
 
 /* forwarded.c: the HTTP connection manager's headers. */
 bool forwarded_any(const struct worker *w, const struct front *f);
+/* :scheme of the request that forwarded_request() has seen. */
+struct text forwarded_scheme(struct lines *request);
 void forwarded_request(struct worker *w, struct front *f, struct lines *l);
 void forwarded_response(struct worker *w, struct front *f, struct lines *l, bool local);
 

@@ -9,8 +9,9 @@
  * The request's host without its port, if the redirect gives one, or if it is the old scheme's own
  * and the scheme changes.
  */
-static struct text host_of(struct lines *l, const char *scheme, bool other_port)
+static struct text host_of(struct lines *l, struct text scheme, bool other_port)
 {
+	struct text old = forwarded_scheme(l);
 	const struct line *line = lines_find(l, "host", 0);
 	struct text host = line ? line->value : (struct text){"", 0};
 	const char *colon = host.len ? memrchr(host.s, ':', host.len) : NULL;
@@ -19,7 +20,8 @@ static struct text host_of(struct lines *l, const char *scheme, bool other_port)
 	if (!colon || (host.s[0] == '[' && colon[-1] != ']'))
 		return host;
 	port = (struct text){colon, host.s + host.len - colon};
-	if (other_port || (strcasecmp(scheme, "http") && text_is(port, ":80")))
+	if (other_port ||
+	    (!text_is(scheme, old.s) && text_is(port, text_is(old, "https") ? ":443" : ":80")))
 		host.len = colon - host.s;
 	return host;
 }
@@ -55,7 +57,7 @@ static void put_path(const struct sl_redirect *r, struct lines *l, struct text p
 
 struct text redirect_location(const struct sl_redirect *r, struct lines *l)
 {
-	const char *scheme = r->scheme ? r->scheme : "http";
+	struct text scheme = r->scheme ? text_of(r->scheme) : forwarded_scheme(l);
 	struct text path = l->target;
 	char port[16];
 	__u32 from;
@@ -64,7 +66,7 @@ struct text redirect_location(const struct sl_redirect *r, struct lines *l)
 	    !rewrite_path(&r->rewrite, l->target, l, &path))
 		path = l->target;
 	from = l->made_len;
-	lines_puts(l, scheme);
+	lines_put(l, scheme);
 	lines_puts(l, "://");
 	if (r->host)
 		lines_puts(l, r->host);

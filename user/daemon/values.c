@@ -18,7 +18,7 @@ static void put_header(struct values *v, struct lines *from, const struct sl_for
 			else if (!strcmp(name, ":path"))
 				value = from->target;
 			else if (!strcmp(name, ":scheme"))
-				value = text_of("http");
+				value = forwarded_scheme(from);
 			else if (!strcmp(name, ":authority") &&
 				 (line = lines_find(from, "host", 0)))
 				value = line->value;

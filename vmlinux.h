@@ -1,4 +1,4 @@
-/* From Linux 6.18.44-fc-v669, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
+/* From Linux 6.18.44-fc-v657, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Written by scripts/gen_vmlinux.sh: what our BPF sources name, and no more. */
 #ifndef __VMLINUX_H__
@@ -201,6 +201,32 @@ typedef __kernel_size_t size_t;
 typedef struct {
 	int counter;
 } atomic_t;
+
+typedef unsigned int sk_buff_data_t;
+
+struct sk_buff {
+	union {
+		struct {
+			struct sk_buff *next;
+		};
+	};
+	struct sock *sk;
+	char cb[48];
+	unsigned int len;
+	union {
+		struct {
+			__u32 hash;
+			__be16 protocol;
+		};
+		struct {
+			__u32 hash;
+			__be16 protocol;
+		} headers;
+	};
+	sk_buff_data_t end;
+	unsigned char *head;
+	unsigned char *data;
+};
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_UNSPEC = 0,
@@ -427,6 +453,16 @@ struct tcp_sock {
 	u32 rcv_nxt;
 	u32 snd_nxt;
 	u8 bpf_sock_ops_cb_flags;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+	__u8 unused: 4;
+	union {
+		struct {
+			__u32 unused: 11;
+		} tx;
+	};
 };
 
 struct bpf_iter__sockmap {

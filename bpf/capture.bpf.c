@@ -156,6 +156,22 @@ SL_FN struct sl_socket *socket_mark(struct bpf_sock_ops *ctx, __u32 role, __u32 
 	return me;
 }
 
+/* An application's socket, for pass_skb: all that comes from now on is new to it. */
+SL_FN void app_note(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
+{
+	struct sl_socket me = {.role = role, .slot = slot, .gen = gen, .seen = ctx->rcv_nxt};
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	bpf_map_update_elem(&by_cookie, &cookie, &me, BPF_ANY);
+}
+
+SL_FN void app_forget(struct bpf_sock_ops *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	bpf_map_delete_elem(&by_cookie, &cookie);
+}
+
 /* Waits for the passive end of the connection that @ctx opened. */
 SL_FN void pair_offer(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
 {
@@ -203,6 +219,7 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 		return;
 	}
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	app_note(ctx, SL_ROLE_CLIENT, slot, gen);
 	pair_offer(ctx, SL_ROLE_CLIENT, slot, gen);
 }
 
@@ -352,6 +369,7 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 	if (!word_change(&l->word, gen, SL_L_SERVER | SL_L_PAIRED, 0))
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	app_note(ctx, SL_ROLE_SERVER, slot, gen);
 }
 
 /*
@@ -370,12 +388,13 @@ SL_FN void front_lost(struct sl_session *s, __u32 slot, __u32 gen)
 }
 
 /* tcp_set_state(TCP_CLOSE): the connection is over; its place in a sockmap goes with close(). */
-SL_FN void socket_closed(struct bpf_sock *sk, struct sl_socket *me)
+SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct sl_socket *me)
 {
 	struct sl_session *s;
 
 	switch (me->role) {
 	case SL_ROLE_CLIENT:
+		app_forget(ctx);
 		s = session_at(me->slot);
 		if (s && SL_GEN(SL_READ(s->word)) == me->gen &&
 		    !(SL_BITS(SL_READ(s->word)) & SL_S_FRONT)) {
@@ -401,6 +420,7 @@ SL_FN void socket_closed(struct bpf_sock *sk, struct sl_socket *me)
 			front_lost(s, me->slot, me->gen);
 		break;
 	case SL_ROLE_SERVER:
+		app_forget(ctx);
 		lane_release(me->slot, me->gen, SL_L_SERVER);
 		break;
 	}
@@ -442,7 +462,7 @@ int capture(struct bpf_sock_ops *ctx)
 		if (me && me->role == SL_ROLE_BACK)
 			back_connected(ctx, c);
 		else if (me)
-			socket_closed(sk, me);
+			socket_closed(ctx, sk, me);
 		break;
 	}
 	return 1;

@@ -8,6 +8,7 @@
  * fails), and what cannot be steered is passed on to the daemon with a reason.
  */
 #include "request.bpf.h"
+#include "overlap.bpf.h"
 #include "tunnel.bpf.h"
 
 /* Where the lane's end is: straight into the server, or out through back. */
@@ -328,6 +329,9 @@ int front_skb(struct __sk_buff *skb)
 	me = bpf_map_lookup_elem(&by_cookie, &cookie);
 	if (!me || me->role != SL_ROLE_FRONT)
 		return SK_PASS;
+	segment_trim(skb, me);
+	if (!skb->len)
+		return SK_DROP;
 	r.slot = me->slot;
 	r.gen = me->gen;
 	r.s = session_at(r.slot);
@@ -358,11 +362,16 @@ int front_skb(struct __sk_buff *skb)
 }
 
 /*
- * The verdict of an application's socket: everything to its owner. It must exist: without a
+ * The verdict of an application's socket: all that is new to its owner. It must exist: without a
  * verdict program ioctl(FIONREAD) is 0 for bytes that came by TCP, and nginx, Java and .NET stall.
  */
 SEC("sk_skb")
 int pass_skb(struct __sk_buff *skb)
 {
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct sl_socket *me = bpf_map_lookup_elem(&by_cookie, &cookie);
+
+	if (me)
+		segment_trim(skb, me);
 	return SK_PASS;
 }

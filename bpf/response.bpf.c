@@ -6,6 +6,7 @@
  */
 #include "path.bpf.h"
 #include "tunnel.bpf.h"
+#include "overlap.bpf.h"
 #include "sl_decide.h"
 
 /* A response (or a part of it) under decision; on the stack of the program. */
@@ -314,6 +315,9 @@ int back_skb(struct __sk_buff *skb)
 	me = bpf_map_lookup_elem(&by_cookie, &cookie);
 	if (!me || me->role != SL_ROLE_BACK)
 		return SK_PASS;
+	segment_trim(skb, me);
+	if (!skb->len)
+		return SK_DROP;
 	r.lane_slot = me->slot;
 	r.lane_gen = me->gen;
 	r.l = lane_at(r.lane_slot);

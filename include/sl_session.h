@@ -227,7 +227,8 @@ struct sl_socket {
 	__u32 role; /* enum sl_role */
 	__u32 slot;
 	__u32 gen;
-	__u32 zero;
+	__u32 seen; /* in by_cookie: where in its sequence space the next segment begins that its
+		     * verdict has not seen; 0: none has come yet. BPF */
 };
 
 /*

@@ -20,7 +20,7 @@ KEYWORDS = set("struct union enum const volatile char short int long unsigned si
 # Of the standard integer types all: helpers' declarations use many.
 BASE = set("__u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64 u8 u16 u32 u64 s8 s16 s32 s64 bool "
            "__be16 __be32 __be64 __le16 __le32 __le64 __wsum __sum16 size_t".split())
-WHOLE = re.compile(r"^(struct|union) (__sk_buff|sk_\w+|bpf_\w+)$")
+WHOLE = re.compile(r"^(struct|union) (__sk_buff|sk_(?!buff$)\w+|bpf_\w+)$")
 
 
 def code_of(paths):

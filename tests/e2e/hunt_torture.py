@@ -13,12 +13,12 @@ from lib.torture import MIXES, Torture
 SECONDS = int(os.environ.get("TORTURE_SECONDS", 20))
 
 
-def go(t, door, mix, **kw):
+def go(t, door, mix, loss=0, **kw):
     torture = Torture(t, door, mix)
     print(f"    {t.name}: seed {torture.seed}", flush=True)
-    counts = torture.run(SECONDS, extra=os.environ.get("TORTURE_ARGS", "").split(), **kw)
+    counts = torture.run(SECONDS, extra=os.environ.get("TORTURE_ARGS", "").split(), loss=loss, **kw)
     print(f"    {counts}\n    {torture.sluice.stats()}", flush=True)
-    torture.settles()
+    torture.settles(lossy=loss)
     torture.sluice.stop()
 
 
@@ -31,3 +31,9 @@ def mixed(t, case):
 def killed(t, door):
     """The worker dies again and again: connections may end, but no byte is wrong."""
     go(t, door, "hostile", kill_every=1.5)
+
+
+@test(seconds=SECONDS + 120, each=list(DOORS))
+def lossy(t, door):
+    """Packets are lost ($TORTURE_LOSS of a thousand): what TCP sends again overlaps what has come."""
+    go(t, door, "steady", loss=int(os.environ.get("TORTURE_LOSS", 30)), threads=100)

@@ -17,3 +17,12 @@ def short(t, door):
     assert (stats.kernel > 100) == (door != "user"), stats
     torture.settles()
     torture.sluice.stop()
+
+
+@test(seconds=120, each=["both", "remote-both"])
+def short_lossy(t, door):
+    """Packets are lost: what TCP sends again overlaps what has come, in a verdict's hands as well."""
+    torture = Torture(t, door, "steady")
+    t.note(torture.run(4, threads=100, loss=30))
+    torture.settles(lossy=True)
+    torture.sluice.stop()

@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import signal
+import socket
 import struct
 import threading
 
@@ -119,7 +120,10 @@ class Netns:
 # --- bpf(2) ---
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_LINK_CREATE = 5, 7, 28
-BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP = 30, 36
+BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SK_LOOKUP = 3, 30
+BPF_SK_LOOKUP, BPF_TCX_INGRESS = 36, 46
+BPF_FUNC_GET_PRANDOM_U32 = 7
+TC_ACT_OK, TC_ACT_SHOT = 0, 2
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 
 
@@ -130,19 +134,43 @@ def _bpf(command, attr):
     return fd
 
 
+def _insn(code, dst=0, offset=0, imm=0):
+    return struct.pack("<BBhi", code, dst, offset, imm)
+
+
+def _return(value):
+    return _insn(0xb7, imm=value) + _insn(0x95)
+
+
+def _program(kind, code, attach_type=0):
+    insns, license_ = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
+    attr = struct.pack("<IIQQIIQII16sII", kind, len(code) // 8, ctypes.addressof(insns),
+                       ctypes.addressof(license_), 0, 0, 0, 0, 0, b"e2e", 0, attach_type)
+    return _bpf(BPF_PROG_LOAD, attr)
+
+
 def sk_lookup_program(verdict):
     """A program 'e2e' on this network namespace that gives @verdict (0 drops, 1 passes) to
     everything; it goes when the returned link's descriptor is closed."""
-    code = struct.pack("<BBhi", 0xb7, 0, 0, verdict) + struct.pack("<BBhi", 0x95, 0, 0, 0)
-    insns, license_ = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
-    attr = struct.pack("<IIQQIIQII16sII", BPF_PROG_TYPE_SK_LOOKUP, 2, ctypes.addressof(insns),
-                       ctypes.addressof(license_), 0, 0, 0, 0, 0, b"e2e", 0, BPF_SK_LOOKUP)
-    prog = _bpf(BPF_PROG_LOAD, attr)
+    prog = _program(BPF_PROG_TYPE_SK_LOOKUP, _return(verdict), BPF_SK_LOOKUP)
     netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog, netns, BPF_SK_LOOKUP, 0))
     finally:
         os.close(netns)
+        os.close(prog)
+
+
+def lossy(device, permille):
+    """@device of this network namespace loses so many of the packets that it receives, at random,
+    until the returned link's descriptor is closed."""
+    code = (_insn(0x85, imm=BPF_FUNC_GET_PRANDOM_U32) + _insn(0x97, imm=1000) +
+            _insn(0x35, offset=2, imm=permille) + _return(TC_ACT_SHOT) + _return(TC_ACT_OK))
+    prog = _program(BPF_PROG_TYPE_SCHED_CLS, code)
+    try:
+        return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog, socket.if_nametoindex(device),
+                                                 BPF_TCX_INGRESS, 0))
+    finally:
         os.close(prog)
 
 

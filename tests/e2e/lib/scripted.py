@@ -51,15 +51,22 @@ class Scripted:
                         self.requests += 1
                         self.active += 1
                         self.most = max(self.most, self.active)
+                    open_ = [True]
                     try:
-                        buf = self._answer(conn, head.decode("latin-1"), buf, n)
+                        buf = self._answer(conn, head.decode("latin-1"), buf, n, open_)
                     finally:
-                        with self._lock:
-                            self.active -= 1
+                        self._answered(open_)
             except OSError:
                 pass
 
-    def _answer(self, conn, head, buf, n):
+    def _answered(self, open_):
+        """The request is none that is open any more. Before its answer's end is sent: behind it
+        the next request may be on another connection before this thread runs again."""
+        with self._lock:
+            self.active -= open_[0]
+            open_[0] = False
+
+    def _answer(self, conn, head, buf, n, open_):
         path = head.split(" ")[1]
         length = 0
         for line in head.split("\r\n"):
@@ -82,11 +89,13 @@ class Scripted:
             for _ in range(int(words[-1])):
                 time.sleep(0.1)
                 conn.sendall(b"a\r\n0123456789\r\n")
+            self._answered(open_)
             conn.sendall(b"0\r\n\r\n")
         else:
             if what == "slow":
                 time.sleep(int(words[-1]) / 1000)
             body = str(n).encode() if what == "number" else b"ok"
+            self._answered(open_)
             conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
         return buf[length:]
 

@@ -119,7 +119,7 @@ static socklen_t to_addr(union addr *a, const char *text, __u16 port)
 /* A new link's IPv6 addresses and routes are not there at once: until one can be used. */
 static void await_route(int which, const char *own, const char *peer)
 {
-	__u64 deadline = st_now_ns() + WAIT_MS * 1000000ull;
+	__u32 waits = 0;
 	union addr a, b;
 	socklen_t alen = to_addr(&a, own, 0), blen = to_addr(&b, peer, 9);
 	bool ready = false;
@@ -129,10 +129,9 @@ static void await_route(int which, const char *own, const char *peer)
 		int fd = socket(a.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 		ready = !bind(fd, &a.sa, alen) && !connect(fd, &b.sa, blen);
-		if (!ready && st_now_ns() > deadline)
-			die(peer);
 		close(fd);
-		sched_yield();
+		if (!ready && !st_wait(&waits))
+			die(peer);
 	}
 	enter(NS_DAEMON);
 }
@@ -292,8 +291,7 @@ static __u32 count_entries(int map_fd)
  * a moment. */
 static void check_conserved(const char *name)
 {
-	__u64 deadline = st_now_ns() + WAIT_MS * 1000000ull;
-	__u32 s, l, p, k;
+	__u32 s, l, p, k, waits = 0;
 	char said[128];
 
 	do {
@@ -301,8 +299,7 @@ static void check_conserved(const char *name)
 		l = free_lanes();
 		p = count_entries(maps.pairing_fd);
 		k = count_entries(maps.by_cookie_fd);
-		sched_yield();
-	} while ((s != SL_MAX_SESSIONS || l != SL_MAX_LANES || p || k) && st_now_ns() < deadline);
+	} while ((s != SL_MAX_SESSIONS || l != SL_MAX_LANES || p || k) && st_wait(&waits));
 	snprintf(said, sizeof(said), "%u of %u sessions, %u of %u lanes free, %u wait, %u cookies",
 		 s, SL_MAX_SESSIONS, l, SL_MAX_LANES, p, k);
 	check(s == SL_MAX_SESSIONS && l == SL_MAX_LANES && !p && !k, name, said);

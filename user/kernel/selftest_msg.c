@@ -26,14 +26,14 @@
 /* ioctl(FIONREAD) on the server, once it says @want or the time is over. */
 static int waiting_bytes(struct rig *r, int want)
 {
-	__u64 deadline = rig_deadline();
+	__u32 waits = 0;
 	int n;
 
 	do {
 		n = -1;
 		if (ioctl(r->fd[SL_ST_SERVER], FIONREAD, &n))
 			return -1;
-	} while (n != want && rig_wait(deadline));
+	} while (n != want && st_wait(&waits));
 	return n;
 }
 

@@ -7,8 +7,16 @@
 
 #include "sl_types.h"
 
-/* CLOCK_MONOTONIC. */
-__u64 st_now_ns(void);
+/*
+ * A kernel that works never waits this often; one that does not costs a second or two a failed
+ * check. Counted in waits and not by the clock: on a machine that is busy with others the kernel's
+ * workers get as little of it as we do, and slow is not wrong.
+ */
+#define ST_YIELDS 100 /* waits that only let others run */
+#define ST_WAITS 1100 /* ... behind them a millisecond each */
+
+/* Lets others run. @waits is how often it was called, from 0; false when that is enough. */
+bool st_wait(__u32 *waits);
 
 /*
  * A non-blocking socket bound to 127.0.0.1:0 or [::1]:0 (@family), listening if @listening. An fd

@@ -17,8 +17,6 @@
 #include "kernel/selftest_net.h"
 #include "sl_stack.h"
 
-#define WAIT_NS 1000000000ull
-
 struct pairing {
 	const struct sl_maps *m;
 	char *why; /* [SL_WHY_MAX] */
@@ -127,16 +125,15 @@ static int check_session(struct pairing *p, __u32 *ret_slot, __u32 *ret_gen)
 /* Waits until @held bits of a slot's word, of generation @gen, are clear. */
 static bool released(const __u64 *word, __u32 gen, __u32 held)
 {
-	__u64 deadline = st_now_ns() + WAIT_NS;
+	__u32 waits = 0;
 
 	for (;;) {
 		__u64 now = SL_READ(*word);
 
 		if (SL_GEN(now) != gen || !(SL_BITS(now) & held))
 			return true;
-		if (st_now_ns() > deadline)
+		if (!st_wait(&waits))
 			return false;
-		sched_yield();
 	}
 }
 

@@ -34,19 +34,6 @@ int rig_bad(struct rig *r, const char *fmt, ...)
 	return -EPROTO;
 }
 
-__u64 rig_deadline(void)
-{
-	return st_now_ns() + RIG_WAIT_MS * 1000000ull;
-}
-
-bool rig_wait(__u64 deadline)
-{
-	if (st_now_ns() > deadline)
-		return false;
-	sched_yield();
-	return true;
-}
-
 /* xorshift: the same sequence in every run. */
 __u32 rig_random(struct rig *r)
 {
@@ -220,7 +207,7 @@ static bool writable(int fd)
 int rig_send(struct rig *r, size_t n)
 {
 	unsigned char buf[16 * 1024];
-	__u64 deadline = rig_deadline();
+	__u32 waits = 0;
 	const int fd = r->fd[SL_ST_CLIENT];
 	int spurious = 0;
 	size_t done = 0;
@@ -248,7 +235,7 @@ int rig_send(struct rig *r, size_t n)
 					  "writable: its application would hang");
 		if (!spurious && rig_relay(r))
 			return -EPROTO;
-		if (!rig_wait(deadline))
+		if (!st_wait(&waits))
 			return rig_bad(r, "a send under sk_msg blocks for ever");
 	}
 	return 0;
@@ -314,7 +301,7 @@ int rig_receive(struct rig *r)
 
 int rig_finish(struct rig *r)
 {
-	__u64 deadline = rig_deadline();
+	__u32 waits = 0;
 	int rc = 0;
 
 	while (!rc && r->received < r->sent) {
@@ -324,8 +311,8 @@ int rig_finish(struct rig *r)
 		if (!rc)
 			rc = rig_receive(r);
 		if (r->received > before)
-			deadline = rig_deadline();
-		else if (!rc && !rig_wait(deadline))
+			waits = 0;
+		else if (!rc && !st_wait(&waits))
 			rc = rig_bad(r, "of %zu bytes, some redirected, only %zu arrive", r->sent,
 				     r->received);
 	}
@@ -334,7 +321,7 @@ int rig_finish(struct rig *r)
 
 size_t rig_read(int fd, void *buf, size_t n)
 {
-	__u64 deadline = rig_deadline();
+	__u32 waits = 0;
 	size_t done = 0;
 
 	while (done < n) {
@@ -342,7 +329,7 @@ size_t rig_read(int fd, void *buf, size_t n)
 
 		if (got > 0)
 			done += got;
-		else if (got == 0 || errno != EAGAIN || !rig_wait(deadline))
+		else if (got == 0 || errno != EAGAIN || !st_wait(&waits))
 			break;
 	}
 	return done;

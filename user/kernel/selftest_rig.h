@@ -9,10 +9,9 @@
 
 #include <stddef.h>
 
+#include "kernel/selftest_net.h"
 #include "sl_selftest.h"
 
-/* A kernel that works never waits this long; one that does not costs this much a failed check. */
-#define RIG_WAIT_MS 1000
 /* The longest stream of a check, bytes; the relay can hold all of it. */
 #define RIG_STREAM_MAX (512 * 1024)
 
@@ -50,9 +49,6 @@ void rig_close(struct rig *r);
 /* Finds a check failed: sets why; -EPROTO. */
 int rig_bad(struct rig *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-__u64 rig_deadline(void);
-/* Lets others run; false when @deadline is over. */
-bool rig_wait(__u64 deadline);
 __u32 rig_random(struct rig *r);
 
 /* The stream's byte at @at. */
@@ -66,7 +62,7 @@ int rig_relay(struct rig *r);
 int rig_receive(struct rig *r);
 /* Relays and reads until all that was sent has arrived. */
 int rig_finish(struct rig *r);
-/* Up to @n bytes of @fd, waiting until the deadline: how many came before it or the end. */
+/* Up to @n bytes of @fd, waiting for them: how many came. */
 size_t rig_read(int fd, void *buf, size_t n);
 /* tcpi_bytes_sent - tcpi_bytes_retrans + tcpi_notsent_bytes: all that was queued on @fd. */
 __u64 rig_queued(int fd);

@@ -4,7 +4,6 @@
  * redirected out through another socket by a kernel worker, or passed to its owner.
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -17,10 +16,10 @@
 /* Until the verdict has seen @n bytes of all sources. */
 static bool seen(struct rig *r, __u64 n)
 {
-	__u64 deadline = rig_deadline();
+	__u32 waits = 0;
 
 	while (SL_READ(r->st->skb_redirected) + SL_READ(r->st->skb_passed) < n)
-		if (!rig_wait(deadline))
+		if (!st_wait(&waits))
 			return false;
 	return true;
 }
@@ -43,7 +42,7 @@ static int send_from(struct rig *r, int slot, const void *buf, size_t n)
 int check_skb_redirect(struct rig *r)
 {
 	unsigned char buf[SEGMENT], got[SEGMENT * SEGMENTS];
-	__u64 deadline;
+	__u32 waits = 0;
 	int rc;
 
 	rc = rig_open(r, RIG_SOURCES);
@@ -62,9 +61,8 @@ int check_skb_redirect(struct rig *r)
 	for (size_t i = 0; i < sizeof(got); i++)
 		if (got[i] != rig_byte(i))
 			return rig_bad(r, "segments redirected by a verdict arrive changed");
-	deadline = rig_deadline();
 	while (rig_queued(r->fd[SL_ST_BACK]) != SL_READ(r->st->skb_redirected))
-		if (!rig_wait(deadline))
+		if (!st_wait(&waits))
 			return rig_bad(r,
 				       "a target is never seen drained: TCP_INFO says %llu bytes, "
 				       "redirected were %llu",
@@ -126,10 +124,14 @@ int check_skb_mixed(struct rig *r)
 /* The owner of @slot sees the end of the stream. */
 static bool ends(struct rig *r, int slot)
 {
-	struct pollfd p = {.fd = r->fd[slot], .events = POLLIN};
+	__u32 waits = 0;
+	ssize_t got;
 	char byte;
 
-	return poll(&p, 1, RIG_WAIT_MS) == 1 && recv(r->fd[slot], &byte, 1, MSG_DONTWAIT) == 0;
+	do
+		got = recv(r->fd[slot], &byte, 1, MSG_DONTWAIT);
+	while (got < 0 && errno == EAGAIN && st_wait(&waits));
+	return got == 0;
 }
 
 /* A FIN's empty segment, dropped: its owner sees the end, the target lives for the next source. */

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""sluice attach: addresses, groups of listening sockets, network namespaces."""
+import subprocess
+
+from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, listens, names, ss,
+                        text_of, who)
+from lib.config import cluster, dump, listener, route
+from lib.data import pattern
+from lib.http1 import Conn
+from lib.load import Wrk
+from lib.proc import accepts
+from lib.runner import test
+
+
+WHERE = {
+    "ipv4": ("127.0.0.1", ["127.0.0.1"]),
+    "ipv4-any": ("0.0.0.0", ["127.0.0.1", "10.1.1.1"]),
+    "ipv6": ("::1", ["::1"]),
+    "dual-stack": ("::", ["::1", "127.0.0.1", "10.1.1.1"]),
+}
+
+
+@test(each=list(WHERE))
+def addresses(t, case):
+    """Every kind of address; the kernel path serves it; its lanes are not steered back."""
+    address, dials = WHERE[case]
+    subprocess.run(["ip", "addr", "add", "10.1.1.1/32", "dev", "lo"], check=True)
+    t.backends.nginx({8080: "app"}, address)
+    s = Background(t, text_of((address, 8080)), "--as", "v1")
+    for dial in dials:
+        before = s.stats()
+        with Conn((dial, 8080)) as conn:
+            for _ in range(10):
+                r = conn.get("/bytes/1000/1")
+                assert r.status == 200 and r.body == pattern(1000, 1), r
+        now = s.stats()
+        assert now.total == before.total + 10, f"{dial}: {now}"
+        assert now.kernel >= before.kernel + 8, f"{dial}: {now}"
+    s.check()
+    s.run("detach", text_of((address, 8080)))
+    before = s.stats().total
+    for dial in dials:
+        assert names((dial, 8080)) == {"app": 10}
+    assert s.stats().total == before
+    s.ended()
+
+
+@test()
+def one_address_of_a_wildcard(t):
+    """Only what was named is taken; and below a wildcard others keep their addresses."""
+    subprocess.run(["ip", "addr", "add", "10.1.1.1/32", "dev", "lo"], check=True)
+    t.backends.nginx({8080: "app"}, "0.0.0.0")
+    s = Background(t, "10.1.1.1:8080")
+    assert names(("10.1.1.1", 8080)) == {"app": 10} and s.stats().total == 10
+    assert names() == {"app": 10} and s.stats().total == 10
+    s.run("detach", "10.1.1.1:8080")
+    s.ended()
+    Greeter(t, "other", 8085, reuse=True, address="10.1.1.1")
+    Greeter(t, "wide", 8085, reuse=True, address="0.0.0.0")
+    s = Background(t, "0.0.0.0:8085", "--l4")
+    assert greeting(("127.0.0.1", 8085)) == "wide 8085"
+    assert greeting(("10.1.1.1", 8085)) == "other 8085"
+    out = subprocess.run([t.sluice_bin, "attach"], capture_output=True, text=True).stdout
+    line = next(x for x in out.splitlines() if x.startswith("0.0.0.0:8085"))
+    assert line.split()[-1] == "1", out
+
+
+@test()
+def steered_socket_is_no_address(t):
+    """The socket that connections are steered to has a port, which nobody can dial."""
+    t.backends.nginx({8080: "app"}, "::")
+    s = Background(t, "[::]:8080")
+    ports = {line.split()[3].rsplit(":", 1)[1] for line in ss("-l") if "sluice" in line}
+    assert len(ports) == 1, ss("-l")
+    for where in ("127.0.0.1", "::1"):
+        assert not accepts((where, int(*ports))), where
+        assert names((where, 8080)) == {"app": 10}
+    assert s.stats().total == 20
+
+
+REUSEPORT = """
+daemon off; user root; worker_processes 2; error_log stderr warn; pid {dir}/nginx.pid;
+events {{ worker_connections 512; }}
+http {{ access_log off; server {{
+    listen 127.0.0.1:8080 reuseport; location / {{ return 200 $pid; }} }} }}
+"""
+
+
+def reuseport(t):
+    where = t.tmpdir("nginx")
+    conf = t.write("nginx.conf", REUSEPORT.format(dir=where))
+    p = t.start(["/usr/sbin/nginx", "-c", conf, "-p", where, "-e", "stderr"])
+    p.wait_port(APP)
+    return p
+
+
+@test()
+def reuseport_group(t):
+    """Several listening sockets on one port: all of them get lanes, and all come back."""
+    reuseport(t)
+    t.wait(lambda: len(names(APP, 40)) == 2, "both workers serve")
+    assert "2 sockets (SO_REUSEPORT)" in subprocess.run(
+        [t.sluice_bin, "attach", "127.0.0.1:8080", "--dry-run", "--instance", t.instance()],
+        capture_output=True, text=True, check=True).stdout
+    s = Background(t, "127.0.0.1:8080")
+
+    def many():
+        """Lanes by different source ports, so of different members of the group."""
+        conns = [Conn(APP) for _ in range(16)]
+        for conn in conns:
+            conn.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        seen = {conn.response().body for conn in conns}
+        for conn in conns:
+            conn.close()
+        return len(seen) == 2
+    t.wait(many, "both workers serve through sluice")
+    s.run("detach", "127.0.0.1:8080")
+    t.wait(lambda: len(names(APP, 40)) == 2, "both workers serve again")
+
+
+# --- namespaces ---
+
+@test(each=["pid", "path"])
+def container(t, how):
+    """An application in another network namespace, its neighbours inside and outside."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        app = t.backends.nginx({8080: "app"}, "::")
+    t.backends.nginx({8081: "new"}, "0.0.0.0")
+    outside = [(link.b4, 8080), (link.b6, 8080)]
+    inside = [("127.0.0.1", 8080), ("::1", 8080), (link.b4, 8080)]
+    netns = str(app.pid) if how == "pid" else f"/proc/{app.pid}/ns/net"
+    s = Background(t, "[::]:8080", "--as", "v1", "--netns", netns)
+
+    def asked(where, ns, through):
+        before = s.stats()
+        with ns, Conn(where) as conn:
+            for _ in range(8):
+                r = conn.get("/bytes/1000/1")
+                assert r.status == 200 and r.body == pattern(1000, 1), f"{where}: {r}"
+        now = s.stats()
+        assert now.total == before.total + (8 if through else 0), f"{where}: {before} {now}"
+        assert not through or now.kernel >= before.kernel + 6, f"{where}: {now}"
+
+    for where in outside:
+        asked(where, t.main_ns, True)
+    for where in inside:
+        asked(where, box, True)
+    # The same address here is another one.
+    t.backends.nginx({8080: "mine"})
+    assert who() == "mine"
+    s.check()
+    out = subprocess.run([t.sluice_bin, "attach", "--netns", netns], capture_output=True,
+                         text=True, check=True).stdout
+    row = [line.split() for line in out.splitlines()][1:]
+    assert len(row) == 1 and row[0][:2] == ["[::]:8080", "nginx"], out
+    assert row[0][3] == s.instance, out
+    s.run("detach", "[::]:8080", "--netns", netns)
+    for where in outside:
+        asked(where, t.main_ns, False)
+    for where in inside:
+        asked(where, box, False)
+    s.ended()
+
+
+@test(seconds=90)
+def container_story(t):
+    """The story over veth: wrk outside, the application in a container, the new version here."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        app = t.backends.nginx({8080: "app"}, "0.0.0.0", tune="keepalive_requests 200;")
+    t.backends.nginx({8081: "new"})
+    conf = attached(("0.0.0.0", 8080), {"v1": [APP], "v2": [NEW]}, netns=box.path)
+    wrk = Wrk(t, f"http://{link.b4}:8080/who", 8, seconds=80)
+    s = t.sluice(conf)
+    t.wait(lambda: s.stats().kernel > 2000, "wrk comes through sluice")
+    s.weights("all", v1=1, v2=1)
+    t.wait(lambda: s.stats().clusters["v2"]["requests"] > 1000, "half of it to the new one")
+    s.weights("all", v1=0, v2=1)
+    with box:
+        t.wait(lambda: not [x for x in ss("sport = :8080") if "nginx" in x and link.a4 in x],
+               "wrk has left the old one")
+    app.stop()
+    before = s.stats().total
+    t.wait(lambda: s.stats().total > before + 2000, "the new one serves alone")
+    with box:
+        t.backends.nginx({8080: "app2"}, "0.0.0.0")
+        t.wait(lambda: listens(8080, "nginx"), "the upgraded application listens")
+    s.run("detach", "0.0.0.0:8080", "--netns", box.path)
+    assert names((link.b4, 8080)) == {"app2": 10}
+    wrk.stop().check()
+    s.stop()
+    assert names((link.b4, 8080)) == {"app2": 10}
+
+
+@test()
+def lanes_from_outside(t):
+    """An endpoint that is dialled from this namespace over veth is not steered back either."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        t.backends.nginx({8080: "app"}, "0.0.0.0")
+    front = listener("front", (link.b4, 8080), [route(to="v1")])
+    front["sluice"] = {"attach": True}
+    front["address"]["socket_address"]["network_namespace_filepath"] = box.path
+    s = t.sluice(dump({"static_resources": {
+        "listeners": [front], "clusters": [cluster("v1", [(link.b4, 8080)])]}}) + "\n")
+    assert names((link.b4, 8080)) == {"app": 10}
+    assert s.stats().total == 10, s.stats()

@@ -25,8 +25,13 @@ static void read_name(pid_t pid, char *ret, size_t size)
 		n = read(fd, ret, size - 1);
 		close(fd);
 	}
+	if (n > 0 && ret[n - 1] == '\n')
+		n--;
 	ret[n > 0 ? n : 0] = '\0';
-	ret[strcspn(ret, "\n")] = '\0';
+	/* A process chooses its name: no escape sequences on people's terminals. */
+	for (char *c = ret; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 }
 
 static void found(struct sl_owner *o, pid_t pid, int fd)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """sluice attach: addresses, groups of listening sockets, network namespaces."""
+import socket
 import subprocess
 
-from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, listens, names, ss,
-                        text_of, who)
+from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, listens, names,
+                        refused, ss, text_of, who)
 from lib.config import cluster, dump, listener, route
 from lib.data import pattern
 from lib.http1 import Conn
@@ -76,6 +77,68 @@ def steered_socket_is_no_address(t):
         assert not accepts((where, int(*ports))), where
         assert names((where, 8080)) == {"app": 10}
     assert s.stats().total == 20
+
+
+@test()
+def mapped(t):
+    """A socket on ::ffff:127.0.0.1, as Java opens them, is one on 127.0.0.1."""
+    t.backends.one("python", "app", 8080, "::ffff:127.0.0.1")
+    with Conn(APP) as old:
+        assert old.get("/who").status == 200
+        s = Background(t, "127.0.0.1:8080")
+        assert "1 open one stays as it is" in s.said, s.said
+        assert names() == {"app": 10} and s.stats().total == 10
+    s.run("detach", "127.0.0.1:8080")
+    s.ended()
+    Greeter(t, "app", 8085, address="::ffff:127.0.0.1")
+    s = Background(t, "[::ffff:127.0.0.1]:8085", "--l4")
+    assert greeting(("127.0.0.1", 8085)) == "app 8085"
+    out = subprocess.run([t.sluice_bin, "attach"], capture_output=True, text=True).stdout
+    line = next(x for x in out.splitlines() if x.startswith("127.0.0.1:8085"))
+    assert line.split()[-1] == "1", out
+
+
+def sysctl(name, value):
+    with open(f"/proc/sys/{name.replace('.', '/')}", "w") as f:
+        f.write(str(value))
+
+
+@test()
+def no_ipv6(t):
+    """A container without IPv6 where the application listens on [::]: by an address that is."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        app = t.backends.nginx({8080: "app"}, "::")
+        sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    s = Background(t, "[::]:8080", "--netns", app.pid)
+    assert names((link.b4, 8080)) == {"app": 10} and s.stats().total == 10
+
+
+@test()
+def out_of_reach(t):
+    """Where sluice could not reach the application it does not stand in front of it."""
+    box = t.netns()
+    link = t.link(t.main_ns, box)
+    with box:
+        app = t.backends.nginx({8080: "app"}, "0.0.0.0")
+        subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+    said = refused(t, "attach", "0.0.0.0:8080", "--netns", str(app.pid), "--instance", t.instance())
+    assert "could not reach 0.0.0.0:8080 itself" in said and "'lo'" in said, said
+    assert names((link.b4, 8080)) == {"app": 10}
+
+
+@test(each=["::", "fe80::77"])
+def of_one_interface(t, address):
+    """A socket that is bound to an interface answers there alone: not attached."""
+    subprocess.run(["ip", "addr", "add", "fe80::77/64", "dev", "lo", "nodad"], check=True)
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        if address == "::":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        s.bind((address, 8080, 0, socket.if_nametoindex("lo")))
+        s.listen()
+        said = refused(t, "attach", text_of((address, 8080)), "--instance", t.instance())
+    assert "bound to one network interface" in said, said
 
 
 REUSEPORT = """

@@ -65,6 +65,10 @@ static void test_mapped(void)
 	sl_address_mapped(got, &a);
 	CU_ASSERT(!memcmp(got, four, sizeof(four)));
 	CU_ASSERT(!sl_address_parse("[::]:80", &a) && sl_address_is_any(&a));
+	CU_ASSERT(!sl_address_parse("[::ffff:10.0.0.1]:80", &a) && a.family == AF_INET);
+	sl_address_mapped(got, &a);
+	CU_ASSERT(!memcmp(got, four, sizeof(four)));
+	CU_ASSERT(!sl_address_parse("[::fffe:10.0.0.1]:80", &a) && a.family == AF_INET6);
 }
 
 /* Who gets connections to @to, of sockets on @list ("!": takes no IPv4); "-": nobody. */
@@ -105,8 +109,7 @@ static void test_target(void)
 	goes("127.0.0.1:80", "", "-", 0);
 }
 
-static void generated(const char *text, const char *as, const char *netns, bool l4,
-		      const char *endpoint)
+static void generated(const char *text, const char *to, const char *as, const char *netns, bool l4)
 {
 	struct sl_attach_wish w = {.as = as, .netns_path = netns, .l4 = l4};
 	struct sl_compiled *c = NULL;
@@ -114,7 +117,7 @@ static void generated(const char *text, const char *as, const char *netns, bool 
 	struct sl_address e = {};
 	char *config, got[SL_ADDRESS_MAX];
 
-	CU_ASSERT_FATAL(!sl_address_parse(text, &w.address));
+	CU_ASSERT_FATAL(!sl_address_parse(text, &w.address) && !sl_address_parse(to, &w.to));
 	config = sl_attach_generate(&w);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
 	CU_ASSERT_EQUAL(sl_config_parse("made", config, strlen(config), NULL, &diags, &c), 0);
@@ -132,7 +135,13 @@ static void generated(const char *text, const char *as, const char *netns, bool 
 	e.family = c->endpoints[0].family;
 	e.port = c->endpoints[0].port;
 	memcpy(e.addr, c->endpoints[0].addr, 16);
-	CU_ASSERT_STRING_EQUAL(sl_address_text(got, &e), endpoint);
+	CU_ASSERT_STRING_EQUAL(sl_address_text(got, &e), to);
+	/* What the application takes its time for, or has many of, is not cut or refused. */
+	CU_ASSERT(!c->route_limits[0].timeout_ms && !c->route_limits[0].idle_ms);
+	CU_ASSERT(c->cluster_limits[0].max_connections == SL_MAX_LANES);
+	CU_ASSERT(c->cluster_limits[0].max_requests >= 1000000);
+	CU_ASSERT(c->cluster_limits[0].max_pending >= 1000000);
+	CU_ASSERT(!netns || !strcmp(c->netns[0], netns));
 	sl_compiled_free(c);
 	sl_diag_free(&diags);
 	free(config);
@@ -140,10 +149,11 @@ static void generated(const char *text, const char *as, const char *netns, bool 
 
 static void test_generate(void)
 {
-	generated("127.0.0.1:8080", "v1", NULL, false, "127.0.0.1:8080");
-	generated("0.0.0.0:8080", "v1", NULL, true, "127.0.0.1:8080");
-	generated("[::]:80", "a b", "/run/netns/blue", false, "[::1]:80");
-	generated("[fd77::1]:80", "v1", "/proc/1/ns/net", true, "[fd77::1]:80");
+	generated("127.0.0.1:8080", "127.0.0.1:8080", "v1", NULL, false);
+	generated("0.0.0.0:8080", "127.0.0.1:8080", "v1", NULL, true);
+	generated("[::]:80", "[::1]:80", "a b", "/run/netns/blue", false);
+	generated("[fd77::1]:80", "[fd77::1]:80", "v1", "/proc/1/ns/net", true);
+	generated("[::]:80", "10.0.0.1:80", "v1", "/tmp/\"odd\\ name", false);
 }
 
 int main(void)

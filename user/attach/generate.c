@@ -6,6 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sl_limits.h"
+
+static void put_quoted(FILE *f, const char *text)
+{
+	putc('"', f);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putc('\\', f);
+		putc(*text, f);
+	}
+	putc('"', f);
+}
+
 static void put_address(FILE *f, const char *indent, const struct sl_address *a,
 			const char *netns_path)
 {
@@ -14,20 +27,11 @@ static void put_address(FILE *f, const char *indent, const struct sl_address *a,
 	inet_ntop(a->family, a->addr, ip, sizeof(ip));
 	fprintf(f, "%ssocket_address:\n%s  address: \"%s\"\n%s  port_value: %u\n", indent, indent,
 		ip, indent, a->port);
-	if (netns_path)
-		fprintf(f, "%s  network_namespace_filepath: \"%s\"\n", indent, netns_path);
-}
-
-/* Where lanes reach a socket on a wildcard. */
-static struct sl_address reachable(const struct sl_address *a)
-{
-	struct sl_address r = *a;
-
-	if (sl_address_is_any(a) && a->family == AF_INET)
-		memcpy(r.addr, "\177\0\0\1", 4);
-	else if (sl_address_is_any(a))
-		r.addr[15] = 1;
-	return r;
+	if (!netns_path)
+		return;
+	fprintf(f, "%s  network_namespace_filepath: ", indent);
+	put_quoted(f, netns_path);
+	putc('\n', f);
 }
 
 static void put_listener(FILE *f, const struct sl_attach_wish *w)
@@ -53,6 +57,8 @@ static void put_listener(FILE *f, const struct sl_attach_wish *w)
 		"              - name: all\n"
 		"                match: {prefix: \"/\"}\n"
 		"                route:\n"
+		"                  timeout: 0s\n"
+		"                  idle_timeout: 0s\n"
 		"                  weighted_clusters:\n"
 		"                    clusters:\n"
 		"                    - {name: \"%s\", weight: 100}\n"
@@ -66,27 +72,33 @@ static void put_listener(FILE *f, const struct sl_attach_wish *w)
 
 char *sl_attach_generate(const struct sl_attach_wish *w)
 {
-	const struct sl_address to = reachable(&w->address);
 	char *text = NULL, where[SL_ADDRESS_MAX];
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		return NULL;
-	fprintf(f, "# Made by 'sluice attach %s'.\nstatic_resources:\n",
+	fprintf(f,
+		"# Made by 'sluice attach %s'. What the application does not limit is not "
+		"limited.\n"
+		"static_resources:\n",
 		sl_address_text(where, &w->address));
 	put_listener(f, w);
 	fprintf(f,
 		"  clusters:\n"
 		"  - name: \"%s\"\n"
+		"    circuit_breakers:\n"
+		"      thresholds:\n"
+		"      - {max_connections: %u, max_pending_requests: 1000000, "
+		"max_requests: 1000000}\n"
 		"    load_assignment:\n"
 		"      cluster_name: \"%s\"\n"
 		"      endpoints:\n"
 		"      - lb_endpoints:\n"
 		"        - endpoint:\n"
 		"            address:\n",
-		w->as, w->as);
-	put_address(f, "              ", &to, w->netns_path);
+		w->as, SL_MAX_LANES, w->as);
+	put_address(f, "              ", &w->to, w->netns_path);
 	if (!fclose(f))
 		return text;
 	free(text);

@@ -7,14 +7,16 @@
 
 struct sl_attach_wish {
 	struct sl_address address;
+	struct sl_address to;	/* where lanes reach the application */
 	const char *as;		/* the cluster with the application's socket */
 	const char *netns_path; /* NULL: our namespace */
 	bool l4;
 };
 
 /*
- * A listener on the address, attached, with one split route 'all' to the cluster. The text is the
- * caller's, to free(). NULL: out of memory.
+ * A listener on the address, attached, with one split route 'all' to the cluster. Without timeouts
+ * of answers and limits of connections: nothing is to change for the application's clients. The
+ * text is the caller's, to free(). NULL: out of memory.
  */
 char *sl_attach_generate(const struct sl_attach_wish *w);
 

@@ -35,6 +35,7 @@ static void address_of(struct sl_address *ret, const struct inet_diag_msg *m)
 	ret->family = m->idiag_family;
 	ret->port = ntohs(m->id.idiag_sport);
 	memcpy(ret->addr, m->id.idiag_src, m->idiag_family == AF_INET6 ? 16 : 4);
+	sl_address_unmap(ret);
 }
 
 static bool is_only6(const struct rtattr *a, unsigned int len)
@@ -63,7 +64,8 @@ static void add_listening(struct dump *d, const struct inet_diag_msg *m, const s
 	}
 	l = &d->list[d->n++];
 	address_of(&l->address, m);
-	l->only6 = m->idiag_family == AF_INET6 && is_only6(attrs, len);
+	l->only6 = l->address.family == AF_INET6 && is_only6(attrs, len);
+	l->device = m->id.idiag_if;
 	l->inode = m->idiag_inode;
 	l->cookie = (__u64)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0];
 }

@@ -11,6 +11,7 @@
 struct sl_listening {
 	struct sl_address address;
 	bool only6;   /* IPv6 socket that takes no IPv4 */
+	__u32 device; /* index of the interface that it is bound to; 0: any */
 	__u32 inode;  /* by which /proc/PID/fd names it */
 	__u64 cookie; /* SO_COOKIE */
 };

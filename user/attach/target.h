@@ -22,6 +22,13 @@ struct sl_target {
 int sl_target_find(const struct sl_listening *all, __u32 n, const struct sl_address *a,
 		   struct sl_target *ret);
 
+/*
+ * An address at which the application can be dialled in its namespace @netns (-1: ours): the
+ * target's own, or for a wildcard loopback's or any other that it takes. 0, or -EHOSTUNREACH.
+ */
+int sl_target_reach(int netns, const struct sl_target *t, const struct sl_listening *all, __u32 n,
+		    struct sl_address *ret);
+
 /* Finds the process. 0 or -errno. */
 int sl_target_owner(struct sl_target *t);
 

@@ -91,6 +91,10 @@ static int find_target(struct sl_attach_plan *p, const struct sl_attach_args *ar
 	rc = sl_target_owner(&p->target);
 	if (rc)
 		return system_failed(rc, "cannot look for its process");
+	if (p->target.first.device)
+		return refuse("the socket on %s is bound to one network interface (number %u), and "
+			      "others may have the address on theirs; that cannot be attached",
+			      args->text, p->target.first.device);
 	if (sl_instance_of_process(p->target.owner.pid, name))
 		return refuse("%s is sluice's own (instance '%s'); attached to itself it would go "
 			      "round in circles",
@@ -243,24 +247,33 @@ static int plan_config(struct sl_attach_plan *p, const struct sl_attach_args *ar
 	return status == SL_EXIT_DONE ? check_as(p, args) : status;
 }
 
+static int generate(struct sl_attach_plan *p, const struct sl_attach_args *args)
+{
+	struct sl_attach_wish w = {
+		.address = args->address,
+		.as = args->as ? args->as : "app",
+		.l4 = args->l4,
+	};
+	int rc = sl_target_reach(p->netns, &p->target, p->all, p->n_all, &w.to);
+
+	if (rc)
+		return refuse("sluice could not reach %s itself: %s; is the interface 'lo' up%s?",
+			      args->text, strerror(-rc), args->netns ? " in that namespace" : "");
+	if (args->netns && args->netns[0] == '/')
+		p->netns_path = strdup(args->netns);
+	else if (args->netns && asprintf(&p->netns_path, "/proc/%s/ns/net", args->netns) < 0)
+		p->netns_path = NULL;
+	w.netns_path = p->netns_path;
+	if (!args->netns || p->netns_path)
+		p->generated = sl_attach_generate(&w);
+	return p->generated ? SL_EXIT_DONE : system_failed(-ENOMEM, "cannot make a config");
+}
+
 static int plan_new(struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
-	if (!args->config) {
-		if (args->netns && args->netns[0] == '/')
-			p->netns_path = strdup(args->netns);
-		else if (args->netns &&
-			 asprintf(&p->netns_path, "/proc/%s/ns/net", args->netns) < 0)
-			p->netns_path = NULL;
-		p->generated = sl_attach_generate(&(struct sl_attach_wish){
-			.address = args->address,
-			.as = args->as ? args->as : "app",
-			.netns_path = p->netns_path,
-			.l4 = args->l4,
-		});
-		if (!p->generated)
-			return system_failed(-ENOMEM, "cannot make a config");
-	}
-	return plan_config(p, args);
+	int status = args->config ? SL_EXIT_DONE : generate(p, args);
+
+	return status == SL_EXIT_DONE ? plan_config(p, args) : status;
 }
 
 /* Opens the instance, if it runs. One that `sluice attach` started takes another config. */

@@ -30,7 +30,21 @@ int sl_address_parse(const char *text, struct sl_address *ret)
 	memcpy(ip, from, to - from);
 	ip[to - from] = '\0';
 	ret->port = port;
-	return inet_pton(ret->family, ip, ret->addr) == 1 ? 0 : -EINVAL;
+	if (inet_pton(ret->family, ip, ret->addr) != 1)
+		return -EINVAL;
+	sl_address_unmap(ret);
+	return 0;
+}
+
+void sl_address_unmap(struct sl_address *a)
+{
+	static const __u8 mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (a->family != AF_INET6 || memcmp(a->addr, mapped, sizeof(mapped)))
+		return;
+	a->family = AF_INET;
+	memcpy(a->addr, a->addr + 12, 4);
+	memset(a->addr + 4, 0, 12);
 }
 
 const char *sl_address_text(char *buf, const struct sl_address *a)

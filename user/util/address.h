@@ -15,8 +15,11 @@ struct sl_address {
 	__u8 family;   /* AF_INET or AF_INET6 */
 };
 
-/* "127.0.0.1:80" or "[::1]:80" -> @ret. 0 or -EINVAL. */
+/* "127.0.0.1:80" or "[::1]:80" -> @ret, an IPv4 mapped one as IPv4. 0 or -EINVAL. */
 int sl_address_parse(const char *text, struct sl_address *ret);
+
+/* An IPv6 socket on ::ffff:a.b.c.d, as Java opens them, is one on a.b.c.d. */
+void sl_address_unmap(struct sl_address *a);
 
 /* The other way; @buf of SL_ADDRESS_MAX bytes, which is returned. */
 const char *sl_address_text(char *buf, const struct sl_address *a);

@@ -265,6 +265,7 @@ struct sl_addr {
 #define SL_C_FULL 0x20	 /* max_sessions is reached: no exchange before the daemon has accepted */
 #define SL_C_ATTACH 0x10 /* lanes' four-tuples are written down: see sl_attach.h */
 #define SL_C_UNTIL_DETACHED 0x40 /* `sluice attach` started it: it may start it anew */
+#define SL_C_ENDING 0x80	 /* it ends: nothing is steered to it any more */
 
 struct sl_control {
 	__u32 abi;	     /* SL_ABI */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Where lanes reach the application, without a packet sent: by what the kernel's routes say. */
 #include <errno.h>
-#include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -20,12 +19,12 @@ static bool loopback_is_up(int sock)
 	return !ioctl(sock, SIOCGIFFLAGS, &r) && (r.ifr_flags & IFF_UP);
 }
 
-/* Whether there is a route to @a, in the calling thread's namespace. */
-static bool is_routed(const struct sl_address *a)
+/* Whether there is a route to @a in @netns. */
+static bool is_routed(int netns, const struct sl_address *a)
 {
 	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
 	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-	int sock = socket(a->family, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc;
+	int sock = sl_netns_socket(netns, a->family, SOCK_DGRAM, 0), rc;
 
 	if (sock < 0)
 		return false;
@@ -38,71 +37,20 @@ static bool is_routed(const struct sl_address *a)
 	return !rc;
 }
 
-/* Whether a connection to @a would be the target's, and not that of somebody on just this
- * address. */
-static bool leads_to(const struct sl_target *t, const struct sl_listening *all, __u32 n,
-		     const struct sl_address *a)
-{
-	struct sl_target got;
-
-	return !sl_target_find(all, n, a, &got) &&
-	       sl_address_equal(&got.first.address, &t->first.address) && is_routed(a);
-}
-
-/* An interface's address, with @t's port. False: of no family of ours. */
-static bool from_interface(const struct ifaddrs *i, __u16 port, struct sl_address *ret)
-{
-	const void *addr = i->ifa_addr;
-
-	if (!addr)
-		return false;
-	*ret = (struct sl_address){.port = port, .family = i->ifa_addr->sa_family};
-	if (ret->family == AF_INET)
-		memcpy(ret->addr, &((const struct sockaddr_in *)addr)->sin_addr, 4);
-	else if (ret->family == AF_INET6)
-		memcpy(ret->addr, &((const struct sockaddr_in6 *)addr)->sin6_addr, 16);
-	else
-		return false;
-	/* Link-local: no connection to it without its interface. */
-	return ret->family == AF_INET || !IN6_IS_ADDR_LINKLOCAL((struct in6_addr *)ret->addr);
-}
-
-static int reach_wildcard(const struct sl_target *t, const struct sl_listening *all, __u32 n,
-			  struct sl_address *ret)
-{
-	const struct sl_address loopback[] = {
-		{.port = t->address.port, .family = AF_INET6, .addr = {[15] = 1}},
-		{.port = t->address.port, .family = AF_INET, .addr = {127, 0, 0, 1}},
-	};
-	struct ifaddrs *list, *i;
-	int rc = -EHOSTUNREACH;
-
-	for (size_t k = 0; k < sizeof(loopback) / sizeof(loopback[0]); k++) {
-		*ret = loopback[k];
-		if (leads_to(t, all, n, ret))
-			return 0;
-	}
-	if (getifaddrs(&list))
-		return -errno;
-	for (i = list; i && rc; i = i->ifa_next)
-		if (from_interface(i, t->address.port, ret) && leads_to(t, all, n, ret))
-			rc = 0;
-	freeifaddrs(list);
-	return rc;
-}
-
 int sl_target_reach(int netns, const struct sl_target *t, const struct sl_listening *all, __u32 n,
 		    struct sl_address *ret)
 {
-	int back, rc = sl_netns_enter(netns, &back);
+	struct sl_local local;
+	struct sl_target got;
+	int rc = sl_local_find(netns, &t->address, t->dual, &local);
 
-	if (rc)
-		return rc;
-	*ret = t->address;
-	if (sl_address_is_any(ret))
-		rc = reach_wildcard(t, all, n, ret);
-	else if (!is_routed(ret))
-		rc = -EHOSTUNREACH;
-	sl_netns_leave(back);
-	return rc;
+	for (__u32 i = 0; i < local.n && !rc; i++) {
+		*ret = local.addresses[i];
+		/* The target's, and not that of somebody on just this address. */
+		if (!sl_target_find(all, n, ret, &got) &&
+		    sl_address_equal(&got.first.address, &t->first.address) &&
+		    is_routed(netns, ret))
+			return 0;
+	}
+	return rc ? rc : -EHOSTUNREACH;
 }

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "attach/conflict.h"
 #include "attach/l4.h"
+#include "attach/lock.h"
 #include "attach/point.h"
 #include "attach/target.h"
 #include "kernel/lookup.h"
@@ -19,6 +22,7 @@ struct sl_steer {
 	const struct sl_compiled *compiled;
 	const int *netns_fds;
 	struct sl_lookup *lookups[SL_MAX_NETNS + 1]; /* by sl_listener.netns */
+	int lock_fd;				     /* sl_lock_steering(), until it is on */
 	bool l4;
 };
 
@@ -45,23 +49,41 @@ static struct sl_address address_of(const struct sl_listener *l)
 	return a;
 }
 
+/* Who listens on @l's address, now. The list is the caller's, to free(). 0 or -errno; nobody:
+ * ret->n_sockets is 0. */
+static int target_of(const struct sl_steer *s, const struct sl_listener *l, struct sl_target *ret,
+		     struct sl_listening **ret_all, __u32 *ret_n)
+{
+	const struct sl_address a = address_of(l);
+	int rc = sl_listening_list(netns_of(s, l), ret_all, ret_n);
+
+	if (!rc)
+		(void)sl_target_find(*ret_all, *ret_n, &a, ret);
+	return rc;
+}
+
 /* The last program that selects a socket wins: two that answer would depend on their order. */
-static int check_others(const struct sl_steer *s, const struct sl_listener *l,
+static int check_others(const struct sl_steer *s, const struct sl_listener *l, __u64 cookie,
 			struct sl_load_error *e)
 {
-	struct sl_lookup_program list[SL_LOOKUP_PROGRAMS];
-	int n = sl_lookup_programs(netns_of(s, l), l->family, l->addr, l->port, list);
+	const struct sl_address a = address_of(l);
+	struct sl_listening *all = NULL;
+	char text[SL_CONFLICT_TEXT];
+	struct sl_conflict other;
+	struct sl_target t = {};
+	__u32 n;
+	int rc = target_of(s, l, &t, &all, &n);
 
-	if (n < 0)
-		return failed(e, n, "listener '%s': cannot look for other sk_lookup programs: %s",
-			      l->name, strerror(-n));
-	for (int i = 0; i < n; i++)
-		if (list[i].answers)
-			return failed(e, -EBUSY,
-				      "listener '%s': another sk_lookup program ('%s', id %u) "
-				      "answers for this address",
-				      l->name, list[i].name, list[i].id);
-	return 0;
+	free(all);
+	if (!rc)
+		rc = sl_conflict_find(netns_of(s, l), cookie, &a, t.dual, NULL, &other);
+	if (rc < 0)
+		return failed(
+			e, rc, "listener '%s': cannot look for other sk_lookup programs: %s%s",
+			l->name, strerror(-rc), rc == -EPERM ? "; it needs CAP_SYS_ADMIN" : "");
+	return rc ? failed(e, -EBUSY, "listener '%s': %s", l->name,
+			   sl_conflict_text(text, &other, &a))
+		  : 0;
 }
 
 /* What an L4 listener splits: the only route that it has (see validate_attach.c). */
@@ -109,7 +131,7 @@ static int prepare(struct sl_steer *s, __u32 index, int listen_fd, struct sl_loa
 		return failed(e, rc, "listener '%s': cannot enter its network namespace: %s",
 			      l->name, strerror(-rc));
 	sl_point_init(p, &a, cookie, l->name);
-	rc = check_others(s, l, e);
+	rc = check_others(s, l, cookie, e);
 	if (rc)
 		return rc;
 	if (l->l4) {
@@ -152,9 +174,12 @@ int sl_steer_start(const struct sl_maps *m, const struct sl_compiled *c, const i
 	s->maps = m;
 	s->compiled = c;
 	s->netns_fds = netns_fds;
+	s->lock_fd = -1;
 	for (__u32 i = 0; i < c->n_listeners && !rc; i++) {
 		if (!c->listeners[i].attach)
 			continue;
+		if (!any)
+			s->lock_fd = sl_lock_steering();
 		any = true;
 		rc = prepare(s, i, listen_fds[i], reterr);
 	}
@@ -177,12 +202,11 @@ static int turn_on(struct sl_steer *s, __u32 index, void (*warn)(const char *tex
 	const struct sl_address a = address_of(l);
 	struct sl_listening *all = NULL;
 	char text[SL_ADDRESS_MAX], line[160];
-	struct sl_target t;
+	struct sl_target t = {};
 	__u32 n = 0;
-	int rc;
+	int rc = target_of(s, l, &t, &all, &n);
 
-	rc = sl_listening_list(netns_of(s, l), &all, &n);
-	if (!rc && sl_target_find(all, n, &a, &t)) {
+	if (!rc && !t.n_sockets) {
 		snprintf(line, sizeof(line),
 			 "nobody listens on %s now; it is attached all the same",
 			 sl_address_text(text, &a));
@@ -194,6 +218,13 @@ static int turn_on(struct sl_steer *s, __u32 index, void (*warn)(const char *tex
 	return rc;
 }
 
+static void unlock(struct sl_steer *s)
+{
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	s->lock_fd = -1;
+}
+
 int sl_steer_on(struct sl_steer *s, void (*warn)(const char *text))
 {
 	int rc = 0;
@@ -201,6 +232,8 @@ int sl_steer_on(struct sl_steer *s, void (*warn)(const char *text))
 	for (__u32 i = 0; s && i < s->compiled->n_listeners && !rc; i++)
 		if (s->compiled->listeners[i].attach)
 			rc = turn_on(s, i, warn);
+	if (s)
+		unlock(s);
 	return rc;
 }
 
@@ -233,6 +266,7 @@ void sl_steer_free(struct sl_steer *s)
 		return;
 	for (__u32 i = 0; i < s->compiled->n_listeners; i++)
 		sl_point_off(s->maps, i);
+	unlock(s);
 	for (__u32 i = 0; i <= SL_MAX_NETNS; i++)
 		sl_lookup_free(s->lookups[i]);
 	free(s);

@@ -29,6 +29,20 @@ int sl_target_find(const struct sl_listening *all, __u32 n, const struct sl_addr
 int sl_target_reach(int netns, const struct sl_target *t, const struct sl_listening *all, __u32 n,
 		    struct sl_address *ret);
 
+#define SL_LOCAL_MAX 64
+
+/* Addresses that are dialled to reach a listening socket. */
+struct sl_local {
+	struct sl_address addresses[SL_LOCAL_MAX];
+	__u32 n;
+};
+
+/*
+ * Those of a socket on @a in @netns (-1: ours): just that, or for a wildcard (@dual: [::] that
+ * takes IPv4) loopback's and then the interfaces', as many as there is room for. 0 or -errno.
+ */
+int sl_local_find(int netns, const struct sl_address *a, bool dual, struct sl_local *ret);
+
 /* Finds the process. 0 or -errno. */
 int sl_target_owner(struct sl_target *t);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attach/lock.h"
 #include "cmd/cmd.h"
 
 static const char help[] =
@@ -37,16 +38,6 @@ static const char help[] =
 	"      --instance NAME  the instance (default: default)\n"
 	"      --help        this text\n";
 
-static int attach_running(const struct sl_attach_plan *p, const struct sl_attach_args *args)
-{
-	int rc = sl_point_on(&p->maps, p->point, p->all, p->n_all);
-
-	if (!rc)
-		return SL_EXIT_DONE;
-	fprintf(stderr, "sluice attach: cannot steer %s: %s\n", args->text, strerror(-rc));
-	return SL_EXIT_SYSTEM;
-}
-
 static void say_done(const struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
 	char who[SL_WHO_MAX];
@@ -61,8 +52,15 @@ static void say_done(const struct sl_attach_plan *p, const struct sl_attach_args
 	printf(".\n");
 }
 
+static void say_waiting(void)
+{
+	fprintf(stderr, "sluice attach: waiting for another 'sluice attach'\n");
+}
+
 static int attach(const struct sl_attach_args *args)
 {
+	/* Without /run, or the right to write there, what needs it says so. */
+	int lock = args->dry_run ? -1 : sl_lock_commands(say_waiting);
 	struct sl_attach_plan p;
 	int status = sl_attach_plan(args, &p);
 
@@ -72,12 +70,14 @@ static int attach(const struct sl_attach_args *args)
 		status = sl_attach_show_plan(&p, args);
 	} else if (status == SL_EXIT_DONE) {
 		status = p.replace   ? sl_attach_replace(&p, args)
-			 : p.running ? attach_running(&p, args)
+			 : p.running ? sl_attach_steer(&p, args, p.point)
 				     : sl_attach_start(&p, args);
 		if (status == SL_EXIT_DONE)
 			say_done(&p, args);
 	}
 	sl_attach_plan_free(&p);
+	if (lock >= 0)
+		close(lock);
 	return status;
 }
 
@@ -99,6 +99,17 @@ static int list(const struct sl_attach_args *args)
 	return status;
 }
 
+/* Of a cluster in the config that is made. */
+static bool is_name(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f || *c == '"' || *c == '\\')
+			return false;
+	return n && n < SL_NAME_MAX;
+}
+
 static int check_args(int argc, char **argv, struct sl_attach_args *a)
 {
 	if (optind + 1 < argc) {
@@ -114,8 +125,11 @@ static int check_args(int argc, char **argv, struct sl_attach_args *a)
 	}
 	if (a->instance && !sl_cmd_instance("attach", a->instance))
 		return SL_EXIT_USAGE;
-	if (a->as && (!a->as[0] || strlen(a->as) >= SL_NAME_MAX || strpbrk(a->as, "\"\\\n"))) {
-		fprintf(stderr, "sluice attach: '%s' is no name for a cluster\n", a->as);
+	if (a->as && !is_name(a->as)) {
+		fprintf(stderr,
+			"sluice attach: --as wants a name of at most %d bytes, without quotes, "
+			"backslashes and control characters\n",
+			SL_NAME_MAX - 1);
 		return SL_EXIT_USAGE;
 	}
 	return SL_EXIT_DONE;

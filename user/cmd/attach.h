@@ -54,6 +54,16 @@ struct sl_attach_plan {
 int sl_attach_plan(const struct sl_attach_args *args, struct sl_attach_plan *p);
 void sl_attach_plan_free(struct sl_attach_plan *p);
 
+/* Whether nobody else decides over connections to p's address. SL_EXIT_DONE, or the exit status,
+ * said why. */
+int sl_attach_check_others(const struct sl_attach_plan *p);
+
+/* Waits for the end of an instance that ends. False: it takes too long. */
+bool sl_attach_wait_ended(const char *instance);
+
+/* Steers new connections to @point of p's instance, which runs; returns the exit status. */
+int sl_attach_steer(const struct sl_attach_plan *p, const struct sl_attach_args *args, int point);
+
 /* Opens args->netns, if given. SL_EXIT_DONE, or the exit status, said why. */
 int sl_attach_netns(const char *command, const char *netns, int *ret_fd, __u64 *ret_cookie);
 

@@ -70,7 +70,7 @@ static void add_row(struct listing *l, const struct sl_address *a, const struct 
 	(void)sl_instances_each(find_point, l);
 	sl_columns_add(l->t, "%s", sl_address_text(text, a));
 	sl_columns_add(l->t, "%s", o && o->pid ? o->name : "-");
-	sl_columns_add(l->t, "%d", o ? o->pid : 0);
+	sl_columns_add(l->t, o && o->pid ? "%d" : "-", o ? o->pid : 0);
 	sl_columns_add(l->t, "%s", l->attached);
 	sl_columns_add(l->t, l->attached[0] ? "%llu" : "", l->steered);
 }
@@ -135,7 +135,7 @@ int sl_attach_list(int netns, __u64 cookie)
 	struct listing l = {.netns = cookie, .t = &t};
 	struct sl_listening *all = NULL;
 	struct sl_owner *owners = NULL;
-	int rc = sl_listening_list(netns, &all, &l.n);
+	int hidden = 0, rc = sl_listening_list(netns, &all, &l.n);
 
 	if (!rc)
 		owners = calloc(l.n + 1, sizeof(*owners));
@@ -144,7 +144,7 @@ int sl_attach_list(int netns, __u64 cookie)
 	if (owners && !sl_owners_find(owners, l.n)) {
 		l.all = all;
 		add_sockets(&l, owners);
-		(void)sl_instances_each(add_points, &l);
+		hidden = sl_instances_each(add_points, &l);
 		rc = sl_columns_print(&t, stdout);
 		(void)sl_instances_each(list_l4, NULL);
 	} else if (!rc) {
@@ -152,6 +152,9 @@ int sl_attach_list(int netns, __u64 cookie)
 	}
 	if (rc)
 		fprintf(stderr, "sluice attach: cannot list the listening sockets\n");
+	if (hidden)
+		fprintf(stderr, "sluice attach: others' processes and what is attached cannot be "
+				"seen; run as root\n");
 	sl_columns_free(&t);
 	free(owners);
 	free(all);

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attach/conflict.h"
 #include "attach/generate.h"
 #include "cmd/attach.h"
 #include "cmd/cmd.h"
-#include "kernel/lookup.h"
 #include "kernel/netns.h"
 
 static int refuse(const char *fmt, ...)
@@ -43,26 +43,38 @@ const char *sl_attach_who(char *buf, const struct sl_owner *o)
 	return buf;
 }
 
+static int bad_netns(const char *command, const char *netns, int rc)
+{
+	const char *why = rc == -EINVAL ? "is no network namespace" : strerror(-rc);
+
+	fprintf(stderr, "sluice %s: --netns %s: %s%s\n", command, netns, why,
+		rc == -EACCES ? "; run as root" : "");
+	return rc == -EPERM || rc == -EACCES ? SL_EXIT_SYSTEM : SL_EXIT_REFUSED;
+}
+
 int sl_attach_netns(const char *command, const char *netns, int *ret_fd, __u64 *ret_cookie)
 {
+	__u32 pid;
 	int rc;
 
 	*ret_fd = -1;
+	if (netns && netns[0] != '/' && sl_parse_u32(netns, ~0U, &pid)) {
+		fprintf(stderr,
+			"sluice %s: --netns wants a path, like /run/netns/NAME of 'ip netns', "
+			"or the pid of a process\n",
+			command);
+		return sl_cmd_usage(command);
+	}
 	if (netns) {
 		*ret_fd = sl_netns_open(netns);
-		if (*ret_fd < 0) {
-			fprintf(stderr, "sluice %s: --netns %s: %s\n", command, netns,
-				*ret_fd == -EINVAL ? "is no network namespace"
-						   : strerror(-*ret_fd));
-			return *ret_fd == -EPERM || *ret_fd == -EACCES ? SL_EXIT_SYSTEM
-								       : SL_EXIT_REFUSED;
-		}
+		if (*ret_fd < 0)
+			return bad_netns(command, netns, *ret_fd);
 	}
 	rc = sl_netns_cookie(*ret_fd, ret_cookie);
 	if (!rc)
 		return SL_EXIT_DONE;
-	fprintf(stderr, "sluice %s: cannot enter the network namespace: %s\n", command,
-		strerror(-rc));
+	fprintf(stderr, "sluice %s: cannot enter the network namespace: %s%s\n", command,
+		strerror(-rc), rc == -EPERM ? "; it needs CAP_SYS_ADMIN" : "");
 	return SL_EXIT_SYSTEM;
 }
 
@@ -103,44 +115,23 @@ static int find_target(struct sl_attach_plan *p, const struct sl_attach_args *ar
 	return SL_EXIT_DONE;
 }
 
-struct taken {
-	const struct sl_attach_plan *p;
-	char instance[SL_INSTANCE_MAX + 1];
-};
-
-static int is_attached(void *ctx, const struct sl_instance *i)
+int sl_attach_check_others(const struct sl_attach_plan *p)
 {
-	struct taken *t = ctx;
-	int point = sl_point_find(i->maps, &t->p->target.address, t->p->cookie);
+	const struct sl_address *a = &p->target.address;
+	char text[SL_CONFLICT_TEXT];
+	struct sl_conflict other;
+	int rc = sl_conflict_find(p->netns, p->cookie, a, p->target.dual,
+				  p->replace ? p->instance : NULL, &other);
 
-	if (t->p->replace && !strcmp(i->name, t->p->instance))
-		return 0;
-	if (!i->runs || point < 0 || !(SL_READ(i->maps->points[point].flags) & SL_A_ON))
-		return 0;
-	snprintf(t->instance, sizeof(t->instance), "%s", i->name);
-	return 1;
-}
-
-/* Nobody else decides over connections to the address. */
-static int check_others(const struct sl_attach_plan *p, const struct sl_attach_args *args)
-{
-	struct sl_lookup_program list[SL_LOOKUP_PROGRAMS];
-	struct taken t = {.p = p};
-	int n;
-
-	if (sl_instances_each(is_attached, &t) == 1)
-		return refuse("%s is attached already (instance '%s')", args->text, t.instance);
-	n = sl_lookup_programs(p->netns, args->address.family, args->address.addr,
-			       args->address.port, list);
-	if (n < 0)
-		return system_failed(n, "cannot look for other sk_lookup programs");
-	for (int i = 0; i < n; i++)
-		if (list[i].answers && !p->replace)
-			return refuse("another sk_lookup program ('%s', id %u) answers for %s; two "
-				      "would depend on their order. 'bpftool link' says whose it "
-				      "is",
-				      list[i].name, list[i].id, args->text);
-	return SL_EXIT_DONE;
+	if (rc > 0)
+		return refuse("%s", sl_conflict_text(text, &other, a));
+	if (!rc)
+		return SL_EXIT_DONE;
+	fprintf(stderr, "sluice attach: cannot look for other sk_lookup programs: %s%s\n",
+		strerror(-rc),
+		rc == -EPERM || rc == -EACCES ? "; run as root, or with CAP_SYS_ADMIN besides"
+					      : "");
+	return SL_EXIT_SYSTEM;
 }
 
 /* Whether @e is the attached socket: the address itself, or loopback for a wildcard. */
@@ -276,6 +267,20 @@ static int plan_new(struct sl_attach_plan *p, const struct sl_attach_args *args)
 	return status == SL_EXIT_DONE ? plan_config(p, args) : status;
 }
 
+/* One that ends. `sluice attach` may start another like it when it has. */
+static int wait_ended(struct sl_attach_plan *p)
+{
+	if (!(p->maps.control->flags & SL_C_UNTIL_DETACHED))
+		return refuse("instance '%s' is about to end; name another with --instance",
+			      p->instance);
+	if (!sl_attach_wait_ended(p->instance))
+		return refuse("instance '%s' is about to end, and still has connections",
+			      p->instance);
+	sl_maps_close(&p->maps);
+	p->running = false;
+	return SL_EXIT_DONE;
+}
+
 /* Opens the instance, if it runs. One that `sluice attach` started takes another config. */
 static int open_instance(struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
@@ -287,6 +292,8 @@ static int open_instance(struct sl_attach_plan *p, const struct sl_attach_args *
 	if (status != SL_EXIT_DONE)
 		return status;
 	p->running = true;
+	if (SL_READ(p->maps.control->flags) & SL_C_ENDING)
+		return wait_ended(p);
 	p->replace = args->config && (p->maps.control->flags & SL_C_UNTIL_DETACHED);
 	return SL_EXIT_DONE;
 }
@@ -306,7 +313,7 @@ int sl_attach_plan(const struct sl_attach_args *args, struct sl_attach_plan *p)
 	if (status == SL_EXIT_DONE)
 		status = find_target(p, args);
 	if (status == SL_EXIT_DONE)
-		status = check_others(p, args);
+		status = sl_attach_check_others(p);
 	if (status != SL_EXIT_DONE)
 		return status;
 	return p->running && !p->replace ? plan_running(p, args) : plan_new(p, args);

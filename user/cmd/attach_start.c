@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach/lock.h"
 #include "cmd/attach.h"
 #include "cmd/cmd.h"
 #include "cmd/reload.h"
@@ -114,9 +115,26 @@ static int launch(const char *config, const char *instance, const char *log_path
 	show_log(log_path);
 	if (ready)
 		return SL_EXIT_DONE;
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+		fprintf(stderr,
+			"sluice attach: instance '%s' was killed before it served; new "
+			"connections go to the application, as before\n",
+			instance);
 		return SL_EXIT_SYSTEM;
+	}
 	return WEXITSTATUS(status) ? WEXITSTATUS(status) : SL_EXIT_SYSTEM;
+}
+
+bool sl_attach_wait_ended(const char *instance)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+
+	for (int i = 0; i < END_MS / 5; i++) {
+		if (!sl_instance_runs(instance))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 /*
@@ -125,17 +143,31 @@ static int launch(const char *config, const char *instance, const char *log_path
  */
 static int end_running(const struct sl_attach_plan *p)
 {
-	const struct timespec pause = {.tv_nsec = 5000000};
-
 	if (kill(p->maps.control->supervisor, SIGTERM))
 		return cannot("end", "the running instance");
-	for (int i = 0; i < END_MS / 5; i++) {
-		if (!sl_instance_runs(p->instance))
-			return SL_EXIT_DONE;
-		nanosleep(&pause, NULL);
-	}
+	if (sl_attach_wait_ended(p->instance))
+		return SL_EXIT_DONE;
 	errno = ETIMEDOUT;
 	return cannot("end", "the running instance");
+}
+
+int sl_attach_steer(const struct sl_attach_plan *p, const struct sl_attach_args *args, int point)
+{
+	int lock = sl_lock_steering(), rc = -ESHUTDOWN;
+	int status = sl_attach_check_others(p);
+
+	if (status == SL_EXIT_DONE && !(SL_READ(p->maps.control->flags) & SL_C_ENDING))
+		rc = point < 0 ? -ENOENT : sl_point_on(&p->maps, point, p->all, p->n_all);
+	if (lock >= 0)
+		close(lock);
+	if (status != SL_EXIT_DONE || !rc)
+		return status;
+	if (rc == -ESHUTDOWN)
+		fprintf(stderr, "sluice attach: instance '%s' has begun to end; try again\n",
+			p->instance);
+	else
+		fprintf(stderr, "sluice attach: cannot steer %s: %s\n", args->text, strerror(-rc));
+	return rc == -ESHUTDOWN ? SL_EXIT_REFUSED : SL_EXIT_SYSTEM;
 }
 
 int sl_attach_replace(const struct sl_attach_plan *p, const struct sl_attach_args *args)
@@ -147,15 +179,8 @@ int sl_attach_replace(const struct sl_attach_plan *p, const struct sl_attach_arg
 			strerror(-rc));
 		return SL_EXIT_SYSTEM;
 	}
-	if (!refused) {
-		int point = sl_point_find(&p->maps, &args->address, p->cookie);
-
-		rc = point < 0 ? -ENOENT : sl_point_on(&p->maps, point, p->all, p->n_all);
-		if (!rc)
-			return SL_EXIT_DONE;
-		fprintf(stderr, "sluice attach: cannot steer %s: %s\n", args->text, strerror(-rc));
-		return SL_EXIT_SYSTEM;
-	}
+	if (!refused)
+		return sl_attach_steer(p, args, sl_point_find(&p->maps, &args->address, p->cookie));
 	if (refused != SL_RELOAD_NEEDS_RESTART)
 		return SL_EXIT_REFUSED;
 	return sl_attach_start(p, args);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 #include <unistd.h>
 
 #include "attach/instances.h"
+#include "attach/lock.h"
 #include "attach/steer.h"
 #include "daemon/listen.h"
 #include "daemon/worker.h"
@@ -81,6 +81,7 @@ static int check_privileges(struct supervisor *s)
 /* One supervisor an instance: the lock lives as long as the fd table, and no longer. */
 static int take_lock(struct supervisor *s)
 {
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char path[256];
 
 	if (mkdir(SL_RUN_DIR, 0700) && errno != EEXIST)
@@ -89,7 +90,7 @@ static int take_lock(struct supervisor *s)
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (s->lock_fd < 0)
 		return failed(s, -errno, "cannot open %s: %s", path, strerror(errno));
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB))
+	if (fcntl(s->lock_fd, F_OFD_SETLK, &lock))
 		return failed(s, -EBUSY, "instance '%s' runs already (another has %s)", s->instance,
 			      path);
 	return 0;
@@ -273,10 +274,21 @@ static int reap(struct supervisor *s, __u64 *started, bool *done)
 	return start_worker(s);
 }
 
-static void stop(struct supervisor *s)
+/*
+ * Begins the end; @unused: only if nothing is attached, which nothing can be afterwards: see
+ * SL_C_ENDING.
+ */
+static void stop(struct supervisor *s, bool unused)
 {
-	s->stopping = true;
-	if (s->worker > 0)
+	int lock = sl_lock_steering();
+
+	if (!unused || !sl_steer_is_on(s->steer)) {
+		__sync_fetch_and_or(&s->maps.control->flags, SL_C_ENDING);
+		s->stopping = true;
+	}
+	if (lock >= 0)
+		close(lock);
+	if (s->stopping && s->worker > 0)
 		kill(s->worker, SIGTERM);
 }
 
@@ -297,7 +309,7 @@ static void look_after(struct supervisor *s)
 	/* Twice: a handshake with us may have been under way. */
 	s->unused = sl_steer_is_on(s->steer) || sessions_are_open(s) ? 0 : s->unused + 1;
 	if (s->unused > 1)
-		stop(s);
+		stop(s, true);
 }
 
 static int supervise(struct supervisor *s)
@@ -321,7 +333,7 @@ static int supervise(struct supervisor *s)
 					kill(s->worker, SIGHUP);
 				continue;
 			}
-			stop(s);
+			stop(s, false);
 		}
 		if (wait_ms >= 0)
 			look_after(s);

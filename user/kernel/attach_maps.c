@@ -27,6 +27,14 @@ int sl_maps_attached_next(const struct sl_maps *m, const struct sl_attach_key *k
 	return bpf_map_get_next_key(m->attached_fd, key, ret) ? -errno : 0;
 }
 
+__u32 sl_maps_attached_id(const struct sl_maps *m)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(m->attached_fd, &info, &len) ? 0 : info.id;
+}
+
 __u64 sl_maps_sockmap_cookie(int map_fd, __u32 index)
 {
 	__u64 cookie = 0;

@@ -118,19 +118,19 @@ void sl_lookup_free(struct sl_lookup *l)
 }
 
 /* A SYN from a neighbour of the address itself. */
-static void example(struct bpf_sk_lookup *ctx, __u8 family, const __u8 addr[16], __u16 port)
+static void example(struct bpf_sk_lookup *ctx, const struct sl_address *a)
 {
 	memset(ctx, 0, sizeof(*ctx));
-	ctx->family = family;
+	ctx->family = a->family;
 	ctx->protocol = IPPROTO_TCP;
 	ctx->remote_port = htons(49152);
-	ctx->local_port = port;
-	if (family == AF_INET) {
-		memcpy(&ctx->local_ip4, addr, 4);
+	ctx->local_port = a->port;
+	if (a->family == AF_INET) {
+		memcpy(&ctx->local_ip4, a->addr, 4);
 		ctx->remote_ip4 = ctx->local_ip4;
 	} else {
-		memcpy(ctx->local_ip6, addr, 16);
-		memcpy(ctx->remote_ip6, addr, 16);
+		memcpy(ctx->local_ip6, a->addr, 16);
+		memcpy(ctx->remote_ip6, a->addr, 16);
 	}
 }
 
@@ -138,36 +138,50 @@ static void example(struct bpf_sk_lookup *ctx, __u8 family, const __u8 addr[16],
  * Whether the program @fd selects a socket for the address, or drops (bpf_prog_test_run_sk_lookup()
  * tells the cookie of the socket). One that cannot be run is taken to answer.
  */
-static bool answers(int fd, __u8 family, const __u8 addr[16], __u16 port)
+static bool answers(int fd, const struct sl_address *a)
 {
 	struct bpf_sk_lookup ctx;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
 		    .ctx_out = &ctx, .ctx_size_out = sizeof(ctx));
 
-	example(&ctx, family, addr, port);
+	example(&ctx, a);
 	if (bpf_prog_test_run_opts(fd, &opts))
 		return true;
 	return opts.retval != SK_PASS || ctx.cookie;
 }
 
-static void look_at(struct sl_lookup_program *p, __u32 id, __u8 family, const __u8 addr[16],
-		    __u16 port)
+static bool is_own(const struct sl_lookup_ask *ask, const __u32 *maps, __u32 n)
 {
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id);
-
-	*p = (struct sl_lookup_program){.id = id, .answers = true};
-	if (fd < 0)
-		return;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len))
-		memcpy(p->name, info.name, sizeof(p->name) - 1);
-	p->answers = answers(fd, family, addr, port);
-	close(fd);
+	for (__u32 i = 0; i < n; i++)
+		for (__u32 k = 0; k < ask->n_own; k++)
+			if (maps[i] == ask->own_maps[k])
+				return true;
+	return false;
 }
 
-int sl_lookup_programs(int netns, __u8 family, const __u8 addr[16], __u16 port,
-		       struct sl_lookup_program *ret)
+/* 1: it decides over one of the addresses, 0: over none, or it is gone; or -errno. */
+static int look_at(const struct sl_lookup_ask *ask, __u32 id, struct sl_lookup_program *ret)
+{
+	__u32 maps[64] = {}, len = sizeof(struct bpf_prog_info), n = 0;
+	struct bpf_prog_info info = {.map_ids = (__u64)(unsigned long)maps,
+				     .nr_map_ids = sizeof(maps) / sizeof(*maps)};
+	int rc = 0, fd = bpf_prog_get_fd_by_id(id);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	*ret = (struct sl_lookup_program){.id = id};
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		memcpy(ret->name, info.name, sizeof(ret->name) - 1);
+		n = info.nr_map_ids;
+	}
+	if (!is_own(ask, maps, n < 64 ? n : 64))
+		for (__u32 i = 0; i < ask->n_addresses && !rc; i++)
+			rc = answers(fd, &ask->addresses[i]);
+	close(fd);
+	return rc;
+}
+
+int sl_lookup_answers(int netns, const struct sl_lookup_ask *ask, struct sl_lookup_program *ret)
 {
 	__u32 ids[SL_LOOKUP_PROGRAMS], n = SL_LOOKUP_PROGRAMS;
 	int back, rc, fd = netns_fd(netns);
@@ -182,8 +196,8 @@ int sl_lookup_programs(int netns, __u8 family, const __u8 addr[16], __u16 port,
 	rc = sl_netns_enter(netns, &back);
 	if (rc)
 		return rc;
-	for (__u32 i = 0; i < n; i++)
-		look_at(&ret[i], ids[i], family, addr, port);
+	for (__u32 i = 0; i < n && !rc; i++)
+		rc = look_at(ask, ids[i], ret);
 	sl_netns_leave(back);
-	return n;
+	return rc;
 }

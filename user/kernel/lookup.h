@@ -9,6 +9,7 @@
 #include "kernel/loader.h"
 #include "kernel/maps.h"
 #include "sl_attach.h"
+#include "util/address.h"
 
 struct sl_lookup;
 
@@ -26,16 +27,22 @@ void sl_lookup_free(struct sl_lookup *l);
 struct sl_lookup_program {
 	__u32 id;
 	char name[16];
-	bool answers; /* it decides over connections to the address that was asked for */
 };
 
-#define SL_LOOKUP_PROGRAMS 16
+/* As many as the kernel lets a namespace have (netns_bpf_max_progs()). */
+#define SL_LOOKUP_PROGRAMS 64
+
+struct sl_lookup_ask {
+	const struct sl_address *addresses; /* [n_addresses]; a connection to each is tried */
+	__u32 n_addresses;
+	__u32 own_maps[SL_LOOKUP_PROGRAMS]; /* [n_own]; ids: whose programs are left out */
+	__u32 n_own;
+};
 
 /*
- * The programs on the namespace @netns, at most SL_LOOKUP_PROGRAMS, in @ret; each is run on a
- * connection to @addr (@family; network byte order) and @port. Their number, or -errno.
+ * The first program on the namespace @netns that decides over one of the addresses: each program
+ * is run on an example. 1 with @ret filled, 0, or -errno (-EPERM: needs CAP_SYS_ADMIN).
  */
-int sl_lookup_programs(int netns, __u8 family, const __u8 addr[16], __u16 port,
-		       struct sl_lookup_program *ret);
+int sl_lookup_answers(int netns, const struct sl_lookup_ask *ask, struct sl_lookup_program *ret);
 
 #endif /* SL_LOOKUP_H */

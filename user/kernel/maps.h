@@ -105,6 +105,9 @@ int sl_maps_attached_next(const struct sl_maps *m, const struct sl_attach_key *k
 /* No socket of endpoint @endpoint is handed connections any more (L4). */
 void sl_maps_l4_forget(const struct sl_maps *m, __u32 endpoint);
 
+/* By which the kernel tells `attached` of one instance from that of another. 0: cannot tell. */
+__u32 sl_maps_attached_id(const struct sl_maps *m);
+
 /* SO_COOKIE of the socket at @index of the sockmap @map_fd; 0: there is none. */
 __u64 sl_maps_sockmap_cookie(int map_fd, __u32 index);
 

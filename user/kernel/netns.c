@@ -19,7 +19,7 @@
 int sl_netns_open(const char *where)
 {
 	char path[64];
-	int fd, rc;
+	int fd, rc, type;
 
 	if (where[0] != '/') {
 		snprintf(path, sizeof(path), "/proc/%.20s/ns/net", where);
@@ -28,9 +28,10 @@ int sl_netns_open(const char *where)
 	fd = open(where, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET)
+	type = ioctl(fd, NS_GET_NSTYPE);
+	if (type == CLONE_NEWNET)
 		return fd;
-	rc = errno == ENOTTY || !errno ? -EINVAL : -errno;
+	rc = type < 0 && errno != ENOTTY ? -errno : -EINVAL;
 	close(fd);
 	return rc;
 }

@@ -149,10 +149,15 @@ def _program(kind, code, attach_type=0):
     return _bpf(BPF_PROG_LOAD, attr)
 
 
-def sk_lookup_program(verdict):
+def sk_lookup_program(verdict, to=None):
     """A program 'e2e' on this network namespace that gives @verdict (0 drops, 1 passes) to
-    everything; it goes when the returned link's descriptor is closed."""
-    prog = _program(BPF_PROG_TYPE_SK_LOOKUP, _return(verdict), BPF_SK_LOOKUP)
+    everything, or only to what is dialled at the IPv4 address @to; it goes when the returned
+    link's descriptor is closed."""
+    code = _return(verdict)
+    if to:  # r2 = ctx->local_ip4; if r2 != to: return 1
+        ip, = struct.unpack("<i", socket.inet_aton(to))
+        code = _insn(0x61, 0x12, 40) + _insn(0x16, 2, 2, ip) + _return(1) + code
+    prog = _program(BPF_PROG_TYPE_SK_LOOKUP, code, BPF_SK_LOOKUP)
     netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog, netns, BPF_SK_LOOKUP, 0))

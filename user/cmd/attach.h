@@ -58,8 +58,9 @@ void sl_attach_plan_free(struct sl_attach_plan *p);
  * said why. */
 int sl_attach_check_others(const struct sl_attach_plan *p);
 
-/* Waits for the end of an instance that ends. False: it takes too long. */
-bool sl_attach_wait_ended(const char *instance);
+/* Waits until an instance has ended: true. False: @until (may be NULL) holds first, or it takes too
+ * long. */
+bool sl_attach_wait(const char *instance, bool (*until)(const char *instance));
 
 /* Steers new connections to @point of p's instance, which runs; returns the exit status. */
 int sl_attach_steer(const struct sl_attach_plan *p, const struct sl_attach_args *args, int point);

@@ -273,7 +273,7 @@ static int wait_ended(struct sl_attach_plan *p)
 	if (!(p->maps.control->flags & SL_C_UNTIL_DETACHED))
 		return refuse("instance '%s' is about to end; name another with --instance",
 			      p->instance);
-	if (!sl_attach_wait_ended(p->instance))
+	if (!sl_attach_wait(p->instance, NULL))
 		return refuse("instance '%s' is about to end, and still has connections",
 			      p->instance);
 	sl_maps_close(&p->maps);
@@ -281,12 +281,26 @@ static int wait_ended(struct sl_attach_plan *p)
 	return SL_EXIT_DONE;
 }
 
+/* Whether an instance that has its lock serves: else it starts just now, or has almost ended. */
+static bool serves(const char *instance)
+{
+	struct sl_maps maps;
+	bool yes;
+	int rc = sl_maps_open(&maps, instance);
+
+	if (rc)
+		return rc != -ENOENT;
+	yes = SL_READ(maps.control->supervisor) > 0;
+	sl_maps_close(&maps);
+	return yes;
+}
+
 /* Opens the instance, if it runs. One that `sluice attach` started takes another config. */
 static int open_instance(struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
 	int status;
 
-	if (!sl_instance_runs(p->instance))
+	if (sl_attach_wait(p->instance, serves))
 		return SL_EXIT_DONE;
 	status = sl_cmd_open("attach", &p->maps, p->instance);
 	if (status != SL_EXIT_DONE)

@@ -125,13 +125,15 @@ static int launch(const char *config, const char *instance, const char *log_path
 	return WEXITSTATUS(status) ? WEXITSTATUS(status) : SL_EXIT_SYSTEM;
 }
 
-bool sl_attach_wait_ended(const char *instance)
+bool sl_attach_wait(const char *instance, bool (*until)(const char *instance))
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 
 	for (int i = 0; i < END_MS / 5; i++) {
 		if (!sl_instance_runs(instance))
 			return true;
+		if (until && until(instance))
+			return false;
 		nanosleep(&pause, NULL);
 	}
 	return false;
@@ -145,7 +147,7 @@ static int end_running(const struct sl_attach_plan *p)
 {
 	if (kill(p->maps.control->supervisor, SIGTERM))
 		return cannot("end", "the running instance");
-	if (sl_attach_wait_ended(p->instance))
+	if (sl_attach_wait(p->instance, NULL))
 		return SL_EXIT_DONE;
 	errno = ETIMEDOUT;
 	return cannot("end", "the running instance");
@@ -153,11 +155,16 @@ static int end_running(const struct sl_attach_plan *p)
 
 int sl_attach_steer(const struct sl_attach_plan *p, const struct sl_attach_args *args, int point)
 {
-	int lock = sl_lock_steering(), rc = -ESHUTDOWN;
+	int lock = sl_lock_steering(), rc = -ENOENT;
 	int status = sl_attach_check_others(p);
 
-	if (status == SL_EXIT_DONE && !(SL_READ(p->maps.control->flags) & SL_C_ENDING))
-		rc = point < 0 ? -ENOENT : sl_point_on(&p->maps, point, p->all, p->n_all);
+	if (status == SL_EXIT_DONE && point >= 0)
+		rc = sl_point_on(&p->maps, point, p->all, p->n_all);
+	/* Asked last: a worker that ends says so first, and then gives everything back. */
+	if (!rc && (SL_READ(p->maps.control->flags) & SL_C_ENDING)) {
+		sl_point_off(&p->maps, point);
+		rc = -ESHUTDOWN;
+	}
 	if (lock >= 0)
 		close(lock);
 	if (status != SL_EXIT_DONE || !rc)

@@ -17,7 +17,7 @@ void drain_begin(struct worker *w)
 		return;
 	w->draining = true;
 	w->drain_until_ns = w->now_ns + w->args->drain_ms * NS_PER_MS;
-	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS);
+	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS | SL_C_ENDING);
 	/* Attached addresses: from now on new connections go to the application. */
 	for (__u32 i = 0; i < w->n_listeners; i++)
 		__sync_fetch_and_and(&w->maps->points[i].flags, ~SL_A_ON);

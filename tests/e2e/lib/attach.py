@@ -42,6 +42,19 @@ class Background(Sluice):
         t.stack.callback(self.close)
         self.said = self.run("attach", *words)
 
+    @classmethod
+    def adopt(cls, t, instance):
+        """One that was started by hand, or not: it ends with the test."""
+        s = cls.__new__(cls)
+        s.t, s.instance, s.proc, s.ns = t, instance, None, None
+        t.stack.callback(s.close)
+        return s
+
+    def is_on(self):
+        """Whether anything is steered to it: any SL_A_ON of its points."""
+        with linux.mapped(self.pin("attach_points"), 4) as points:
+            return bool(points[0] & 2)
+
     @property
     def supervisor(self):
         """An orphan of `sluice attach`: the runner adopts it."""

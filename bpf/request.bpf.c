@@ -116,9 +116,10 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	}
 	if (!exchange_begin(r, l, &h->head))
 		return SK_PASS;
-	if (redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
-		return verdict_of(l, r->lane_gen);
-	return exchange_cancel(r, l);
+	if (!redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
+		return exchange_cancel(r, l);
+	SL_WRITE(s->begun, 0);
+	return verdict_of(l, r->lane_gen);
 }
 
 /*
@@ -287,6 +288,7 @@ SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
 		/* In this order: who sees the bytes counted knows that they may still be queued. */
 		l->back_skb |= SL_SKB_QUEUED;
 		sl_add(&l->back_tx, skb->len);
+		SL_WRITE(s->begun, 0);
 	}
 	sl_add(&s->front_rx, skb->len);
 	return verdict;

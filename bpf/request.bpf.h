@@ -352,6 +352,7 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	s->cluster = s->decision.cluster;
 	s->head_method = head->method == SL_METHOD_HEAD;
 	s->handover = SL_REASON_NONE;
+	s->begun = 1;
 	s->req = r->body;
 	if (sl_body_done(&r->body))
 		bits |= SL_S_REQ_DONE;
@@ -359,6 +360,7 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 		lane_used(l, r->lane_gen);
 		return true;
 	}
+	s->begun = 0;
 	s->lane = 0;
 	lane_return(r->lane_slot, r->lane_gen);
 	request_to_user(r, SL_REASON_DRAINING_BYTES);
@@ -366,19 +368,19 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 }
 
 /*
- * The redirect found no target after all: the lane is finished, the request is the daemon's.
- * The verdict: SK_PASS, unless the daemon saw the lane die first and has taken the exchange away:
- * it repeats the request from our copy of the head, and must not find it at front once more.
+ * The redirect found no target after all: the lane is finished, the request is the daemon's. It has
+ * not repeated it from our copy of the head, though it may have seen the lane die: see `begun`. The
+ * verdict: SK_PASS, unless the daemon has ended the session.
  */
 SL_FN int exchange_cancel(struct sl_request *r, struct sl_lane *l)
 {
 	__u64 old;
 
 	r->s->lane = 0;
-	l->session = 0;
 	lane_surrender(l, r->lane_slot, r->lane_gen, SL_LANE_KERNEL);
 	r->s->decision.at = r->at;
 	r->s->decision.reason = SL_REASON_LANE_LOST;
+	r->s->begun = 0;
 	old = word_change(&r->s->word, r->gen, SL_S_USER, SL_S_EXCHANGE_BITS);
 	if (SL_BITS(old) & SL_S_ABORTED)
 		return SK_DROP;

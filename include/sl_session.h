@@ -144,7 +144,8 @@ struct sl_session {
 	struct sl_body req; /* where the request's body stands; valid when REQ_USER is set */
 	__u8 head_method;   /* 1: HEAD: the response has no body */
 	__u8 handover;	    /* enum sl_reason: why BPF handed a direction of this exchange over */
-	__u8 zero0[6];
+	__u8 begun;	    /* 1: BPF has begun the exchange and not sent its request on yet */
+	__u8 zero0[5];
 	struct sl_hash hash; /* of the request under decision; BPF */
 	__u32 generation;    /* of the table that the request was matched with; BPF */
 	__u32 zero2;

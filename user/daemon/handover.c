@@ -91,6 +91,13 @@ static bool lane_has_something(struct back *b)
 	return b->io.reset;
 }
 
+/* Whether BPF has begun the exchange of @f and @b and sent its request on. */
+static bool is_under_way(struct worker *w, const struct front *f, const struct back *b)
+{
+	return handover_lane(w, f) == b && (session_bits(f) & SL_S_EXCHANGE) &&
+	       !SL_READ(f->s->begun);
+}
+
 /* Something came on a lane that is in a kernel exchange: the response, or its end. */
 void handover_response(struct worker *w, struct back *b)
 {
@@ -98,12 +105,18 @@ void handover_response(struct worker *w, struct back *b)
 	struct front *f = slot1 && slot1 <= w->n_sessions ? w->front_of[slot1 - 1] : NULL;
 	__u32 bits;
 
-	/* Without a front: not accepted yet; accepting looks here again. */
-	if (!f || handover_lane(w, f) != b)
+	/* Not accepted yet; accepting looks here again. */
+	if (slot1 && !f)
 		return;
+	/*
+	 * BPF has taken the lane just now, and its program is not through: it may still find that
+	 * the lane is dead, and pass the request on. Or it is just giving the lane back.
+	 */
+	if (!f || !is_under_way(w, f, b)) {
+		lane_again(w, b);
+		return;
+	}
 	bits = session_bits(f);
-	if (!(bits & SL_S_EXCHANGE))
-		return;
 	if (!lane_has_something(b)) {
 		b->io.readable = false;
 		return;

@@ -227,6 +227,7 @@ struct front {
 struct back {
 	struct io io;
 	struct list all;
+	struct list again; /* worker.again: it has something that cannot be looked at yet */
 	struct sl_lane *l;
 	struct sl_lane own;
 	__u32 slot;
@@ -275,6 +276,7 @@ struct worker {
 	struct list backs;
 	struct list timed;
 	struct list undrained;
+	struct list again;
 	struct list waiting;
 	struct list mirrors;
 	__u32 n_mirrors;
@@ -382,6 +384,9 @@ struct back *lane_open(struct worker *w, __u32 endpoint);
 void lane_close(struct worker *w, struct back *b);
 void lane_event(struct worker *w, struct back *b);
 void lane_died(struct worker *w, struct back *b);
+/* Looks a millisecond later again at what the lane has, and again after that: see lane_again(). */
+void lane_again(struct worker *w, struct back *b);
+void lanes_retry(struct worker *w);
 struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 endpoint);
 __u32 lane_bits(const struct back *b);
 /* Counted in sl_endpoint.busy: it is neither idle nor was it when it died. */

@@ -75,6 +75,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 		w->back_of[slot] = b;
 		b->io.steered = b->l->back_skb & SL_SKB_DOOR;
 	}
+	list_init(&b->again);
 	list_add(&w->backs, &b->all);
 	w->n_backs++;
 	return b;
@@ -151,6 +152,7 @@ void lane_close(struct worker *w, struct back *b)
 		w->back_of[b->slot] = NULL;
 		slot_free(w, b);
 	}
+	list_del(&b->again);
 	list_del(&b->all);
 	list_add(&w->dead_backs, &b->all);
 	w->n_backs--;
@@ -352,5 +354,30 @@ void lane_event(struct worker *w, struct back *b)
 	case SL_LANE_USER: /* surrendered by BPF; the event is on its way */
 		lane_close(w, b);
 		break;
+	}
+}
+
+void lane_again(struct worker *w, struct back *b)
+{
+	if (list_empty(&b->again))
+		list_add(&w->again, &b->again);
+}
+
+void lanes_retry(struct worker *w)
+{
+	struct list waiting = {&waiting, &waiting};
+
+	while (!list_empty(&w->again)) {
+		struct list *node = w->again.next;
+
+		list_del(node);
+		list_add(&waiting, node);
+	}
+	while (!list_empty(&waiting)) {
+		struct back *b = BACK_OF(waiting.next, again);
+
+		list_del(&b->again);
+		b->io.readable = true;
+		lane_event(w, b);
 	}
 }

@@ -240,7 +240,7 @@ static int timeout_ms(const struct worker *w)
 	__u64 next = w->now_ns + SWEEP_NS;
 
 	/* Nobody tells when BPF puts a lane back that a request waits for. */
-	if (!list_empty(&w->undrained) || w->n_waiting)
+	if (!list_empty(&w->undrained) || !list_empty(&w->again) || w->n_waiting)
 		return 1;
 	if (w->draining)
 		return 20;
@@ -266,6 +266,7 @@ int worker_step(struct worker *w, int wait_ms)
 	for (int i = 0; i < n; i++)
 		dispatch(w, events[i].data.ptr, events[i].events);
 	door_retry(w);
+	lanes_retry(w);
 	tick(w);
 	waiting_serve(w);
 	graveyard_empty(w);
@@ -337,6 +338,7 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->backs);
 	list_init(&w->timed);
 	list_init(&w->undrained);
+	list_init(&w->again);
 	list_init(&w->waiting);
 	list_init(&w->mirrors);
 	list_init(&w->dead_fronts);

@@ -60,6 +60,12 @@ SL_FN bool in_sockmap(__u64 sk)
 	return sock_of(sk)->sk_user_data;
 }
 
+/* Neither end has sent its FIN. */
+SL_FN bool is_established(__u64 sk)
+{
+	return sock_of(sk)->__sk_common.skc_state == BPF_TCP_ESTABLISHED;
+}
+
 /*
  * Room for @size bytes in a socket's send buffer, counted twice for their overhead: a redirect
  * that finds it full would return EAGAIN to an application whose own socket stays writable, and an
@@ -70,7 +76,7 @@ SL_FN bool writer_has_room(__u64 sk, __u32 size)
 	const struct sock *to = sock_of(sk);
 
 	/* A dead socket is in its map until the daemon closes it, and answers the sender EPIPE. */
-	if (to->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+	if (!is_established(sk))
 		return false;
 	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;
 }

@@ -188,9 +188,10 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 	/*
 	 * The end of an answer behind which the daemon has something to write, or a FIN: there is
 	 * no hook behind the redirect that tells when the bytes have been moved. The daemon keeps
-	 * the order of what it writes itself.
+	 * the order of what it writes itself. The client's FIN may be here before the daemon knows.
 	 */
-	if (r->done && (SL_BITS(SL_READ(r->s->word)) & SL_S_PENDING))
+	if (r->done &&
+	    ((SL_BITS(SL_READ(r->s->word)) & SL_S_PENDING) || !is_established(r->s->front_sk)))
 		return SL_REASON_PIPELINED;
 	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
 }

@@ -19,7 +19,8 @@ def go(t, door, mix, loss=0, **kw):
     counts = torture.run(SECONDS, extra=os.environ.get("TORTURE_ARGS", "").split(), loss=loss, **kw)
     print(f"    {counts}\n    {torture.sluice.stats()}", flush=True)
     torture.settles(lossy=loss)
-    torture.sluice.stop()
+    if not loss:
+        torture.sluice.stop()
 
 
 @test(seconds=SECONDS + 120, each=[(d, m) for d in DOORS for m in MIXES])

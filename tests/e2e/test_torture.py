@@ -25,4 +25,3 @@ def short_lossy(t, door):
     torture = Torture(t, door, "steady")
     t.note(torture.run(4, threads=100, loss=30))
     torture.settles(lossy=True)
-    torture.sluice.stop()

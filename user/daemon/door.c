@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "internal.h"
 
@@ -15,7 +17,9 @@
  */
 #define DOOR_SNDBUF (1024 * 1024)
 
-#define MOVE_NS (5 * NS_PER_MS)
+#define MOVE_NS (100 * NS_PER_MS)
+
+#define WRITTEN_LOOKS 2
 
 #define STATE_CLOSE 7 /* TCP_CLOSE of netinet/tcp.h, which excludes linux/tcp.h */
 
@@ -79,46 +83,66 @@ void door_close(struct worker *w, __u32 skb, __u64 cookie)
 		(void)sl_maps_cookie_del(w->maps, cookie);
 }
 
-/* Whether the connection of @fd has had just @tx bytes to send, or has ended. */
-bool door_written(int fd, __u32 tx)
+/*
+ * What is acknowledged and what is not yet are all that was written. Not bytes_sent: it counts a
+ * segment that the queue of the device drops as well, and again when it is sent. Acknowledgements
+ * that come between the two looks make it too little, never too much.
+ */
+static bool written_is(int fd, __u32 tx, bool *ret_over)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
+	int unacked;
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
-		return true; /* the write will tell */
-	if (info.tcpi_state == STATE_CLOSE)
-		return true; /* what was queued has gone with the connection */
-	return (__u32)(info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes) ==
-	       tx;
+	/* Of a socket that is no more the write will tell; what was queued has gone with it. */
+	*ret_over = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+		    info.tcpi_state == STATE_CLOSE || ioctl(fd, SIOCOUTQ, &unacked);
+	return !*ret_over && (__u32)info.tcpi_bytes_acked + unacked == tx;
 }
 
 /*
- * Whether all that verdicts redirected out through @fd has been sent: @tx is front_tx or back_tx.
- * QUEUED is never taken back: BPF may queue more between a look at the counters and that.
+ * Whether just @tx bytes were written to the connection of @fd, or it has ended. @connected: it is
+ * one of ours to a server; tcp_rcv_synsent_state_process() counts the SYN as a byte.
  */
-static bool drained(int fd, const __u32 *skb, __u32 tx)
+bool door_written(int fd, bool connected, __u32 tx)
 {
-	return !(SL_READ(*skb) & SL_SKB_QUEUED) || door_written(fd, tx);
+	bool over = false;
+
+	for (int i = 0; i < WRITTEN_LOOKS && !over; i++)
+		if (written_is(fd, tx + connected, &over))
+			return true;
+	return over;
+}
+
+/*
+ * Whether all that verdicts redirected out through @fd has been written: @tx is front_tx or
+ * back_tx. QUEUED is never taken back: BPF may queue more between a look at the counters and that.
+ */
+static bool drained(int fd, const __u32 *skb, bool connected, __u32 tx)
+{
+	return !(SL_READ(*skb) & SL_SKB_QUEUED) || door_written(fd, connected, tx);
 }
 
 /*
  * BPF ends an exchange in the server's send, just before the kernel moves the bytes into the
  * client: a FIN of ours at that very moment would overtake them. There is no hook behind the
- * move, but a send takes microseconds.
+ * move; a send takes microseconds, unless its thread has to wait for a CPU. Only a client that has
+ * shut down one direction and still reads is to be waited for: one that has closed is in no map.
  */
 static bool may_be_moving(const struct worker *w, const struct front *f)
 {
 	return f->io.rdhup && (session_bits(f) & SL_S_CLIENT) &&
-	       (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS;
+	       (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS &&
+	       sl_maps_sockmap_has(w->maps->clients_fd, f->slot);
 }
 
 bool door_drained(struct worker *w, struct front *f)
 {
 	struct back *b = f->back;
 
-	if (!may_be_moving(w, f) && drained(f->io.fd, &f->s->front_skb, SL_READ(f->s->front_tx)) &&
-	    (!b || drained(b->io.fd, &b->l->back_skb, SL_READ(b->l->back_tx))))
+	if (!may_be_moving(w, f) &&
+	    drained(f->io.fd, &f->s->front_skb, false, SL_READ(f->s->front_tx)) &&
+	    (!b || drained(b->io.fd, &b->l->back_skb, true, SL_READ(b->l->back_tx))))
 		return true;
 	if (list_empty(&f->undrained))
 		list_add(&w->undrained, &f->undrained);

@@ -426,7 +426,7 @@ void door_close(struct worker *w, __u32 skb, __u64 cookie);
  * neither a write nor a FIN overtakes it. False: @f is looked at again a millisecond later.
  */
 bool door_drained(struct worker *w, struct front *f);
-bool door_written(int fd, __u32 tx);
+bool door_written(int fd, bool connected, __u32 tx);
 void door_retry(struct worker *w);
 
 /* exchange.c */

@@ -2,6 +2,7 @@
 #include "kernel/selftest_rig.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -339,8 +341,9 @@ __u64 rig_queued(int fd)
 {
 	struct tcp_info info = {};
 	socklen_t len = sizeof(info);
+	int unacked;
 
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || ioctl(fd, SIOCOUTQ, &unacked))
 		return 0;
-	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
+	return info.tcpi_bytes_acked + unacked - 1;
 }

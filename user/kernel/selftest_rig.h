@@ -64,7 +64,8 @@ int rig_receive(struct rig *r);
 int rig_finish(struct rig *r);
 /* Up to @n bytes of @fd, waiting for them: how many came. */
 size_t rig_read(int fd, void *buf, size_t n);
-/* tcpi_bytes_sent - tcpi_bytes_retrans + tcpi_notsent_bytes: all that was queued on @fd. */
+/* All that was written to @fd, which has connected, as door_written() counts it; or, for an instant
+ * when an acknowledgement comes, less. */
 __u64 rig_queued(int fd);
 
 #endif /* SL_SELFTEST_RIG_H */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The few system calls that Python 3.11 has no function for."""
+import contextlib
 import ctypes
 import mmap
 import os
@@ -121,7 +122,7 @@ class Netns:
 
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_LINK_CREATE = 5, 7, 28
 BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SK_LOOKUP = 3, 30
-BPF_SK_LOOKUP, BPF_TCX_INGRESS = 36, 46
+BPF_SK_LOOKUP, BPF_TCX_INGRESS, BPF_TCX_EGRESS = 36, 46, 47
 BPF_FUNC_GET_PRANDOM_U32 = 7
 TC_ACT_OK, TC_ACT_SHOT = 0, 2
 _SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
@@ -166,17 +167,21 @@ def sk_lookup_program(verdict, to=None):
         os.close(prog)
 
 
+@contextlib.contextmanager
 def lossy(device, permille):
-    """@device of this network namespace loses so many of the packets that it receives, at random,
-    until the returned link's descriptor is closed."""
+    """@device of this network namespace loses so many of the packets that it receives, and as many of
+    those that it is to send: of these the sender's TCP is told."""
     code = (_insn(0x85, imm=BPF_FUNC_GET_PRANDOM_U32) + _insn(0x97, imm=1000) +
             _insn(0x35, offset=2, imm=permille) + _return(TC_ACT_SHOT) + _return(TC_ACT_OK))
-    prog = _program(BPF_PROG_TYPE_SCHED_CLS, code)
+    fds = [_program(BPF_PROG_TYPE_SCHED_CLS, code)]
     try:
-        return _bpf(BPF_LINK_CREATE, struct.pack("<IIII", prog, socket.if_nametoindex(device),
-                                                 BPF_TCX_INGRESS, 0))
+        for where in BPF_TCX_INGRESS, BPF_TCX_EGRESS:
+            fds.append(_bpf(BPF_LINK_CREATE, struct.pack("<IIII", fds[0], socket.if_nametoindex(device),
+                                                         where, 0)))
+        yield
     finally:
-        os.close(prog)
+        for fd in fds:
+            os.close(fd)
 
 
 def mapped(pin, size):

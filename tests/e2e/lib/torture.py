@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the torture's client and backend (tests/e2e/torture) on both sides of a sluice."""
+import contextlib
 import json
 import os
 import random
@@ -46,13 +47,21 @@ class Torture:
         """Yields the client's counts; fails on a fault that either side saw. @kill_every: seconds
         between two kills of the worker. @each: is called again and again meanwhile. @loss: of a
         thousand packets so many are lost, both ways."""
-        link = lossy("lo", loss) if loss else None
         argv = [program(self.t, "client"), "--seed", self.seed, "--first", self.first, "--seconds", seconds,
                 "--threads", threads, "--mix", MIXES[self.mix], "--patience", patience_ms,
                 *(["--kills"] if kill_every else []), *extra, self.address, FRONT]
         self.first += 1 << 32  # no request of this instance is made twice
         client = self.t.start([str(word) for word in argv], name="client")
         end = time.monotonic() + int(seconds) + 3 * patience_ms / 1000 + 10
+        with lossy("lo", loss) if loss else contextlib.nullcontext():
+            self._until_over(client, end, kill_every, each)
+        wrong = wrongs(client) + wrongs(self.backend)
+        assert not wrong, f"{len(wrong)} wrong: " + " | ".join(wrong[:3])
+        counts = json.loads(client.log().splitlines()[-1])
+        assert counts["exchanges"] > 0, counts
+        return counts
+
+    def _until_over(self, client, end, kill_every, each):
         killed = time.monotonic()
         while client.running():
             assert time.monotonic() < end, f"seed {self.seed}: the client hangs"
@@ -63,13 +72,6 @@ class Torture:
             if kill_every and time.monotonic() - killed > kill_every:
                 self.sluice.kill_worker()
                 killed = time.monotonic()
-        if link is not None:
-            os.close(link)
-        wrong = wrongs(client) + wrongs(self.backend)
-        assert not wrong, f"{len(wrong)} wrong: " + " | ".join(wrong[:3])
-        counts = json.loads(client.log().splitlines()[-1])
-        assert counts["exchanges"] > 0, counts
-        return counts
 
     def settles(self, lossy=False):
         """Nobody is connected any more: every session and lane is in its place. @lossy: an RST that

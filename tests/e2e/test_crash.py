@@ -2,6 +2,7 @@
 """kill -9 of the worker: the kernel path goes on, the next worker takes everything over."""
 import os
 
+from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import pattern
 from lib.http1 import Conn, build
@@ -161,3 +162,43 @@ def supervisor_ends_worker(t):
     s.proc.wait()
     t.wait(lambda: not os.path.exists(f"/proc/{worker}") or
            open(f"/proc/{worker}/stat").read().split()[2] == "Z", "the worker ends, too")
+
+
+def cut_answer(t, s, listener):
+    """The worker dies in the middle of an answer that ends with its connection: that must not look
+    like its end."""
+    with Conn(FRONT) as conn:
+        conn.send(build("GET", "/x"))
+        server = t.stack.enter_context(listener.accept()[0])
+        server.recv(65536)
+        server.sendall(b"HTTP/1.1 200 OK\r\n\r\n0123456789")
+        assert conn.head().status == 200
+        assert conn._exactly(10) == b"0123456789"
+        replaced(t, s, s.kill_worker())
+        conn.sock.settimeout(10)
+        try:
+            got = conn.sock.recv(1)
+        except ConnectionResetError:
+            got = "reset"
+        assert got == "reset", f"{got!r} instead of a reset"
+
+
+def serve_one(t, door):
+    return t.listen(9001), t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")],
+                                           DOORS[door]))
+
+
+@test(each=list(DOORS))
+def cut_answer_shows(t, door):
+    listener, s = serve_one(t, door)
+    cut_answer(t, s, listener)
+    s.check()
+
+
+@test()
+def cut_answer_shows_without_a_slot(t):
+    """A session that came when all slots were taken is known to the worker alone."""
+    listener, s = serve_one(t, "user")
+    with linux.mapped(s.pin("control"), 16) as control:
+        control[8:16] = bytes(8)  # sl_control.free_sessions: none
+    cut_answer(t, s, listener)

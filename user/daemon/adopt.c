@@ -111,9 +111,13 @@ static void mark_known(struct worker *w, __u8 *known, int n)
 			known[BACK_OF(l, all)->io.fd] = 1;
 }
 
-/* A connection's socket that no table names: accepted and not noted yet, or lost. */
+/*
+ * A connection's socket that no table names: accepted and not noted yet, or one that the dead
+ * worker alone knew of. It may have been in the middle of an answer, whose end FIN could look like.
+ */
 static void stray_socket(struct worker *w, int fd)
 {
+	const struct linger reset = {.l_onoff = 1};
 	int listening = 0, domain = 0;
 	socklen_t len = sizeof(int);
 	struct sl_socket me;
@@ -122,10 +126,12 @@ static void stray_socket(struct worker *w, int fd)
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
 	    (domain != AF_INET && domain != AF_INET6))
 		return;
-	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT)
+	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT) {
 		front_add(w, fd, NO_INDEX); /* closes it if the slot is not free to take */
-	else
-		close(fd);
+		return;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
 }
 
 static void stray_fd(struct worker *w, int fd)

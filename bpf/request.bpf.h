@@ -9,6 +9,7 @@
 #include "path.bpf.h"
 #include "balance.bpf.h"
 #include "sl_match.h"
+#include "sl_plain.h"
 #include "sl_hash.h"
 #include "sl_pick.h"
 #include "sl_cohort.h"
@@ -155,6 +156,21 @@ SL_FN bool sl_view_of(struct sl_request_view *v, __u32 slot)
 	return true;
 }
 
+/* Is there nothing in the head that session @slot sent that its listener would change? */
+__noinline int request_plain(__u32 slot)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &slot);
+	struct sl_session *s = session_at(slot);
+	const struct sl_table *t = table_get();
+	__u32 config;
+
+	if (!s || !h || !t)
+		return 0;
+	config = t->config_of[s->listener & (SL_MAX_LISTENERS - 1)];
+	return sl_is_plain(t, &h->head, h->bytes,
+			   t->configs[config & (SL_MAX_LISTENERS - 1)].flags);
+}
+
 /* sl_match() of the head that session @slot sent. */
 __noinline int request_match(__u32 slot)
 {
@@ -240,6 +256,8 @@ SL_FN __u32 request_route(struct sl_request *r)
 	d->routed = 0;
 	if (!t)
 		return SL_REASON_INTERNAL;
+	if ((t->flags & SL_TABLE_PLAIN) && !request_plain(r->slot))
+		return SL_REASON_ROUTE_NEEDS_USER;
 	index = request_match(r->slot);
 	if (index == SL_ROUTE_UNSURE)
 		return SL_REASON_ROUTE_NEEDS_USER;

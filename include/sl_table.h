@@ -39,6 +39,8 @@ struct sl_domain {
 
 /* sl_route_config.flags */
 #define SL_CONFIG_IGNORE_PORT 0x1 /* ignore_port_in_host_matching */
+#define SL_CONFIG_PLAIN_PATH 0x2  /* the kernel routes only plain paths (sl_plain.h) */
+#define SL_CONFIG_PLAIN_HOST 0x4  /* ... and hosts */
 
 /* One route configuration; listeners with equal ones share it. */
 struct sl_route_config {
@@ -196,6 +198,7 @@ struct sl_path {
 
 /* sl_table.flags */
 #define SL_TABLE_DRAWS 0x1 /* a rule is a FRACTION */
+#define SL_TABLE_PLAIN 0x2 /* a route configuration has PLAIN_PATH or PLAIN_HOST */
 
 /*
  * Value of the inner map (one entry) of the map `tables`. The kernel and the daemon

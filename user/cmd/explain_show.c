@@ -156,7 +156,8 @@ int sl_explain_text(const struct sl_explain *e, const char *path)
 		printf("\nUser path: %s (%s)\n", sl_explain_reason_name(e),
 		       sl_explain_reason_help(e));
 	if (e->unsure)
-		puts("Only user space can tell its route: a regex, a repeated header, or too many "
+		puts("Only user space can tell its route: a regex, a repeated header, a path "
+		     "or host that its listener changes, or too many "
 		     "routes with this path.");
 	if (sl_explain_served_for(e))
 		printf("%s: served in user space.\n", sl_explain_served_for(e));

@@ -11,6 +11,8 @@
 #include "sl_decide.h"
 #include "sl_http.h"
 #include "sl_match.h"
+#include "sl_plain.h"
+#include "util/normal.h"
 
 /* As the kernel sees the request: nobody to ask. */
 static struct sl_request_view view_of(const struct sl_explain *e)
@@ -138,6 +140,21 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 	return has_endpoint(c, r) ? SL_REASON_NONE : SL_REASON_NO_ENDPOINT;
 }
 
+/* Path and host as the listener makes them. False: the kernel would not look for the route. */
+static bool normalize(struct sl_explain *e)
+{
+	const struct sl_table *t = e->config->table;
+	__u32 config = t->config_of[e->listener % SL_MAX_LISTENERS];
+	const struct sl_actions *a = e->config->actions;
+	struct sl_normal n = {.flags = config < a->n_configs ? a->configs[config].normal : 0,
+			      .port = e->config->listeners[e->listener].port};
+	bool plain = sl_is_plain(t, &e->head, e->buf, t->configs[config].flags);
+
+	if (n.flags && sl_normalize(&n, &e->head, e->buf, &e->len, SL_HEAD_MAX))
+		e->parse = SL_PARSE_BAD;
+	return plain;
+}
+
 int sl_explain(struct sl_explain *e)
 {
 	const struct sl_table *t = e->config->table;
@@ -154,12 +171,13 @@ int sl_explain(struct sl_explain *e)
 	e->parse = sl_request_parse(&e->head, e->buf, e->len);
 	if (e->parse == SL_PARSE_DONE) {
 		struct sl_request_view v = view_of(e);
+		bool plain = normalize(e);
 		__u32 kernel = sl_match_view(&v, e->listener);
 
 		e->domain = sl_domain_find(&v, t->config_of[e->listener % SL_MAX_LISTENERS]);
 		if (e->domain != SL_NO_ROUTE)
 			try_routes(e);
-		e->unsure = kernel == SL_ROUTE_UNSURE;
+		e->unsure = !plain || kernel == SL_ROUTE_UNSURE;
 		if (e->route != sl_matcher_find(e->matcher, e->listener, &e->head, e->buf, e->draw))
 			err = -EPROTO;
 		if (!e->unsure && kernel != e->route)

@@ -385,6 +385,7 @@ static void compile_config(struct actions *a, const struct cfg_route_config *rc)
 
 	a->c->config = rc;
 	out->forwarded.any = forwarded;
+	out->normal = sl_normal_flags(&rc->hcm->normal);
 	out->most_specific_wins = rc->most_specific_wins.value;
 	out->suppress_envoy_headers = rc->hcm->http_filters.n && filter->suppress_envoy_headers;
 	for (__u32 i = 0; i < rc->vhosts.n && !a->err; i++)

@@ -197,6 +197,7 @@ struct sl_forwarded {
 struct sl_config_action {
 	bool most_specific_wins;     /* most_specific_header_mutations_wins */
 	bool suppress_envoy_headers; /* of the router: no x-envoy-original-path */
+	__u32 normal;		     /* SL_NORMAL_* (util/normal.h) */
 	struct sl_forwarded forwarded;
 };
 

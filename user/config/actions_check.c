@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "config/actions_model.h"
+#include "util/normal.h"
 #include "util/regex.h"
 
 #define VALUE_MAX 16384 /* Envoy's limit of a header's value in the config */
@@ -199,6 +200,26 @@ void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f)
 {
 	check_value(w, f->via);
 	check_value(w, f->server_name);
+}
+
+__u32 sl_normal_flags(const struct cfg_normal *n)
+{
+	/* As sl_slash_actions. */
+	static const __u32 slashes[] = {0, SL_NORMAL_SLASH_REJECT, SL_NORMAL_SLASH_REDIRECT,
+					SL_NORMAL_SLASH_FORWARD, 0};
+
+	return (n->path.value ? SL_NORMAL_PATH : 0) | (n->merge.value ? SL_NORMAL_MERGE : 0) |
+	       slashes[n->slashes.value % 5] | (n->strip_port.value ? SL_NORMAL_STRIP_PORT : 0) |
+	       (n->strip_own.value ? SL_NORMAL_STRIP_OWN : 0) |
+	       (n->strip_dot.value ? SL_NORMAL_STRIP_DOT : 0);
+}
+
+void sl_validate_normal(struct sl_walk *w, const struct cfg_normal *n)
+{
+	if (n->strip_port.value && n->strip_own.value)
+		sl_error(w, n->strip_port.node,
+			 "'strip_matching_host_port' and 'strip_any_host_port' exclude each other; "
+			 "give one");
 }
 
 bool sl_proto_is_believed(const struct cfg_forwarded *f)

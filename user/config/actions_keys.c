@@ -83,5 +83,11 @@ const struct sl_schema sl_schema_redirect = {
 
 const char *const sl_server_transformations[] = {"OVERWRITE", "APPEND_IF_ABSENT", "PASS_THROUGH",
 						 NULL};
+const char *const sl_slash_actions[] = {"KEEP_UNCHANGED",
+					"REJECT_REQUEST",
+					"UNESCAPE_AND_REDIRECT",
+					"UNESCAPE_AND_FORWARD",
+					"IMPLEMENTATION_SPECIFIC_DEFAULT",
+					NULL};
 const char *const sl_not_found_codes[] = {"SERVICE_UNAVAILABLE", "NOT_FOUND",
 					  "INTERNAL_SERVER_ERROR", NULL};

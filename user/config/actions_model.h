@@ -87,6 +87,16 @@ struct cfg_mirror {
 	__u32 cluster_index; /* validate */
 };
 
+/* What the HTTP connection manager makes of paths and hosts (util/normal.h). */
+struct cfg_normal {
+	struct cfg_u32 path;
+	struct cfg_u32 merge;
+	struct cfg_u32 slashes;
+	struct cfg_u32 strip_port;
+	struct cfg_u32 strip_own;
+	struct cfg_u32 strip_dot;
+};
+
 /* What the HTTP connection manager adds. */
 struct cfg_forwarded {
 	struct cfg_u32 use_remote_address;
@@ -108,6 +118,7 @@ extern const struct sl_schema sl_schema_redirect;
 extern const struct sl_schema sl_schema_retry;
 extern const struct sl_schema sl_schema_mirror;
 extern const char *const sl_server_transformations[];
+extern const char *const sl_slash_actions[];
 extern const char *const sl_not_found_codes[];
 
 /* Keys of the mappings that can have them. */
@@ -128,6 +139,16 @@ extern const char *const sl_not_found_codes[];
 		KEY("host_rewrite_path_regex", MAP, 0, st, field.host_regex,                    \
 		    .sub = &sl_schema_regex_rewrite),                                           \
 		KEY("append_x_forwarded_host", BOOL, 0, st, field.forwarded_host)
+#define NORMAL_KEYS(st, field)                                                          \
+	KEY("normalize_path", BOOL, 0, st, field.path),                                 \
+		KEY("merge_slashes", BOOL, 0, st, field.merge),                         \
+		KEY("path_with_escaped_slashes_action", ENUM, 0, st, field.slashes,     \
+		    .names = sl_slash_actions,                                          \
+		    .note = "KEEP_UNCHANGED, REJECT_REQUEST, UNESCAPE_AND_REDIRECT or " \
+			    "UNESCAPE_AND_FORWARD"),                                    \
+		KEY("strip_any_host_port", BOOL, 0, st, field.strip_port),              \
+		KEY("strip_matching_host_port", BOOL, 0, st, field.strip_own),          \
+		KEY("strip_trailing_host_dot", BOOL, 0, st, field.strip_dot)
 #define FORWARDED_KEYS(st, field)                                                            \
 	KEY("use_remote_address", BOOL, 0, st, field.use_remote_address),                    \
 		KEY("xff_num_trusted_hops", U32, 0, st, field.trusted_hops, .max = 255),     \
@@ -154,6 +175,9 @@ void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_chang
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f);
+/* SL_NORMAL_* (util/normal.h) */
+__u32 sl_normal_flags(const struct cfg_normal *n);
+void sl_validate_normal(struct sl_walk *w, const struct cfg_normal *n);
 /* Does X-Forwarded-Proto of a client count, or is it overwritten? */
 bool sl_proto_is_believed(const struct cfg_forwarded *f);
 bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded *b);

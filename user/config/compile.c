@@ -9,6 +9,7 @@
 #include "config/compile.h"
 #include "config/index.h"
 #include "sl_hash.h"
+#include "util/normal.h"
 
 /* A name in a fixed array: cut, never in the middle of a UTF-8 character; the rest is zero. */
 static void cut_name(char dst[SL_NAME_MAX], const char *s)
@@ -226,6 +227,15 @@ static int compile_vhost(struct compile *c, const struct cfg_vhost *v, __u32 con
 	return err;
 }
 
+static __u32 config_flags(const struct cfg_route_config *rc)
+{
+	__u32 normal = sl_normal_flags(&rc->hcm->normal);
+
+	return (rc->ignore_port.value ? SL_CONFIG_IGNORE_PORT : 0) |
+	       (normal & SL_NORMAL_PATHS ? SL_CONFIG_PLAIN_PATH : 0) |
+	       (normal & SL_NORMAL_HOSTS ? SL_CONFIG_PLAIN_HOST : 0);
+}
+
 static int compile_configs(struct compile *c)
 {
 	struct sl_table *t = c->out->table;
@@ -236,8 +246,9 @@ static int compile_configs(struct compile *c)
 		const struct cfg_vhost *vhosts = rc->vhosts.items;
 
 		c->config = rc;
-		if (rc->ignore_port.value)
-			t->configs[i].flags |= SL_CONFIG_IGNORE_PORT;
+		t->configs[i].flags = config_flags(rc);
+		if (t->configs[i].flags & (SL_CONFIG_PLAIN_PATH | SL_CONFIG_PLAIN_HOST))
+			t->flags |= SL_TABLE_PLAIN;
 		t->n_configs++;
 		for (__u32 j = 0; j < rc->vhosts.n && !err; j++)
 			err = compile_vhost(c, &vhosts[j], i);

@@ -3,6 +3,7 @@
  * Envoy's messages as tables: what we serve goes to the model, what we do not is
  * known by name. Keys of the v2 and the v3 API stand side by side.
  */
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -194,10 +195,81 @@ static const struct sl_key route_keys[] = {
 SCHEMA(route, struct cfg_route, "route entry", .unsupported = sl_no_route, .tuning = sl_tune_route,
        .done = route_done);
 
+/* ---- require_tls ---- */
+
+static const char *const tls_requirements[] = {"NONE", "ALL", "-EXTERNAL_ONLY", NULL};
+
+/* A text that stands at @at. */
+static const struct sl_node *made_text(struct sl_walk *w, const struct sl_node *at,
+				       const char *prefix, const char *text)
+{
+	size_t len = strlen(prefix) + strlen(text);
+	struct sl_node *n = sl_arena_alloc(w->arena, sizeof(*n));
+	char *s = sl_arena_alloc(w->arena, len + 1);
+
+	if (!n || !s) {
+		w->err = -ENOMEM;
+		return at;
+	}
+	memcpy(s, prefix, strlen(prefix));
+	memcpy(s + strlen(prefix), text, strlen(text));
+	*n = (struct sl_node){.kind = SL_NODE_SCALAR, .line = at->line, .col = at->col};
+	n->text = s;
+	n->len = len;
+	return n;
+}
+
+/*
+ * What did not come by TLS is redirected: by a route before all others, named VHOST/require_tls,
+ * for requests of which no proxy before us says that it was https there.
+ */
+static void make_redirect(struct sl_walk *w, struct cfg_vhost *v, struct cfg_route *r)
+{
+	const struct sl_node *at = v->require_tls.node;
+	struct cfg_rule *rule = sl_arena_alloc(w->arena, sizeof(*rule));
+
+	if (!rule) {
+		w->err = -ENOMEM;
+		return;
+	}
+	rule->name = made_text(w, at, "", "x-forwarded-proto");
+	rule->kind = SL_RULE_EXACT;
+	rule->value = made_text(w, at, "", "https");
+	rule->no_case = true;
+	rule->invert = rule->missing_empty = (struct cfg_u32){at, 1};
+	r->node = r->match.node = r->redirect.node = at;
+	r->name = made_text(w, at, v->name ? v->name->text : "", "/require_tls");
+	r->match.prefix = r->match.text = made_text(w, at, "", "");
+	r->match.headers = (struct cfg_list){.items = rule, .n = 1};
+	r->redirect.https = (struct cfg_u32){at, 1};
+}
+
+static void vhost_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_vhost *v = dst;
+	const struct cfg_route *old = v->routes.items;
+	struct cfg_route *routes;
+
+	if (!v->require_tls.node || !v->require_tls.value)
+		return;
+	routes = sl_arena_alloc(w->arena, (v->routes.n + 1) * sizeof(*routes));
+	if (!routes) {
+		w->err = -ENOMEM;
+		return;
+	}
+	make_redirect(w, v, routes);
+	for (__u32 i = 0; i < v->routes.n; i++)
+		routes[i + 1] = old[i];
+	v->routes.items = routes;
+	v->routes.n++;
+}
+
 static const struct sl_key vhost_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_vhost, name),
 	KEY("domains", STRINGS, FULL, struct cfg_vhost, domains),
 	KEY("routes", LIST, 0, struct cfg_vhost, routes, .sub = &route),
+	KEY("require_tls", ENUM, 0, struct cfg_vhost, require_tls, .names = tls_requirements,
+	    .note = "NONE or ALL"),
 	HEADER_CHANGES_KEYS(struct cfg_vhost, changes),
 	KEY("retry_policy", MAP, 0, struct cfg_vhost, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_vhost, mirrors,
@@ -209,7 +281,7 @@ static const struct sl_key vhost_keys[] = {
 	END,
 };
 SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
-       .tuning = sl_tune_metadata);
+       .tuning = sl_tune_metadata, .done = vhost_done);
 
 static const struct sl_key route_config_keys[] = {
 	KEY("name", STRING, 0, struct cfg_route_config, name),
@@ -348,6 +420,7 @@ static const struct sl_key hcm_keys[] = {
 	TIMEOUT("request_headers_timeout", struct cfg_hcm, limits.request_headers),
 	TIMEOUT("drain_timeout", struct cfg_hcm, limits.drain),
 	FORWARDED_KEYS(struct cfg_hcm, forwarded),
+	NORMAL_KEYS(struct cfg_hcm, normal),
 	KEY("upgrade_configs", LIST, 0, struct cfg_hcm, upgrades, .sub = &upgrade),
 	KEY("max_request_headers_kb", U32, 0, struct cfg_hcm, limits.max_head_kb, .min = 1,
 	    .max = SL_HEAD_MAX / 1024),

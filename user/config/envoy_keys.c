@@ -29,9 +29,8 @@ LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_di
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
      "typed_per_filter_config");
-LIST(sl_no_vhost, "require_tls", "rate_limits", "cors", "typed_per_filter_config",
-     "per_filter_config", "retry_policy_typed_config", "hedge_policy",
-     "include_is_timeout_retry_header", "matcher");
+LIST(sl_no_vhost, "rate_limits", "cors", "typed_per_filter_config", "per_filter_config",
+     "retry_policy_typed_config", "hedge_policy", "include_is_timeout_retry_header", "matcher");
 LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
      "cluster_specifier_plugins", "ignore_path_parameters_in_path_matching",
      "typed_per_filter_config", "vhost_header");
@@ -45,11 +44,9 @@ LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_proto
      "flush_access_log_on_new_request", "access_log_options", "original_ip_detection_extensions",
      "early_header_mutation_extensions", "internal_address_config", "forward_client_cert_details",
      "set_current_client_cert_details", "proxy_100_continue",
-     "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "normalize_path", "merge_slashes",
-     "path_with_escaped_slashes_action", "request_id_extension", "local_reply_config",
-     "strip_matching_host_port", "strip_any_host_port", "stream_error_on_invalid_http_message",
-     "path_normalization_options", "strip_trailing_host_dot", "proxy_status_config",
-     "typed_header_validation_config", "append_local_overload",
+     "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "request_id_extension",
+     "local_reply_config", "stream_error_on_invalid_http_message", "path_normalization_options",
+     "proxy_status_config", "typed_header_validation_config", "append_local_overload",
      "http1_safe_max_connection_duration");
 LIST(sl_no_filter, "config_discovery");
 LIST(sl_no_filter_chain, "filter_chain_match", "tls_context", "transport_socket", "use_proxy_proto",

@@ -136,6 +136,7 @@ struct cfg_vhost {
 	struct cfg_header_changes changes;
 	struct cfg_retry retry;
 	struct cfg_list mirrors;    /* struct cfg_mirror */
+	struct cfg_u32 require_tls; /* 1: ALL; the first of routes is made for it */
 	struct cfg_u32 count_tries; /* include_request_attempt_count */
 	struct cfg_u32 tell_tries;  /* include_attempt_count_in_response */
 };
@@ -170,6 +171,7 @@ struct cfg_hcm {
 	struct cfg_list upgrades;     /* struct cfg_upgrade; always passed on */
 	struct cfg_hcm_limits limits;
 	struct cfg_forwarded forwarded;
+	struct cfg_normal normal;
 };
 
 struct cfg_filter {

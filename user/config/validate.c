@@ -112,6 +112,7 @@ static bool same_routes(const struct cfg_route_config *rc, const struct cfg_hcm 
 {
 	return sl_node_equal(rc->node, hcm->routes.node) &&
 	       sl_same_forwarded(&rc->hcm->forwarded, &hcm->forwarded) &&
+	       sl_normal_flags(&rc->hcm->normal) == sl_normal_flags(&hcm->normal) &&
 	       suppresses(rc->hcm) == suppresses(hcm);
 }
 
@@ -160,6 +161,7 @@ static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 		if (sl_listener_hcm(&all[i])) {
 			sl_validate_hcm_limits(w, &sl_listener_hcm(&all[i])->limits);
 			sl_validate_forwarded(w, &sl_listener_hcm(&all[i])->forwarded);
+			sl_validate_normal(w, &sl_listener_hcm(&all[i])->normal);
 		}
 	}
 }

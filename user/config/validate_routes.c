@@ -316,7 +316,8 @@ static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index
 	struct cfg_route *route = &((struct cfg_route *)v->routes.items)[index];
 	const struct cfg_match *m = &route->match;
 
-	r->w->err = name_route(r, v, index, route);
+	/* The route that require_tls made does not count. */
+	r->w->err = name_route(r, v, index - (v->require_tls.value == 1), route);
 	if (r->w->err)
 		return;
 	check_route_name(r, route);
@@ -338,6 +339,10 @@ static void check_vhost(struct routes *r, struct cfg_vhost *v)
 	check_retry(r, &v->retry);
 	for (__u32 i = 0; i < v->domains.n && !r->w->err; i++)
 		check_domain(r, domains[i]);
+	/* Then nobody is believed who says that it was https somewhere. */
+	if (v->require_tls.node && v->require_tls.value && v->routes.n &&
+	    !sl_proto_is_believed(&r->config->hcm->forwarded))
+		all[0].match.headers.n = 0;
 	for (__u32 i = 0; i < v->routes.n && !r->w->err; i++) {
 		if (r->n_routes++ == SL_MAX_ROUTES) {
 			sl_error(r->w, all[i].node,

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "mutate.h"
+#include "util/normal.h"
 
 bool request_read(struct worker *w, struct front *f)
 {
@@ -145,6 +146,33 @@ static bool head_is_large(struct worker *w, struct front *f, const struct sl_hea
 	return true;
 }
 
+/* Path and host as the listener wants them. True: the request is answered. */
+static bool request_normal(struct worker *w, struct front *f, struct sl_head *h)
+{
+	const struct sl_config_action *config = config_action_of(w, f);
+	struct sl_normal n = {.flags = config ? config->normal : 0};
+	struct buffer *in = &f->in;
+	__u32 status;
+
+	if (!n.flags)
+		return false;
+	n.port = w->args->compiled->listeners[f->s->listener].port;
+	status = sl_normalize(&n, h, in->data, &in->end, BUFFER_CAP);
+	if (!status && !n.redirect)
+		return false;
+	/* A head that could not be changed is not whole any more: nothing can follow it. */
+	f->x.close |= status != 0;
+	exchange_describe(w, f, h);
+	in->pos = in->framed = h->len;
+	if (status)
+		reply(w, f, status);
+	else
+		reply_redirect(
+			w, f, 307,
+			(struct text){(const char *)in->data + h->target.off, h->target.len});
+	return true;
+}
+
 static bool request_head(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -187,6 +215,8 @@ static bool request_head(struct worker *w, struct front *f)
 		reply(w, f, 431);
 		return true;
 	}
+	if (request_normal(w, f, h))
+		return true;
 	exchange_describe(w, f, h);
 	in->pos = in->framed = h->len;
 	status = request_send(w, f, h, in->data);

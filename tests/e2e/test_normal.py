@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What listeners make of paths and hosts before the route is looked for; require_tls."""
+from lib.config import config
+from lib.http1 import Conn
+from lib.keeper import Keeper
+from lib.runner import test
+
+from test_actions import CLUSTERS, FRONT, PATHS, action, insert, serve
+
+
+@test(each=list(PATHS))
+def paths(t, path):
+    """normalize_path and merge_slashes: the path is routed and sent on as it should be; what is
+    plain already stays in the kernel."""
+    secret = action("/secret/", top={"response_headers_to_add": [
+        {"header": {"key": "x-secret", "value": "1"}}]})
+    s, one, _ = serve(t, [secret, action("/")], path,
+                      hcm={"normalize_path": True, "merge_slashes": True})
+    with Conn(FRONT) as conn:
+        for sent, to, is_secret in (
+                ("/a/../secret/x?q=/../", "/secret/x?q=/../", True),
+                ("/%73ecret/x", "/secret/x", True), ("//secret//x", "/secret/x", True),
+                ("/secret/../a", "/a", False), ("/a\\b", "/a/b", False), ("/", "/", False)):
+            r = conn.get(sent)
+            assert r.status == 200 and one.last().target == to, (sent, one.last())
+            assert bool(r.get("x-secret")) == is_secret, (sent, r)
+        assert conn.request("POST", "/a/./b", body=b"body").status == 200
+        assert one.last().target == "/a/b" and one.last().body == b"body", one.last()
+        assert conn.get("/a%00").status == 400
+    before = s.stats()
+    with Conn(FRONT) as conn:
+        for _ in range(4):
+            assert conn.get("/plain/path?q=%2e").status == 200
+    if path == "kernel":
+        assert s.stats().kernel - before.kernel >= 3, s.stats()
+    s.check()
+
+
+@test()
+def paths_as_they_are(t):
+    """By default a path is what the client wrote."""
+    s, one, _ = serve(t, [action("/")], hcm={
+        "normalize_path": False, "merge_slashes": False,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED"})
+    with Conn(FRONT) as conn:
+        for sent in ("/a/../b", "//a", "/%2e%2F", "/a\\b"):
+            assert conn.get(sent).status == 200 and one.last().target == sent, one.last()
+    s.check()
+
+
+@test(each=["REJECT_REQUEST", "UNESCAPE_AND_REDIRECT", "UNESCAPE_AND_FORWARD"])
+def escaped_slashes(t, what):
+    s, one, _ = serve(t, [action("/")], hcm={"path_with_escaped_slashes_action": what})
+    with Conn(FRONT) as conn:
+        r = conn.get("/a%2Fb?c%2Fd")
+        if what == "REJECT_REQUEST":
+            assert r.status == 400, r
+        elif what == "UNESCAPE_AND_REDIRECT":
+            assert (r.status, r.get("location")) == (307, "/a/b?c%2Fd"), r
+        else:
+            assert r.status == 200 and one.last().target == "/a/b?c%2Fd", r
+    with Conn(FRONT) as conn:
+        assert conn.get("/ab?c%2Fd").status == 200 and one.last().target == "/ab?c%2Fd"
+    s.check()
+
+
+@test(each=list(PATHS))
+def hosts(t, path):
+    """strip_matching_host_port and strip_trailing_host_dot; a host without both stays in the kernel."""
+    text = config(FRONT, CLUSTERS, [action("/")], PATHS[path])
+    text = insert(text, "stat_prefix:", {"strip_matching_host_port": True,
+                                         "strip_trailing_host_dot": True})
+    one, s = Keeper(t, 9001), t.sluice(text.replace('- "*"', '- "a.example"'))
+    with Conn(FRONT) as conn:
+        for sent, to in (("a.example:8000", "a.example"), ("a.example.", "a.example"),
+                         ("a.example.:8000", "a.example"), ("A.example", "A.example")):
+            r = conn.request("GET", "/", host=sent)
+            assert r.status == 200 and one.last().all("host") == [to], (sent, r, one.last())
+        assert conn.request("GET", "/", host="a.example:8001").status == 404
+    before = s.stats()
+    with Conn(FRONT) as conn:
+        for _ in range(4):
+            assert conn.request("GET", "/", host="a.example").status == 200
+    if path == "kernel":
+        assert s.stats().kernel - before.kernel >= 3, s.stats()
+    s.check()
+
+
+@test()
+def any_port(t):
+    s, one, _ = serve(t, [action("/")], hcm={"strip_any_host_port": True})
+    with Conn(FRONT) as conn:
+        for sent, to in (("a.example:1", "a.example"), ("[::1]:80", "[::1]"), ("b", "b")):
+            assert conn.request("GET", "/", host=sent).status == 200
+            assert one.last().all("host") == [to], (sent, one.last())
+    s.check()
+
+
+@test(each=["believed", "remote-address"])
+def require_tls(t, how):
+    """All that did not come by TLS is sent there; a proxy before us that ended TLS says so, unless
+    nobody is believed."""
+    s, one, _ = serve(t, [action("/", "all")], vhost={"require_tls": "ALL"},
+                      hcm={"use_remote_address": True} if how == "remote-address" else None)
+    with Conn(FRONT) as conn:
+        r = conn.get("/a?b")
+        assert (r.status, r.get("location")) == (301, "https://test/a?b"), r
+        assert not one.requests
+        for _ in range(3):
+            r = conn.get("/a?b", [("X-Forwarded-Proto", "https")])
+            assert r.status == (200 if how == "believed" else 301), r
+    stats = s.stats()
+    assert set(stats.routes) == {"all/require_tls", "all"}, stats.routes
+    assert stats.kernel >= (2 if how == "believed" else 0), stats
+    s.check()

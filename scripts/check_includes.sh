@@ -25,7 +25,7 @@ rank()
 	sl_field.h | sl_attach.h | sl_outcome.h) echo 6 ;;
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;
-	sl_index.h) echo 7 ;;
+	sl_index.h | sl_plain.h) echo 7 ;;
 	sl_rule.h) echo 8 ;;
 	sl_match.h) echo 9 ;;
 	sl_pick.h | sl_hash.h) echo 10 ;;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/config.h"
@@ -341,6 +342,22 @@ static void limits(void)
 	}
 }
 
+/* Ten thousand routes that differ by a header alone: no two are compared for nothing. */
+static void one_path(void)
+{
+	char *text = many(HEAD VHOST,
+			  "              - {match: {prefix: /, headers: [{name: t, exact_match: t@}]}, "
+			  DIRECT "}\n",
+			  10000, "");
+	clock_t began = clock();
+	struct sl_compiled *c = parse(text, NULL);
+
+	CU_ASSERT_PTR_NOT_NULL(c);
+	CU_ASSERT(clock() - began < 5 * CLOCKS_PER_SEC);
+	sl_compiled_free(c);
+	free(text);
+}
+
 static void limits_of_rules(void)
 {
 	at_limit(HEAD VHOST,
@@ -521,6 +538,7 @@ int main(void)
 		{"names are resolved", names_are_resolved},
 		{"limits", limits},
 		{"limits of rules", limits_of_rules},
+		{"ten thousand routes with one path", one_path},
 		{"the check finds a wrong table", check_finds_table},
 		{"the check finds wrong arrays", check_finds_arrays},
 		{"files that cannot be read", files},

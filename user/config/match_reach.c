@@ -2,16 +2,21 @@
 /*
  * Which routes can never match, without comparing all with all: a route that takes all that another
  * one would has a path that begins the other's, so routes are kept by their paths, and only
- * the beginnings of a path are looked up.
+ * the beginnings of a path are looked up. And if it asks for a header's value, so does the other:
+ * of routes with one path it is kept by the first such header.
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config/match_model.h"
 #include "config/model.h"
 #include "sl_limits.h"
 #include "util/names.h"
+
+#define LOOKED_AT 256 /* routes with one path, and lengths of paths, for one route */
+#define EXACT_MAX 8   /* headers of one route that it is looked for by */
 
 /* Routes with the same path but for the case, latest first. */
 struct same_path {
@@ -20,7 +25,7 @@ struct same_path {
 };
 
 struct sl_reach {
-	struct sl_names *paths; /* lower case, "regex " before a regex -> struct chain */
+	struct sl_names *paths; /* see key_of() -> struct chain */
 	__u8 lengths[SL_KERNEL_HEAD_MAX + 8];
 };
 
@@ -46,65 +51,116 @@ void sl_reach_free(struct sl_reach *r)
 		sl_names_free(r->paths);
 }
 
-/* The first route of those with the path @key that leaves nothing to @m; @best: of others. */
+/*
+ * The first route of those with the path @key that leaves nothing to @m; @best: of others. Of very
+ * many only the latest are looked at.
+ */
 static const struct cfg_route *covers(const struct sl_reach *r, const char *key,
 				      const struct cfg_match *m, const struct cfg_route *best)
 {
 	const struct chain *c = sl_names_get(r->paths, key);
+	__u32 n = 0;
 
-	for (const struct same_path *s = c ? c->last : NULL; s; s = s->next)
+	for (const struct same_path *s = c ? c->last : NULL; s && n < LOOKED_AT; s = s->next, n++)
 		if ((!best || s->route < best) && sl_match_covers(&s->route->match, m))
 			best = s->route;
 	return best;
 }
 
-static const struct cfg_route *find(const struct sl_reach *r, char *key, const struct cfg_match *m,
-				    size_t len)
+/* The same for all beginnings of @key's path, which begins at @path. */
+static const struct cfg_route *find(const struct sl_reach *r, char *key, char *path,
+				    const struct cfg_match *m, const struct cfg_route *best)
 {
-	const struct cfg_route *best = covers(r, key, m, NULL);
+	__u32 n = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		char cut = key[i];
+	best = covers(r, key, m, best);
+	for (size_t i = 0; path[i] && n < LOOKED_AT; i++) {
+		char cut = path[i];
 
 		if (i && (m->is_regex || !r->lengths[i]))
 			continue;
-		key[i] = '\0';
+		path[i] = '\0';
 		best = covers(r, key, m, best);
-		key[i] = cut;
+		path[i] = cut;
+		n++;
 	}
 	return best;
+}
+
+/* A header that has to be equal: what asks for it takes nothing from what does not. */
+static bool is_exact(const struct cfg_rule *r)
+{
+	return r->kind == SL_RULE_EXACT && r->name && r->value && !r->invert.value &&
+	       !r->missing_empty.value;
+}
+
+/* "NAME\nVALUE\nPATH", or the path alone for no rule; *ret_path: where it begins. NULL: no memory.
+ */
+static char *key_of(struct sl_walk *w, const struct cfg_match *m, const struct cfg_rule *rule,
+		    char **ret_path)
+{
+	size_t size = m->text->len + sizeof("regex ") +
+		      (rule ? rule->name->len + rule->value->len + 2 : 0);
+	char *key = sl_arena_alloc(w->arena, size), *p = key;
+
+	if (!key) {
+		w->err = -ENOMEM;
+		return NULL;
+	}
+	if (rule) {
+		for (__u32 i = 0; i < rule->name->len; i++)
+			*p++ = tolower((unsigned char)rule->name->text[i]);
+		p += sprintf(p, "\n%s\n", rule->value->text);
+	}
+	*ret_path = p;
+	if (m->is_regex)
+		p = stpcpy(p, "regex ");
+	for (__u32 i = 0; i <= m->text->len; i++)
+		*p++ = m->is_regex ? m->text->text[i] : tolower((unsigned char)m->text->text[i]);
+	return key;
+}
+
+static void keep(struct sl_walk *w, struct sl_reach *r, const char *key,
+		 const struct cfg_route *route)
+{
+	struct same_path *me = sl_arena_alloc(w->arena, sizeof(*me));
+	struct chain *own = sl_arena_alloc(w->arena, sizeof(*own)), *c;
+
+	c = me && own ? (struct chain *)sl_names_add(r->paths, key, own) : NULL;
+	if (!c) {
+		w->err = -ENOMEM;
+		return;
+	}
+	*me = (struct same_path){route, c->last};
+	c->last = me;
 }
 
 const struct cfg_route *sl_reach_add(struct sl_walk *w, struct sl_reach *r,
 				     const struct cfg_route *route)
 {
 	const struct cfg_match *m = &route->match;
-	struct same_path *me = sl_arena_alloc(w->arena, sizeof(*me));
-	size_t len = m->text ? m->text->len : 0;
-	char *key = sl_arena_alloc(w->arena, len + sizeof("regex "));
-	struct chain *own = sl_arena_alloc(w->arena, sizeof(*own)), *c;
+	const struct cfg_rule *headers = m->headers.items;
 	const struct cfg_route *best;
+	char *key, *path, *own;
 
-	if (!me || !key || !own) {
-		w->err = -ENOMEM;
-		return NULL;
-	}
 	/* Longer ones are refused. */
-	if (!m->text || len >= SL_KERNEL_HEAD_MAX)
+	if (!m->text || m->text->len >= SL_KERNEL_HEAD_MAX)
 		return NULL;
-	memcpy(key, m->is_regex ? "regex " : "", m->is_regex ? 6 : 0);
-	memcpy(key + strlen(key), m->text->text, len);
-	len = strlen(key);
-	for (size_t i = 0; i < len && !m->is_regex; i++)
-		key[i] = tolower((unsigned char)key[i]);
-	best = find(r, key, m, len);
-	r->lengths[len < sizeof(r->lengths) ? len : 0] = 1;
-	c = (struct chain *)sl_names_add(r->paths, key, own);
-	if (!c) {
-		w->err = -ENOMEM;
+	own = key_of(w, m, NULL, &path);
+	if (!own)
 		return NULL;
+	best = find(r, own, path, m, NULL);
+	r->lengths[strlen(path)] = 1;
+	for (__u32 i = m->headers.n < EXACT_MAX ? m->headers.n : EXACT_MAX; i-- > 0;) {
+		if (!is_exact(&headers[i]))
+			continue;
+		key = key_of(w, m, &headers[i], &path);
+		if (!key)
+			return NULL;
+		best = find(r, key, path, m, best);
+		own = key;
 	}
-	*me = (struct same_path){route, c->last};
-	c->last = me;
+	/* By the first of its headers. */
+	keep(w, r, own, route);
 	return best;
 }

@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """The compatibility table, tests/compat/ENVOY.md: each key of Envoy's that the config knows, what
-becomes of it, and the test that shows it. All of it is taken from the tables of keys
-(user/config) and from the tests, so it cannot drift. --check (default) or --write."""
+becomes of it, and the test that shows it. The keys are those of tests/compat/keys.txt, which
+tests/unit/test_schema.c proves to be those of the tables in user/config. --check (default) or --write."""
 import ast
 import glob
+import os
 import re
-import subprocess
 import sys
 
 TABLE = "tests/compat/ENVOY.md"
+KEYS = "tests/compat/keys.txt"
 HEAD = """# Envoy's configuration, key by key
 
-Made by `scripts/compat.py --write` from the tables in user/config and from the tests; `scripts/check.sh`
-fails when it is out of date or an accepted key has no test. What is not listed is no key of Envoy's
-that we know: an error, with the nearest known one.
+Made by `scripts/compat.py --write`; `scripts/check.sh` fails when it is out of date, and tests/unit/test_schema.c when
+a key is missing, is not treated as it says, or is in no test. What is not listed is no key of Envoy's that we know: an
+error, with the nearest known one.
 
 | state | means |
 |---|---|
@@ -35,7 +36,8 @@ USER = {
     "header matcher": "safe_regex_match regex_match",
     "string_match": "safe_regex regex",
     "regex": "regex google_re2",
-    "virtual host": "retry_policy request_mirror_policies",
+    "virtual host": "retry_policy request_mirror_policies require_tls include_request_attempt_count "
+                    "include_attempt_count_in_response",
     "route_config": "request_mirror_policies most_specific_header_mutations_wins",
     "weighted cluster": "host_rewrite_literal",
     "weighted_clusters": "header_name",
@@ -43,7 +45,9 @@ USER = {
     "HTTP connection manager":
         "use_remote_address xff_num_trusted_hops skip_xff_append append_x_forwarded_port "
         "generate_request_id preserve_external_request_id always_set_request_id_in_response "
-        "server_name server_header_transformation via",
+        "server_name server_header_transformation via normalize_path merge_slashes "
+        "path_with_escaped_slashes_action strip_any_host_port strip_matching_host_port "
+        "strip_trailing_host_dot",
 }
 USER_MESSAGES = {"direct_response", "body", "redirect", "header to add", "header", "regex rewrite",
                  "retry_policy", "retry_back_off", "mirror policy"}
@@ -51,30 +55,12 @@ ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")
 OURS = {"sluice"}  # no message of Envoy's
 
 
-def preprocessed():
-    text = ""
-    for path in sorted(glob.glob("user/config/*.c")):
-        done = subprocess.run(["gcc", "-E", "-P", "-std=gnu11", "-D_GNU_SOURCE", "-Iinclude",
-                               "-Iuser", path], capture_output=True, text=True, check=True)
-        text += done.stdout
-    return " ".join(text.split())
-
-
-def schemas(text):
-    """{message: {key: accepted, warns or refused}}"""
-    tables = dict(re.findall(r"struct sl_key (\w+)\[\] = \{(.*?)\};", text))
-    lists = dict(re.findall(r"char \*const (\w+)\[\] = \{(.*?)\};", text))
+def known():
+    """{message: {key: (accepted, warns or refused; its test)}}"""
     out = {}
-    for body in re.findall(r"struct sl_schema \w+ = \{(.*?)\};", text):
-        part = dict(re.findall(r"\.(keys|unsupported|tuning) = (\w+)", body))
-        what = re.search(r'\.what = "([^"]*)"', body).group(1)
-        keys = out.setdefault(what, {})
-        for name, kind in re.findall(r'\.name = "([^"]+)", \.type = SL_KEY_(\w+)',
-                                     tables[part["keys"]]):
-            keys[name] = "warns" if kind == "WARN" else "accepted"
-        for field, state in (("unsupported", "refused"), ("tuning", "warns")):
-            for name in re.findall(r'"([^"]+)"', lists[part[field]]) if field in part else ():
-                keys[name] = state
+    for line in open(KEYS):
+        what, key, state, test = line.rstrip("\n").split(" | ")
+        out.setdefault(what, {})[key] = (state, test)
     return {what: keys for what, keys in out.items() if what not in OURS}
 
 
@@ -110,10 +96,6 @@ def tests():
     # What every test's config has.
     first = next(name for name, _ in found if name.startswith("tutorial."))
     found.append((first, open("tests/e2e/lib/config.py").read()))
-    for path in sorted(glob.glob("tests/unit/config/*.yaml")):
-        found.append((f"config/{path[18:-5]}", open(path, errors="replace").read()))
-    for path in sorted(glob.glob("tests/unit/test_*.c")):
-        found.append((f"unit/{path[11:-2]}", open(path, errors="replace").read()))
     return found
 
 
@@ -121,23 +103,15 @@ def camel(key):
     return re.sub(r"_([a-z])", lambda m: m.group(1).upper(), key)
 
 
-def test_of(key, state, all_tests):
-    # As a key of YAML or of a dict, or as an argument of that name.
+def test_of(key, all_tests, golden):
+    """An end-to-end test that has the key, as a key of YAML or of a dict or as an argument; else
+    @golden."""
     words = f"(?:{re.escape(key)}|{camel(key)})"
     pattern = re.compile(rf"""(?<![\w@.]){words}(?:"?\s*:|=(?!=))""")
-    if state in ("kernel", "user"):
-        order = all_tests
-        if "_" not in key:  # a word that means many things in a test's source
-            order = [x for x in all_tests if x[0].startswith("config/ok-")] + all_tests
-    else:
-        first = "config/bad-" if state == "refused" else "config/ok-"
-        order = [x for x in all_tests if x[0].startswith(first)]
-        order += [x for x in all_tests if x[0].startswith("config/")]
-    for name, text in order:
+    for name, text in all_tests:
         if pattern.search(text):
             return name
-    # One rule for all keys of these lists.
-    return {"refused": "config/bad-unsupported-key", "warns": "config/ok-warn-tuning"}.get(state)
+    return golden
 
 
 def state_of(what, key, state):
@@ -147,18 +121,25 @@ def state_of(what, key, state):
     return "user" if user else "kernel"
 
 
+def exists(test):
+    where, _, name = test.partition("/")
+    path = {"config": f"tests/unit/config/{name}.yaml", "unit": f"tests/unit/{name}.c"}.get(where)
+    return path is None or os.path.exists(path)
+
+
 def main():
-    all_tests = tests()
-    names = {name for name, _ in all_tests}
-    lines, missing = [HEAD], []
-    for what, keys in sorted(schemas(preprocessed()).items(), key=lambda x: x[0].lower()):
+    all_tests, lines, missing = tests(), [HEAD], []
+    messages = known()
+    everywhere = [key for keys in messages.values() for key in keys]
+    for what, keys in sorted(messages.items(), key=lambda x: x[0].lower()):
         lines += [f"## {what}", "", "| key | state | test |", "|---|---|---|"]
-        for key, accepted in sorted(keys.items()):
-            state = state_of(what, key, accepted)
-            test = test_of(key, state, all_tests)
-            if test not in names:
-                missing.append(f"{what}: '{key}' is {state}, but no test has it (found: {test})")
-            lines.append(f"| `{key}` | {state} | {test} |")
+        for key, (accepted, test) in sorted(keys.items()):
+            # A word that other messages have too, or a test's source for another reason, says nothing.
+            if accepted == "accepted" and "_" in key and everywhere.count(key) == 1:
+                test = test_of(key, all_tests, test)
+            if not exists(test):
+                missing.append(f"{what}: '{key}' has no test {test}")
+            lines.append(f"| `{key}` | {state_of(what, key, accepted)} | {test} |")
         lines.append("")
     text = "\n".join(lines).rstrip() + "\n"
     if missing:

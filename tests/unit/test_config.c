@@ -346,8 +346,8 @@ static void limits(void)
 static void one_path(void)
 {
 	char *text = many(HEAD VHOST,
-			  "              - {match: {prefix: /, headers: [{name: t, exact_match: t@}]}, "
-			  DIRECT "}\n",
+			  "              - {match: {prefix: /, headers: [{name: t, exact_match: "
+			  "t@}]}, " DIRECT "}\n",
 			  10000, "");
 	clock_t began = clock();
 	struct sl_compiled *c = parse(text, NULL);

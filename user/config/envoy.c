@@ -373,8 +373,8 @@ static void http_filter_done(struct sl_walk *w, void *dst)
 
 static const struct sl_key http_filter_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_http_filter, name),
-	KEY("config", ANY, 0, struct cfg_http_filter, config),
-	KEY("typed_config", ANY, 0, struct cfg_http_filter, typed_config),
+	KEY("config", ANY, 0, struct cfg_http_filter, config, .sub = &router),
+	KEY("typed_config", ANY, 0, struct cfg_http_filter, typed_config, .sub = &router),
 	END,
 };
 SCHEMA(http_filter, struct cfg_http_filter, "HTTP filter", .unsupported = sl_no_http_filter,
@@ -452,8 +452,8 @@ static void filter_done(struct sl_walk *w, void *dst)
 
 static const struct sl_key filter_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_filter, name),
-	KEY("config", ANY, 0, struct cfg_filter, config),
-	KEY("typed_config", ANY, 0, struct cfg_filter, typed_config),
+	KEY("config", ANY, 0, struct cfg_filter, config, .sub = &hcm),
+	KEY("typed_config", ANY, 0, struct cfg_filter, typed_config, .sub = &hcm),
 	END,
 };
 SCHEMA(filter, struct cfg_filter, "filter", .unsupported = sl_no_filter, .done = filter_done);

@@ -56,7 +56,7 @@ struct sl_key {
 	enum sl_key_type type;
 	__u32 flags;
 	size_t offset;
-	const struct sl_schema *sub;
+	const struct sl_schema *sub; /* of ANY: what done() reads it by, for tests */
 	const char *const *names; /* ENUM: spellings, NULL at the end; "-NAME": not supported yet */
 	__u32 min, max;
 	const char *note;

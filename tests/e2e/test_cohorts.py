@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Sticky splits: one user, one version, whatever path, restart or change of weights."""
+import json
 import socket
 
 from lib.config import DOORS, config, route
 from lib.http1 import Conn, build
 from lib.runner import test
+
+from test_cli import run
 
 FRONT = ("127.0.0.1", 8000)
 PORTS = {9001: "old", 9002: "new", 9003: "other"}
@@ -181,3 +184,25 @@ def by_parameter_and_terminal(t):
             whole = build("GET", f"/q?user={u}")
             conn.send_pieces([whole[:9], whole[9:]])
             assert conn.response().get("x-backend") == by_query[u], u
+
+
+@test()
+def by_rewritten_header(t):
+    """regex_rewrite of a hash policy's header: what it leaves of the value is who the user is."""
+    t.backends.nginx(PORTS)
+    half = {"old": 50, "new": 50}
+    policy = {"header": {"header_name": "X-User", "regex_rewrite": {
+        "pattern": {"regex": "@.*"}, "substitution": ""}}}
+    s = t.sluice(config(FRONT, CLUSTERS, [sticky([policy], "/r", "r", half),
+                                          sticky(BY_HEADER, "/", "x", half)]))
+    with Conn(FRONT) as conn:
+        def version(path, user):
+            return conn.get(path, [("x-user", user)]).get("x-backend")
+
+        plain = [version("/", f"user{u}") for u in range(40)]
+        assert set(plain) == {"old", "new"}, plain
+        for where in ("home", "work"):
+            assert [version("/r", f"user{u}@{where}") for u in range(40)] == plain, where
+    told = json.loads(run(t, "explain", "-c", s.config_path, "--json", "GET", "/r", "-H",
+                          "x-user: user3@home").stdout)
+    assert told["cohort"]["cluster"] == plain[3], told

@@ -370,6 +370,18 @@ def mirror_fraction(t):
 
 
 @test()
+def mirror_by_header(t):
+    """cluster_header: to the cluster that the header names; to none if it names none."""
+    s, one, two = mirrored(t, [{"cluster_header": "X-Shadow"}])
+    with Conn(FRONT) as conn:
+        for name in ("", "three", "two", "TWO"):
+            assert conn.get(f"/{name}", [("x-shadow", name)] if name else []).status == 200
+    s.idle()
+    assert [q.target for q in two.requests] == ["/two"], two.requests
+    s.check()
+
+
+@test()
 def mirror_none(t):
     s, one, two = mirrored(t, [{"cluster": "two", "runtime_fraction": {
         "default_value": {"numerator": 0, "denominator": "MILLION"}}}])

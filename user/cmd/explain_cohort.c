@@ -4,6 +4,7 @@
 
 #include "sl_cohort.h"
 #include "sl_hash.h"
+#include "config/hash_rewrite.h"
 
 /* The choice of the data path: user/daemon/sticky.c, bpf/request.bpf.h. */
 static __u32 target_of(const struct sl_compiled *c, const struct sl_split *s, __u64 hash)
@@ -26,7 +27,8 @@ static struct sl_hash hash_of(struct sl_explain *e, const struct sl_route *r)
 	for (__u32 i = 0; i < r->n_hashes; i++) {
 		const struct sl_hash_rule *rule = &t->hash_rules[r->first_hash + i];
 		__u64 one = 0;
-		enum sl_hashed got = sl_hash_one(&x, rule, &one);
+		enum sl_hashed got =
+			sl_hash_policy(&x, rule, &e->config->actions->routes[e->route], i, &one);
 
 		if (sl_hash_add(&hash, rule, i, got, one))
 			break;

@@ -253,11 +253,34 @@ static const char *compile_mirrors(struct actions *a, const struct cfg_list *con
 	if (!l->n)
 		return NULL;
 	m = alloc(a, l->n * sizeof(*m));
-	for (__u32 i = 0; m && i < l->n; i++)
+	for (__u32 i = 0; m && i < l->n; i++) {
 		m[i] = sl_mirror_of(&all[i]);
+		m[i].cluster_header = text(a, all[i].cluster_header, true);
+	}
 	out->mirrors = m;
 	out->n_mirrors = m ? l->n : 0;
 	return "request_mirror_policies";
+}
+
+/* For the rules that compile_hashes() makes. */
+static const char *compile_hash_rewrites(struct actions *a, const struct cfg_list *policies,
+					 struct sl_route_action *out)
+{
+	const struct cfg_hash_policy *all = policies->items;
+	struct sl_hash_rewrite *r = NULL;
+	__u32 n = 0;
+
+	for (__u32 i = 0; i < policies->n && !r; i++)
+		if (all[i].header.rewrite.node)
+			r = alloc(a, policies->n * sizeof(*r));
+	for (__u32 i = 0; r && i < policies->n; i++) {
+		if (!sl_hashes(&all[i]))
+			continue;
+		r[n].regex = regex(a, &all[i].header.rewrite.pattern, false);
+		r[n++].substitution = text_or_empty(a, all[i].header.rewrite.substitution);
+	}
+	out->hash_rewrites = r;
+	return r ? "hash_policy with regex_rewrite" : NULL;
 }
 
 /* Keeps the first reason. */
@@ -291,6 +314,7 @@ static void compile_route(struct actions *a, const struct cfg_route *r, struct s
 		because(out, "header_name");
 	because(out, compile_rewrite(a, &action->rewrite, &r->match, &out->rewrite));
 	because(out, compile_targets(a, &action->split, out));
+	because(out, compile_hash_rewrites(a, &action->hash, out));
 	if (out->changes[0])
 		because(out, changed(&r->changes));
 }

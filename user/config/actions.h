@@ -147,10 +147,17 @@ struct sl_retry {
 
 /* A copy of numerator in denominator requests. */
 struct sl_mirror {
+	const char *cluster_header; /* lower case: its value names the cluster; NULL: `cluster` */
 	__u32 cluster;
 	__u32 numerator;
 	__u32 denominator;
 	bool plain_host; /* no "-shadow" behind the host's name */
+};
+
+/* A header's values as they are hashed; regex NULL: as they are. */
+struct sl_hash_rewrite {
+	struct sl_regex *regex;
+	const char *substitution;
 };
 
 struct sl_route_action {
@@ -165,9 +172,10 @@ struct sl_route_action {
 	const char *split_header;	    /* weighted_clusters.header_name, lower case; or NULL */
 	const struct sl_rewrite *rewrite;   /* NULL: none */
 	const struct sl_redirect *redirect; /* NULL: none */
-	const struct sl_retry *retry;	    /* NULL: none */
-	bool count_tries;		    /* x-envoy-attempt-count in requests */
-	bool tell_tries;		    /* ... and in answers */
+	struct sl_hash_rewrite *hash_rewrites; /* of each of the route's hash rules; NULL: none */
+	const struct sl_retry *retry;	       /* NULL: none */
+	bool count_tries;		       /* x-envoy-attempt-count in requests */
+	bool tell_tries;		       /* ... and in answers */
 	struct sl_mirror *mirrors;
 	__u32 n_mirrors;
 };

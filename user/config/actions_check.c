@@ -121,7 +121,7 @@ void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_chang
 
 /* ---- rewrites and redirects ---- */
 
-static void check_regex(struct sl_walk *w, const struct cfg_regex_rewrite *r)
+void sl_validate_regex_rewrite(struct sl_walk *w, const struct cfg_regex_rewrite *r)
 {
 	const struct sl_node *pattern = r->pattern.regex;
 	char why[SL_REGEX_WHY] = "out of memory";
@@ -172,9 +172,9 @@ void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r)
 						r->auto_host.node},
 		     hosts);
 	check_path(w, r->prefix);
-	check_regex(w, &r->regex);
+	sl_validate_regex_rewrite(w, &r->regex);
 	check_text(w, r->host, "a Host header", " \t/?#@");
-	check_regex(w, &r->host_regex);
+	sl_validate_regex_rewrite(w, &r->host_regex);
 	if (r->host_header && !is_token(r->host_header))
 		sl_error(w, r->host_header, "'%.64s' is no header name", r->host_header->text);
 }
@@ -191,7 +191,7 @@ void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r)
 	check_text(w, r->host, "a host", " \t/?#@");
 	check_text(w, r->path, "a path", " \t");
 	check_text(w, r->prefix, "a path", " \t");
-	check_regex(w, &r->regex);
+	sl_validate_regex_rewrite(w, &r->regex);
 }
 
 /* ---- the HTTP connection manager's ---- */

@@ -82,6 +82,7 @@ struct cfg_retry {
 struct cfg_mirror {
 	const struct sl_node *node;
 	const struct sl_node *cluster;
+	const struct sl_node *cluster_header;
 	struct cfg_fraction fraction;
 	struct cfg_u32 plain_host;
 	__u32 cluster_index; /* validate */
@@ -172,6 +173,7 @@ __u32 sl_redirect_status(const struct cfg_redirect *r);
 
 /* actions_check.c: rules across keys; errors go to w->diags. @what: "route". */
 void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_changes *c);
+void sl_validate_regex_rewrite(struct sl_walk *w, const struct cfg_regex_rewrite *r);
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f);

@@ -99,7 +99,7 @@ static int compile_hashes(struct compile *c, const struct cfg_route_action *a,
 		const struct cfg_hash_policy *p = &cfg_items(a->hash, struct cfg_hash_policy)[i];
 		struct sl_hash_rule *rule = &t->hash_rules[t->n_hash_rules];
 
-		if (p->connection.node && !p->connection.source_ip.value)
+		if (!sl_hashes(p))
 			continue;
 		if (p->header.node) {
 			rule->kind = SL_HASH_HEADER;

@@ -15,7 +15,7 @@ LIST(sl_no_header_value, "raw_value");
 LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",
      "retry_options_predicates", "host_selection_retry_max_attempts",
      "rate_limited_retry_back_off");
-LIST(sl_no_mirror, "cluster_header", "trace_sampled", "runtime_key", "request_headers_mutations",
+LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
      "per_filter_config");

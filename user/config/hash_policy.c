@@ -12,10 +12,11 @@
 
 static const struct sl_key header_keys[] = {
 	KEY("header_name", STRING, FULL, struct cfg_hash_header, name),
+	KEY("regex_rewrite", MAP, 0, struct cfg_hash_header, rewrite,
+	    .sub = &sl_schema_regex_rewrite),
 	END,
 };
-static const char *const no_header[] = {"regex_rewrite", NULL};
-SCHEMA(header, struct cfg_hash_header, "header of a hash policy", .unsupported = no_header);
+SCHEMA(header, struct cfg_hash_header, "header of a hash policy");
 
 static const struct sl_key attribute_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_cookie_attribute, name),
@@ -115,6 +116,11 @@ static void header_check(struct sl_walk *w, const struct sl_node *name)
 		sl_error(w, name, "header name longer than 255 bytes");
 }
 
+bool sl_hashes(const struct cfg_hash_policy *p)
+{
+	return !p->connection.node || p->connection.source_ip.value;
+}
+
 static void policy_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_hash_policy *p = dst;
@@ -128,11 +134,13 @@ static void policy_done(struct sl_walk *w, void *dst)
 		sl_error(w, p->node,
 			 "missing 'header', 'cookie', 'connection_properties' or "
 			 "'query_parameter' in hash policy");
-	if (p->header.node)
+	if (p->header.node) {
 		header_check(w, p->header.name);
+		sl_validate_regex_rewrite(w, &p->header.rewrite);
+	}
 	if (p->cookie.node)
 		cookie_check(w, &p->cookie);
-	if (p->connection.node && !p->connection.source_ip.value)
+	if (!sl_hashes(p))
 		sl_warning(w, p->connection.node, "without 'source_ip: true' this hashes nothing");
 }
 

@@ -48,6 +48,7 @@ struct cfg_split {
 struct cfg_hash_header {
 	const struct sl_node *node;
 	const struct sl_node *name;
+	struct cfg_regex_rewrite rewrite;
 };
 
 struct cfg_cookie_attribute {
@@ -315,6 +316,8 @@ void sl_validate_attach(struct sl_walk *w, const struct cfg_root *root);
 
 /* hash_policy.c */
 extern const struct sl_schema sl_schema_hash_policy;
+/* Is anything hashed by @p? */
+bool sl_hashes(const struct cfg_hash_policy *p);
 /* Limits; @n_rules counts the policies of all routes. Errors go to w->diags. */
 void sl_validate_hash(struct sl_walk *w, const struct cfg_route_action *a, __u32 *n_rules);
 /* What follows NAME=VALUE in the Set-Cookie that makes @c. To be freed; NULL: out of memory. */

@@ -140,8 +140,22 @@ struct sl_retry sl_retry_of(const struct cfg_retry *c)
 
 /* ---- request_mirror_policies ---- */
 
+/* As Envoy words it. */
+static void mirror_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_mirror *m = dst;
+
+	if (m->cluster && m->cluster_header)
+		sl_error(w, m->cluster_header,
+			 "Only one of cluster or cluster_header can be specified");
+	else if (!m->cluster && !m->cluster_header && !w->unsure)
+		sl_error(w, m->node,
+			 "At least one of cluster or cluster_header need to be specified");
+}
+
 static const struct sl_key mirror_keys[] = {
-	KEY("cluster", STRING, FULL, struct cfg_mirror, cluster),
+	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_mirror, cluster),
+	KEY("cluster_header", STRING, SL_KEY_NONEMPTY, struct cfg_mirror, cluster_header),
 	KEY("runtime_fraction", MAP, 0, struct cfg_mirror, fraction, .sub = &sl_schema_fraction),
 	KEY("disable_shadow_host_suffix_append", BOOL, 0, struct cfg_mirror, plain_host),
 	END,
@@ -151,6 +165,7 @@ const struct sl_schema sl_schema_mirror = {
 	.size = sizeof(struct cfg_mirror),
 	.keys = mirror_keys,
 	.unsupported = sl_no_mirror,
+	.done = mirror_done,
 };
 
 struct sl_mirror sl_mirror_of(const struct cfg_mirror *c)

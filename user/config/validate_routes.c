@@ -126,7 +126,8 @@ static void check_mirrors(struct routes *r, const struct cfg_list *l)
 	struct cfg_mirror *all = l->items;
 
 	for (__u32 i = 0; i < l->n; i++)
-		all[i].cluster_index = find_cluster(r, all[i].cluster);
+		if (all[i].cluster)
+			all[i].cluster_index = find_cluster(r, all[i].cluster);
 }
 
 static void check_split(struct routes *r, struct cfg_split *s, const char *route)

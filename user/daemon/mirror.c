@@ -221,12 +221,15 @@ static struct mirror *copy_request(struct worker *w, const struct front *f,
 
 static void send_copy(struct worker *w, struct front *f, const struct sl_mirror *policy)
 {
+	__u32 cluster = policy->cluster;
 	struct mirror *m;
 	struct back *b;
 
-	if (w->n_mirrors >= MIRRORS_MAX)
+	if (policy->cluster_header)
+		cluster = route_named(w, policy->cluster_header, &w->request_head, f->req.data);
+	if (cluster == NO_INDEX || w->n_mirrors >= MIRRORS_MAX)
 		return;
-	b = lane_spare(w, policy->cluster);
+	b = lane_spare(w, cluster);
 	m = b ? copy_request(w, f, policy) : NULL;
 	if (!m) {
 		if (b)

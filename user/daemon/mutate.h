@@ -30,6 +30,12 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l);
 /* Another try: the head in f->req says so, if it tells. */
 void mutate_again(struct worker *w, struct front *f);
 
+/*
+ * route.c: cluster_header: the first value of @header names the cluster. NO_INDEX: none of that
+ * name.
+ */
+__u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf);
+
 /* target.c: path and Host. 0, or the status to answer. */
 __u32 rewrite_target(const struct sl_route_action *action, __u32 cluster, bool original_path,
 		     struct lines *l);

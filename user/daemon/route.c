@@ -50,9 +50,7 @@ static struct text single_header(const struct sl_head *h, const __u8 *buf, const
 	return n == 1 ? value : (struct text){0};
 }
 
-/* cluster_header: the first of its values names the cluster. NO_INDEX: none of that name. */
-static __u32 named_cluster(struct worker *w, const struct sl_route_action *action,
-			   const struct sl_head *h, const __u8 *buf)
+__u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_actions *a = w->args->compiled->actions;
 
@@ -60,8 +58,7 @@ static __u32 named_cluster(struct worker *w, const struct sl_route_action *actio
 		const struct sl_header *hd = &h->headers[i];
 		struct text value = {(const char *)buf + hd->value.off, hd->value.len};
 
-		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len},
-			     action->cluster_header))
+		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, header))
 			continue;
 		for (__u32 c = 0; c < a->n_clusters; c++)
 			if (a->clusters[c] && strlen(a->clusters[c]) == value.len &&
@@ -150,7 +147,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	route = &w->table->routes[index];
 	action = action_of(w, f);
 	if (action && action->cluster_header) {
-		x->cluster = named_cluster(w, action, h, buf);
+		x->cluster = route_named(w, action->cluster_header, h, buf);
 		if (x->cluster == NO_INDEX)
 			return action->not_found;
 		x->endpoint = balance_pick(w, x->cluster, NULL);

@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include "internal.h"
+#include "mutate.h"
 #include "sl_cohort.h"
 #include "sl_hash.h"
+#include "config/hash_rewrite.h"
 
 #define COOKIE_DIGITS 16
 
@@ -86,7 +87,7 @@ bool sticky_hash(struct worker *w, struct front *f, const struct sl_route *route
 		enum sl_hashed got;
 		__u64 one;
 
-		got = sl_hash_one(&x, r, &one);
+		got = sl_hash_policy(&x, r, action_of(w, f), i, &one);
 		if (sl_hash_add(&hash, r, i, got, one))
 			break;
 	}

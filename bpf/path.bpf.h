@@ -33,9 +33,10 @@ SL_FN __u32 msg_size(struct sk_msg_md *msg)
 
 SL_FN void stats_count(struct sl_session *s, __u32 status)
 {
-	__u32 route = s->route * SL_STAT_SHARDS + stat_shard();
-	__u32 cluster = s->cluster * SL_STAT_SHARDS + stat_shard();
-	__u32 key = sl_generation_key(s->generation, stat_shard());
+	__u32 shard = s->direct ? 0 : stat_shard();
+	__u32 route = s->route * SL_STAT_SHARDS + shard;
+	__u32 cluster = s->cluster * SL_STAT_SHARDS + shard;
+	__u32 key = sl_generation_key(s->generation, shard);
 	__u64 ns = bpf_ktime_get_ns() - s->start_ns;
 	struct sl_stats *r = bpf_map_lookup_elem(&route_stats, &route);
 	struct sl_stats *c = bpf_map_lookup_elem(&cluster_stats, &cluster);
@@ -47,6 +48,10 @@ SL_FN void stats_count(struct sl_session *s, __u32 status)
 		sl_stats_count(c, status, ns);
 	if (g)
 		sl_add(&g->exchanges, 1);
+	if (s->direct && r && c) {
+		sl_add(&r->direct, 1);
+		sl_add(&c->direct, 1);
+	}
 	s->last_ns = s->start_ns + ns;
 }
 

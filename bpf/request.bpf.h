@@ -371,6 +371,7 @@ SL_FN bool exchange_begin(struct sl_request *r, struct sl_lane *l, struct sl_hea
 	s->head_method = head->method == SL_METHOD_HEAD;
 	s->handover = SL_REASON_NONE;
 	s->begun = 1;
+	s->direct = 0;
 	s->req = r->body;
 	if (sl_body_done(&r->body))
 		bits |= SL_S_REQ_DONE;

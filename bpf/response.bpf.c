@@ -127,7 +127,8 @@ SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 	const struct sl_session *s = r->s;
 
 	if (!(SL_BITS(r->word) & SL_S_CLIENT))
-		return front_accepted(r) && writer_has_room(s->front_sk, size);
+		return front_accepted(r) && writer_has_room(s->front_sk, size) &&
+		       all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx));
 	return all_arrived(s->client_sk, s->front_sk) &&
 	       reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
 }
@@ -162,7 +163,7 @@ SL_FN void response_advance(struct sl_response *r)
 		l->status = r->status;
 		/* Answered before its request was whole: what is left of the request may still be
 		 * on its way when the lane is free. Never reuse it. */
-		if (!(SL_BITS(r->word) & SL_S_REQ_DONE))
+		if (!(SL_BITS(r->word) & (SL_S_REQ_DONE | SL_S_REQ_USER)))
 			word_change(&l->word, r->lane_gen, SL_L_SURPLUS, 0);
 	}
 	l->resp = r->body;

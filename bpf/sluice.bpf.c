@@ -6,5 +6,6 @@
 #include "capture.bpf.c"
 #include "request.bpf.c"
 #include "response.bpf.c"
+#include "relay.bpf.c"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -30,6 +30,7 @@
 	X(backs)          \
 	X(fronts_skb)     \
 	X(backs_skb)      \
+	X(backs_msg)      \
 	X(route_stats)    \
 	X(cluster_stats)  \
 	X(reasons)        \

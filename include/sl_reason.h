@@ -35,7 +35,8 @@
 	X(SESSIONS_FULL, sessions_full,                                                            \
 	  "more open connections than max_sessions, or than the kernel path has room for")         \
 	X(CHUNKS_MANY, chunks_many, "more chunks in one send than the kernel path follows")        \
-	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")
+	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")           \
+	X(REMOTE_SERVER, remote_server, "server is not on this host, or was not paired")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

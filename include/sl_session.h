@@ -147,8 +147,8 @@ struct sl_session {
 	__u8 begun;	    /* 1: BPF has begun the exchange and not sent its request on yet */
 	__u8 zero0[5];
 	struct sl_hash hash; /* of the request under decision; BPF */
-	__u32 generation;    /* of the table that the request was matched with; BPF */
-	__u32 zero2;
+	__u32 generation;    /* of the table that the request was matched with */
+	__u32 direct;	     /* 1: the daemon began the exchange: counted as the user path's */
 	__u64 source_hash; /* sl_hash_words() of the address that front's client has; BPF */
 
 	struct sl_decision decision;

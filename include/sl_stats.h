@@ -18,7 +18,7 @@
 struct sl_stats {
 	__u64 status[8];  /* exchanges by class of the final status; 6 and 7 stay 0 */
 	__u64 latency_ns; /* sum, request head seen to last byte of the answer */
-	__u64 zero;
+	__u64 direct;	  /* of these: read by the daemon, answered by BPF; shard 0 */
 	__u64 latency[SL_LATENCY_BUCKETS]; /* exchanges by latency, see SL_LATENCY_BUCKETS */
 };
 

@@ -15,6 +15,7 @@ struct sl_stat_sum {
 	struct sl_stats all; /* both paths */
 	__u64 kernel;	     /* exchanges that the kernel path ended */
 	__u64 user;	     /* ... and the user path */
+	__u64 direct;	     /* of these: BPF has moved the answer */
 };
 
 /* What the words of sessions and lanes say: a snapshot of moving things. */
@@ -39,6 +40,7 @@ struct sl_snapshot {
 	struct sl_counts up[SL_MAX_CLUSTERS];
 	__u64 kernel; /* requests served by the kernel path */
 	__u64 user;   /* requests that took the user path: the sum of reasons */
+	__u64 direct; /* of these: BPF has moved the answer */
 	struct sl_census census;
 };
 

@@ -27,6 +27,7 @@ static json_t *with_counters(json_t *object, const struct sl_stat_sum *s)
 	json_object_set_new(object, "requests", number(sl_stats_total(&s->all)));
 	json_object_set_new(object, "kernel", number(s->kernel));
 	json_object_set_new(object, "user", number(s->user));
+	json_object_set_new(object, "direct", number(s->direct));
 	json_object_set_new(object, "status", status);
 	json_object_set_new(object, "latency_us",
 			    json_pack("{s:f, s:f, s:f, s:f}", "mean", sl_stats_mean(&s->all), "p50",
@@ -133,13 +134,13 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 				     (int)c->colocated, "in_exchange", (int)c->in_exchange, "user",
 				     (int)c->in_user);
 	json_t *root = json_pack(
-		"{s:s, s:i, s:b, s:i, s:i, s:{s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
+		"{s:s, s:i, s:b, s:i, s:i, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
 		"s:I}",
 		"instance", instance, "generation", (int)m->table->generation, "kernel_path",
 		!(m->control->flags & SL_C_BYPASS), "supervisor", (int)m->control->supervisor,
 		"worker", (int)m->control->worker, "requests", "total",
 		(json_int_t)(s->kernel + s->user), "kernel", (json_int_t)s->kernel, "user",
-		(json_int_t)s->user, "reasons", reasons_json(s), "routes", routes_json(s),
+		(json_int_t)s->user, "direct", (json_int_t)s->direct, "reasons", reasons_json(s), "routes", routes_json(s),
 		"clusters", clusters_json(m, s), "endpoints", endpoints_json(m, s), "sessions",
 		sessions, "lanes", lanes_json(c), "no_session", (json_int_t)m->control->no_session,
 		"lost_events", (json_int_t)m->control->lost_events);

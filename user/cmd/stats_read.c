@@ -28,6 +28,7 @@ static void add_up(const struct sl_stats *shards, struct sl_stat_sum *ret)
 			ret->all.status[i] += n;
 			total += n;
 		}
+		ret->direct += SL_READ(s->direct);
 		ret->all.latency_ns += SL_READ(s->latency_ns);
 		for (int i = 0; i < SL_LATENCY_BUCKETS; i++)
 			ret->all.latency[i] += SL_READ(s->latency[i]);
@@ -98,6 +99,7 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 		info->match[SL_NAME_MAX - 1] = 0;
 		add_up(&m->route_stats[i * SL_STAT_SHARDS], &ret->route_sums[i]);
 		ret->kernel += ret->route_sums[i].kernel;
+		ret->direct += ret->route_sums[i].direct;
 	}
 	for (__u32 i = 0; i < ret->n_clusters; i++)
 		add_up(&m->cluster_stats[i * SL_STAT_SHARDS], &ret->cluster_sums[i]);

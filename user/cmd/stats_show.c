@@ -201,6 +201,9 @@ int sl_stats_print(const struct sl_maps *m, const char *instance, const struct s
 	printf("requests %llu: kernel path %llu (%.2f %%), user path %llu (%.2f %%)\n",
 	       (unsigned long long)total, (unsigned long long)s->kernel, percent(s->kernel, total),
 	       (unsigned long long)s->user, percent(s->user, total));
+	if (s->direct)
+		printf("answers to requests of the user path that the kernel moved %llu\n",
+		       (unsigned long long)s->direct);
 	if (before && seconds > 0)
 		printf("now %.0f requests/s\n", (total - before->kernel - before->user) / seconds);
 	failed = print_counts("ROUTE", route_name, s, s->route_sums, s->n_routes);

@@ -31,50 +31,23 @@ static void large_sndbuf(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-/* Into the map by cookie first: from the insertion on the program looks itself up there. */
-static bool insert(struct worker *w, struct io *io, int map_fd, const struct sl_socket *me,
-		   __u64 cookie)
-{
-	int one = 1;
-
-	if (sl_maps_cookie_set(w->maps, cookie, me))
-		return false;
-	if (sl_maps_sockmap_set(map_fd, me->slot, io->fd)) {
-		(void)sl_maps_cookie_del(w->maps, cookie);
-		return false;
-	}
-	io->steered = true;
-	/* tcp_set_rcvlowat() -> tcp_data_ready(): what came before the insertion is shown to the
-	 * program now instead of with the next segment. */
-	(void)setsockopt(io->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
-	return true;
-}
-
-static bool doors_open(const struct worker *w)
-{
-	return (SL_READ(w->maps->control->flags) & (SL_C_DOOR_SKB | SL_C_BYPASS)) == SL_C_DOOR_SKB;
-}
-
 void door_front(struct worker *w, struct front *f)
 {
-	struct sl_socket me = {.role = SL_ROLE_FRONT, .slot = f->slot, .gen = f->gen};
-
-	if (f->slot == NO_SLOT || (session_bits(f) & SL_S_CLIENT))
-		return;
-	large_sndbuf(f->io.fd);
-	if (doors_open(w) && insert(w, &f->io, w->maps->fronts_skb_fd, &me, f->s->front_cookie))
-		f->s->front_skb |= SL_SKB_DOOR;
+	(void)w;
+	if (f->slot != NO_SLOT && !(session_bits(f) & SL_S_CLIENT))
+		large_sndbuf(f->io.fd);
 }
 
 void door_back(struct worker *w, struct back *b)
 {
-	struct sl_socket me = {.role = SL_ROLE_BACK, .slot = b->slot, .gen = b->gen};
-
-	if (b->slot == NO_SLOT || (lane_bits(b) & SL_L_PAIRED))
+	if (b->slot == NO_SLOT)
 		return;
-	large_sndbuf(b->io.fd);
-	if (doors_open(w) && insert(w, &b->io, w->maps->backs_skb_fd, &me, b->l->back_cookie))
-		b->l->back_skb |= SL_SKB_DOOR;
+	if (lane_bits(b) & SL_L_PAIRED) {
+		/* Without it what we send goes by TCP. */
+		(void)sl_maps_sockmap_set(w->maps->backs_msg_fd, b->slot, b->io.fd);
+	} else {
+		large_sndbuf(b->io.fd);
+	}
 }
 
 void door_close(struct worker *w, __u32 skb, __u64 cookie)
@@ -123,16 +96,46 @@ static bool drained(int fd, const __u32 *skb, bool connected, __u32 tx)
 	return !(SL_READ(*skb) & SL_SKB_QUEUED) || door_written(fd, connected, tx);
 }
 
-/*
- * BPF ends an exchange in the server's send, just before the kernel moves the bytes into the
- * client: a FIN of ours at that very moment would overtake them. There is no hook behind the
- * move; a send takes microseconds, unless its thread has to wait for a CPU. Only a client that has
- * shut down one direction and still reads is to be waited for: one that has closed is in no map.
- */
-static bool may_be_moving(const struct worker *w, const struct front *f)
+/* @f is looked at again a millisecond later. */
+static bool wait_for(struct worker *w, struct front *f)
 {
-	return f->io.rdhup && (session_bits(f) & SL_S_CLIENT) &&
-	       (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS &&
+	if (list_empty(&f->undrained))
+		list_add(&w->undrained, &f->undrained);
+	return false;
+}
+
+/*
+ * BPF counts what it redirects, and ends the exchange, before the kernel moves the bytes: there is
+ * no hook behind the move. Out through front its write_seq tells, which only BPF's bytes make it
+ * worth to ask for.
+ */
+static bool all_moved(struct front *f)
+{
+	__u32 tx = SL_READ(f->s->front_tx);
+
+	if (f->tx_seen != tx && !door_written(f->io.fd, false, tx))
+		return false;
+	f->tx_seen = tx;
+	return true;
+}
+
+bool door_moved(struct worker *w, struct front *f)
+{
+	return f->slot == NO_SLOT || all_moved(f) || wait_for(w, f);
+}
+
+/*
+ * A FIN of ours must not overtake bytes that are being moved. Into a client nothing tells; a send
+ * takes microseconds, unless its thread has to wait for a CPU. Only a client that has shut down one
+ * direction and still reads is to be waited for: one that has closed is in no map.
+ */
+static bool may_be_moving(const struct worker *w, struct front *f)
+{
+	if (!f->io.rdhup || f->slot == NO_SLOT)
+		return false;
+	if (!(session_bits(f) & SL_S_CLIENT))
+		return !all_moved(f);
+	return (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS &&
 	       sl_maps_sockmap_has(w->maps->clients_fd, f->slot);
 }
 
@@ -144,9 +147,7 @@ bool door_drained(struct worker *w, struct front *f)
 	    drained(f->io.fd, &f->s->front_skb, false, SL_READ(f->s->front_tx)) &&
 	    (!b || drained(b->io.fd, &b->l->back_skb, true, SL_READ(b->l->back_tx))))
 		return true;
-	if (list_empty(&f->undrained))
-		list_add(&w->undrained, &f->undrained);
-	return false;
+	return wait_for(w, f);
 }
 
 void door_retry(struct worker *w)

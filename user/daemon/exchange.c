@@ -170,7 +170,7 @@ static void exchange_rest(struct worker *w, struct front *f)
 void exchange_run(struct worker *w, struct front *f)
 {
 	static bool (*const steps[])(struct worker * w, struct front * f) = {
-		exchange_acquire,   request_read,   request_advance,
+		exchange_acquire,   request_read,   request_advance, direct_begin,
 		request_write,	    response_read,  response_advance,
 		exchange_lane_done, response_write, exchange_finish,
 	};

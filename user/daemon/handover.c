@@ -61,6 +61,8 @@ static struct back *take_up(struct worker *w, struct front *f)
 			x->resp = SIDE_DONE;
 			x->resp_marked = true;
 		} else if (bits & SL_S_RESP_USER) {
+			if (!f->s->handover && !(lane_bits(b) & SL_L_SERVER))
+				f->s->handover = SL_REASON_REMOTE_SERVER;
 			x->counted = false;
 			x->resp = b->l->phase == SL_RESP_BODY ? SIDE_BODY : SIDE_HEAD;
 			x->resp_body = b->l->resp;
@@ -184,7 +186,8 @@ static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
 	const struct exchange *x = &f->x;
 
 	*ret_req = x->req == SIDE_DONE &&
-		   (x->req_marked || x->write_failed || f->in.pos == f->in.framed);
+		   (x->req_marked || x->write_failed ||
+		    (f->req.pos == f->req.end && f->in.pos == f->in.framed));
 	*ret_resp = x->resp == SIDE_DONE &&
 		    (x->resp_marked || (f->out.pos == f->out.end && f->rin.pos == f->rin.framed));
 	return (*ret_req && !x->req_marked) || (*ret_resp && !x->resp_marked);
@@ -251,6 +254,7 @@ bool handover_finish(struct worker *w, struct front *f)
 			x->cluster = f->s->cluster;
 			x->start_ns = f->s->start_ns;
 			count_exchange(w, f, b->l->status);
+			count_direct(w, f);
 			outlier_report(w, b->endpoint, b->l->status);
 			exchange_reset(f);
 		}
@@ -324,8 +328,8 @@ bool handover_retry(struct worker *w, struct front *f)
 	    x->cluster >= SL_MAX_CLUSTERS || x->endpoint >= SL_MAX_ENDPOINTS ||
 	    !buffer_take(w, &f->rin) || !buffer_take(w, &f->req))
 		return false;
-	ok = !sl_maps_request_head(w->maps, f->slot, f->rin.data) &&
-	     sl_request_parse(h, f->rin.data, SL_KERNEL_HEAD_MAX) == SL_PARSE_DONE &&
+	sl_maps_request_head(w->maps, f->slot, f->rin.data);
+	ok = sl_request_parse(h, f->rin.data, SL_KERNEL_HEAD_MAX) == SL_PARSE_DONE &&
 	     request_is_idempotent(h->method) && h->length == 0 && !(h->flags & SL_HEAD_CHUNKED) &&
 	     !rewrite_request(w, f, h, f->rin.data);
 	buffer_drop(w, &f->rin);

@@ -200,6 +200,7 @@ struct front {
 	struct sl_session own; /* a session that has no slot */
 	__u32 slot;	       /* NO_SLOT: unslotted */
 	__u32 gen;
+	__u32 tx_seen; /* front_tx when front's write_seq was known to have moved by as much */
 
 	bool owned;	/* USER is ours */
 	bool lingering; /* answered and shut down; reading until the client's FIN */
@@ -427,6 +428,8 @@ void door_close(struct worker *w, __u32 skb, __u64 cookie);
  */
 bool door_drained(struct worker *w, struct front *f);
 bool door_written(int fd, bool connected, __u32 tx);
+/* The same for what BPF moved out through front: before we write to it. */
+bool door_moved(struct worker *w, struct front *f);
 void door_retry(struct worker *w);
 
 /* exchange.c */
@@ -503,6 +506,9 @@ void handover_seize(struct worker *w, struct front *f, bool keep);
 struct back *handover_lane(struct worker *w, const struct front *f);
 bool handover_retry(struct worker *w, struct front *f);
 bool handover_counts(const struct front *f);
+
+/* direct.c: an exchange whose answer BPF moves, if it can be one. False. */
+bool direct_begin(struct worker *w, struct front *f);
 
 /* request.c */
 bool request_read(struct worker *w, struct front *f);
@@ -641,6 +647,8 @@ void count_reason(struct worker *w, struct front *f, const struct sl_head *h, en
 /* Clears the row of a generation that is about to be published. */
 void generation_begin(struct worker *w, __u32 generation);
 void count_exchange(struct worker *w, struct front *f, __u32 status);
+/* ... and BPF has moved its answer, if the daemon began it. */
+void count_direct(struct worker *w, const struct front *f);
 
 /* adopt.c */
 int adopt_all(struct worker *w);

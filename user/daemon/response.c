@@ -270,7 +270,7 @@ bool response_write(struct worker *w, struct front *f)
 	bool early;
 	ssize_t n;
 
-	if (!f->io.writable || (!first && !second))
+	if (!f->io.writable || (!first && !second) || !door_moved(w, f))
 		return false;
 	if (first)
 		iov[msg.msg_iovlen++] = (struct iovec){f->out.data + f->out.pos, first};
@@ -293,6 +293,7 @@ bool response_write(struct worker *w, struct front *f)
 	if (n < (ssize_t)total)
 		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
 	if (n > 0) {
+		f->tx_seen += n;
 		if (n < (ssize_t)total)
 			f->io.writable = false;
 		if ((__u32)n < first) {

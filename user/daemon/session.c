@@ -130,6 +130,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 		f->own.last_ns = w->now_ns;
 		f->own.source_hash = sticky_source(fd);
 	}
+	f->tx_seen = f->s->front_tx - 1; /* unknown */
 	list_init(&f->timed);
 	list_init(&f->undrained);
 	list_init(&f->waiting);

@@ -222,6 +222,7 @@ static int attach_sockmaps(struct sl_loader *l)
 		{s->maps.servers, s->progs.pass_skb, BPF_SK_SKB_VERDICT},
 		{s->maps.fronts_skb, s->progs.front_skb, BPF_SK_SKB_VERDICT},
 		{s->maps.backs_skb, s->progs.back_skb, BPF_SK_SKB_VERDICT},
+		{s->maps.backs_msg, s->progs.back_msg, BPF_SK_MSG_VERDICT},
 	};
 
 	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++) {

@@ -45,7 +45,10 @@ static int read_size(struct sl_maps *m)
 	if (bpf_obj_get_info_by_fd(m->route_stats_fd, &info, &len))
 		return -errno;
 	m->max_routes = info.max_entries / SL_STAT_SHARDS;
-	return 0;
+	if (bpf_obj_get_info_by_fd(m->request_heads_fd, &info, &len))
+		return -errno;
+	m->head_size = (info.value_size + 7) / 8 * 8;
+	return m->head_size < SL_KERNEL_HEAD_MAX ? -EPROTO : 0;
 }
 
 /* The table that is published now: the inner map, by its id. */
@@ -111,6 +114,9 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 		rc = map_array(m->lanes_fd, sizeof(*m->lanes), SL_MAX_LANES, rw,
 			       (void **)&m->lanes);
 	if (!rc)
+		rc = map_array(m->request_heads_fd, m->head_size, SL_MAX_SESSIONS, rw,
+			       (void **)&m->request_heads);
+	if (!rc)
 		rc = map_array(m->clusters_fd, sizeof(*m->clusters), SL_MAX_CLUSTERS, rw,
 			       (void **)&m->clusters);
 	if (!rc)
@@ -158,6 +164,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->control, sizeof(*m->control), 1);
 	unmap_array(m->sessions, sizeof(*m->sessions), SL_MAX_SESSIONS);
 	unmap_array(m->lanes, sizeof(*m->lanes), SL_MAX_LANES);
+	unmap_array(m->request_heads, m->head_size, SL_MAX_SESSIONS);
 	unmap_array(m->clusters, sizeof(*m->clusters), SL_MAX_CLUSTERS);
 	unmap_array(m->endpoints, sizeof(*m->endpoints), SL_MAX_ENDPOINTS);
 	unmap_array(m->hosts, sizeof(*m->hosts), SL_MAX_ENDPOINTS);

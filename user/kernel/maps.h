@@ -30,6 +30,8 @@ struct sl_maps {
 	struct sl_host *hosts;		   /* [SL_MAX_ENDPOINTS] */
 	struct sl_lb_slot *lb_slots;	   /* [SL_LB_SLOTS] */
 	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
+	__u8 *request_heads;		   /* [SL_MAX_SESSIONS * head_size]; a head is first in each */
+	__u32 head_size;		   /* bytes from one to the next */
 	struct sl_stats *route_stats;	   /* [max_routes * SL_STAT_SHARDS] */
 	struct sl_stats *cluster_stats;	   /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
 	__u64 *reasons;			   /* [SL_N_REASONS] */
@@ -74,9 +76,11 @@ int sl_maps_socket_set(const struct sl_maps *m, int fd, const struct sl_socket *
 
 /*
  * The head that session @slot's client sent last by the kernel path, and what lies behind it:
- * SL_KERNEL_HEAD_MAX bytes into @ret. 0 or -errno.
+ * SL_KERNEL_HEAD_MAX bytes into @ret.
  */
-int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret);
+void sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret);
+/* The same of a request that the daemon has sent there; @len: at most SL_KERNEL_HEAD_MAX. */
+void sl_maps_request_head_set(const struct sl_maps *m, __u32 slot, const __u8 *head, __u32 len);
 
 /* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or
  * -errno. */

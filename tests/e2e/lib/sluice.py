@@ -19,6 +19,7 @@ class Stats:
         self.total = tree["requests"]["total"]
         self.kernel = tree["requests"]["kernel"]
         self.user = tree["requests"]["user"]
+        self.direct = tree["requests"]["direct"]
         self.reasons = {name: n for name, n in tree["reasons"].items() if n}
         self.clusters = {c["cluster"]: c for c in tree["clusters"]}
         self.routes = {r["route"]: r for r in tree["routes"]}
@@ -32,7 +33,7 @@ class Stats:
         return {name: r["requests"] for name, r in self.routes.items() if r["requests"]}
 
     def __repr__(self):
-        return f"<{self.kernel} kernel, {self.user} user: {self.reasons}>"
+        return f"<{self.kernel} kernel, {self.user} user, {self.direct} direct: {self.reasons}>"
 
 
 class Sluice:

@@ -158,13 +158,11 @@ struct {
 	__type(value, struct sl_socket);
 } by_cookie SEC(".maps");
 
-SL_SOCKMAP(clients, SL_MAX_SESSIONS);	 /* client_msg and pass_skb */
-SL_SOCKMAP(servers, SL_MAX_LANES);	 /* server_msg and pass_skb */
-SL_SOCKMAP(fronts, SL_MAX_SESSIONS);	 /* targets only */
-SL_SOCKMAP(backs, SL_MAX_LANES);	 /* targets only */
-SL_SOCKMAP(fronts_skb, SL_MAX_SESSIONS); /* front_skb */
-SL_SOCKMAP(backs_skb, SL_MAX_LANES);	 /* back_skb */
-SL_SOCKMAP(backs_msg, SL_MAX_LANES);	 /* back_msg */
+SL_SOCKMAP(clients, SL_MAX_SESSIONS); /* client_msg and pass_skb */
+SL_SOCKMAP(servers, SL_MAX_LANES);    /* server_msg and pass_skb */
+SL_SOCKMAP(fronts, SL_MAX_SESSIONS);  /* targets only */
+SL_SOCKMAP(backs, SL_MAX_LANES);      /* targets only */
+SL_SOCKMAP(backs_msg, SL_MAX_LANES);  /* back_msg */
 
 SL_ARRAY(attach_points, struct sl_attach_point, SL_MAX_LISTENERS);
 SL_ARRAY(l4_counts, __u64, SL_MAX_CLUSTERS); /* connections given to a cluster at SYN time */

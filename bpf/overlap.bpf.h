@@ -4,8 +4,7 @@
  * it has no acknowledgement of, and in other pieces than the first time
  * (tcp_retrans_try_collapse()); tcp_data_queue() takes a segment whose end alone is new as it is,
  * and a reader of the receive queue skips its beginning. tcp_read_skb() does not: a verdict program
- * gets it whole, and so would its socket's owner, or who it is redirected to. So each verdict cuts
- * off what it has seen.
+ * gets it whole, and so would its socket's owner. So the verdict cuts off what it has seen.
  */
 #ifndef SL_OVERLAP_BPF_H
 #define SL_OVERLAP_BPF_H

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two doors by which a request enters: sk_msg on a co-located client's socket, sk_skb on
- * a front whose client is remote. It leaves through `servers` (straight into the co-located
- * server's receive queue) or through `backs`.
+ * The door by which a request enters: sk_msg on a co-located client's socket. It leaves through
+ * `servers` (straight into the co-located server's receive queue) or through `backs`.
  *
- * Neither program drops a byte of a live connection: SK_DROP is sticky in sk_msg (every later send
- * fails), and what cannot be steered is passed on to the daemon with a reason.
+ * No byte of a live connection is dropped: SK_DROP is sticky in sk_msg (every later send fails),
+ * and what cannot be steered is passed on to the daemon with a reason.
  */
 #include "request.bpf.h"
 #include "overlap.bpf.h"
@@ -226,141 +225,6 @@ int client_msg(struct sk_msg_md *msg)
 			return SK_PASS;
 	}
 	return SK_PASS;
-}
-
-/*
- * Whether the segment is exactly one request, and where it goes; into r. The source is
- * acknowledged as it is redirected and a verdict cannot split a segment: so only a whole
- * request in one segment is steered.
- */
-SL_FN __u32 segment_decide(struct __sk_buff *skb, struct sl_request *r, struct sl_head_slot *h)
-{
-	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
-	__u32 reason;
-
-	if (n == 0 || n > SL_KERNEL_HEAD_MAX || bpf_skb_load_bytes(skb, 0, h->bytes, n))
-		return SL_REASON_INTERNAL;
-	reason = request_parse(r->slot, n);
-	if (reason)
-		return reason;
-	r->body = sl_request_body(&h->head);
-	if (r->body.kind == SL_BODY_CHUNKED || skb->len > SL_SKB_MESSAGE_MAX)
-		return SL_REASON_BODY_LARGE;
-	if (r->body.left > skb->len - h->head.len)
-		return SL_REASON_BODY_LARGE;
-	if (r->body.left < skb->len - h->head.len)
-		return SL_REASON_PIPELINED;
-	r->body.left = 0;
-	return request_route(r);
-}
-
-/* The session is idle and a segment came from its remote client: redirects it, or passes it on. */
-SL_FN int segment_begin(struct __sk_buff *skb, struct sl_request *r)
-{
-	struct sl_head_slot *h = bpf_map_lookup_elem(&request_heads, &r->slot);
-	struct sl_control *c = control_get();
-	struct sl_session *s = r->s;
-	struct sl_lane *l;
-	__u32 reason;
-	int verdict;
-
-	if (!c || !h)
-		return SK_PASS;
-	s->decision.routed = 0;
-	s->decision.draw = 0;
-	s->start_ns = bpf_ktime_get_ns();
-	reason = session_barred(c, r->word);
-	if (!reason)
-		reason = segment_decide(skb, r, h);
-	if (reason)
-		return request_to_user(r, reason);
-	l = request_lane(r);
-	if (!l)
-		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
-	if (!exchange_begin(r, l, &h->head))
-		return SK_PASS;
-	verdict = bpf_sk_redirect_map(skb, &backs, r->lane_slot, 0);
-	if (verdict != SK_PASS) {
-		verdict = exchange_cancel(r, l);
-		if (verdict == SK_PASS)
-			return SK_PASS;
-	} else {
-		/* In this order: who sees the bytes counted knows that they may still be queued. */
-		l->back_skb |= SL_SKB_QUEUED;
-		sl_add(&l->back_tx, skb->len);
-		SL_WRITE(s->begun, 0);
-	}
-	sl_add(&s->front_rx, skb->len);
-	return verdict;
-}
-
-/* The same for a remote client: out through back. */
-SL_FN void tunnel_segment_up(struct __sk_buff *skb, const struct sl_request *r)
-{
-	struct sl_session *s = r->s;
-	__u32 slot = s->lane - 1, sent;
-	struct sl_lane *l;
-
-	if (r->at != SL_READ(s->front_rx))
-		return;
-	l = tunnel_lane(s, r->gen);
-	if (!l)
-		return;
-	sent = tcp_of(l->back_sk)->write_seq - l->back_ws0;
-	if (!tunnel_has_room(l->back_sk, l->back_tx - sent, skb->len) ||
-	    bpf_sk_redirect_map(skb, &backs, slot, 0) != SK_PASS)
-		return;
-	l->back_skb |= SL_SKB_QUEUED;
-	sl_add(&l->back_tx, skb->len);
-	tunnel_moved(s);
-	sl_add(&s->front_rx, skb->len);
-}
-
-SEC("sk_skb")
-int front_skb(struct __sk_buff *skb)
-{
-	struct sl_request r = {};
-	struct sl_socket *me;
-	__u64 cookie;
-
-	/* The empty segment of a FIN: redirecting it would end the target for good. Dropping it
-	 * drops no byte; the daemon sees the end of the stream all the same. */
-	if (!skb->len)
-		return SK_DROP;
-	cookie = bpf_get_socket_cookie(skb);
-	me = bpf_map_lookup_elem(&by_cookie, &cookie);
-	if (!me || me->role != SL_ROLE_FRONT)
-		return SK_PASS;
-	segment_trim(skb, me);
-	if (!skb->len)
-		return SK_DROP;
-	r.slot = me->slot;
-	r.gen = me->gen;
-	r.s = session_at(r.slot);
-	if (!r.s)
-		return SK_PASS;
-	r.at = r.s->front_in;
-	r.s->front_in += skb->len;
-	r.word = SL_READ(r.s->word);
-	if (SL_GEN(r.word) == r.gen && (SL_BITS(r.word) & SL_S_TUNNEL_UP)) {
-		tunnel_segment_up(skb, &r);
-		return SK_PASS;
-	}
-	if (SL_GEN(r.word) != r.gen ||
-	    (SL_BITS(r.word) & (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED)))
-		return SK_PASS;
-	if (SL_BITS(r.word) & SL_S_EXCHANGE) {
-		word_change(&r.s->word, r.gen, SL_S_PENDING, 0);
-		return SK_PASS;
-	}
-	if (r.at != SL_READ(r.s->front_rx) ||
-	    !all_written(r.s->front_sk, r.s->front_ws0, SL_READ(r.s->front_tx))) {
-		/* Passed bytes that the daemon has not read, or an answer that it has not written.
-		 */
-		request_to_user(&r, SL_REASON_DRAINING_BYTES);
-		return SK_PASS;
-	}
-	return segment_begin(skb, &r);
 }
 
 /*

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The two doors by which a response enters: sk_msg on a co-located server's socket, sk_skb
- * on a back whose server is remote. It leaves through `clients` (straight into the co-located
- * client's receive queue) or through `fronts`.
+ * The door by which a response enters: sk_msg on a co-located server's socket. It leaves through
+ * `clients` (straight into the co-located client's receive queue) or through `fronts`.
  */
 #include "path.bpf.h"
 #include "tunnel.bpf.h"
-#include "overlap.bpf.h"
 #include "sl_decide.h"
 
 /* A response (or a part of it) under decision; on the stack of the program. */
@@ -252,103 +250,6 @@ int server_msg(struct sk_msg_md *msg)
 	 * daemon closes this one: that the drop is sticky does not matter. */
 	if (!session_is_same(&r))
 		return SK_DROP;
-	response_advance(&r);
-	return SK_PASS;
-}
-
-/* What of this segment is the response's. False: the daemon's, if nothing was steered yet. */
-SL_FN bool segment_frame(struct __sk_buff *skb, struct sl_response *r)
-{
-	__u32 n = skb->len < SL_KERNEL_HEAD_MAX ? skb->len : SL_KERNEL_HEAD_MAX;
-	struct sl_head_slot *h;
-	__u64 body_len = skb->len;
-
-	if (r->l->phase == SL_RESP_HEAD) {
-		h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
-		if (!h || n == 0 || n > SL_KERNEL_HEAD_MAX ||
-		    bpf_skb_load_bytes(skb, 0, h->bytes, n) || !response_head(r, h, n))
-			return false;
-		/* The source is acknowledged at once: only what we may have to hold. */
-		if (r->body.kind == SL_BODY_CHUNKED ||
-		    r->body.left + h->head.len > SL_SKB_MESSAGE_MAX)
-			return false;
-		body_len -= h->head.len;
-	} else {
-		r->body = r->l->resp;
-		r->status = r->l->status;
-	}
-	if (body_len > r->body.left)
-		return false;
-	r->body.left -= body_len;
-	r->done = !r->body.left;
-	return true;
-}
-
-/* The same for a remote server: out through front. */
-SL_FN void tunnel_segment_down(struct __sk_buff *skb, struct sl_response *r, __u32 at)
-{
-	struct sl_session *s;
-	__u32 sent;
-
-	if (at != SL_READ(r->l->back_rx) || !tunnel_session(r))
-		return;
-	s = r->s;
-	sent = tcp_of(s->front_sk)->write_seq - s->front_ws0;
-	if (!tunnel_has_room(s->front_sk, s->front_tx - sent, skb->len) ||
-	    bpf_sk_redirect_map(skb, &fronts, r->slot, 0) != SK_PASS)
-		return;
-	s->front_skb |= SL_SKB_QUEUED;
-	sl_add(&s->front_tx, skb->len);
-	tunnel_moved(s);
-	sl_add(&r->l->back_rx, skb->len);
-}
-
-SEC("sk_skb")
-int back_skb(struct __sk_buff *skb)
-{
-	struct sl_response r = {};
-	struct sl_socket *me;
-	__u64 cookie;
-	__u32 at;
-
-	if (!skb->len) /* FIN, see front_skb */
-		return SK_DROP;
-	cookie = bpf_get_socket_cookie(skb);
-	me = bpf_map_lookup_elem(&by_cookie, &cookie);
-	if (!me || me->role != SL_ROLE_BACK)
-		return SK_PASS;
-	segment_trim(skb, me);
-	if (!skb->len)
-		return SK_DROP;
-	r.lane_slot = me->slot;
-	r.lane_gen = me->gen;
-	r.l = lane_at(r.lane_slot);
-	if (!r.l)
-		return SK_PASS;
-	at = r.l->back_in;
-	r.l->back_in += skb->len;
-	if (SL_BITS(SL_READ(r.l->word)) & SL_L_TUNNEL) {
-		tunnel_segment_down(skb, &r, at);
-		return SK_PASS;
-	}
-	if (!response_find(&r))
-		return SK_PASS;
-	if (at != SL_READ(r.l->back_rx) ||
-	    ((SL_BITS(r.word) & SL_S_PENDING) && r.l->phase == SL_RESP_HEAD) ||
-	    !front_accepted(&r) || !segment_frame(skb, &r) ||
-	    bpf_sk_redirect_map(skb, &fronts, r.slot, 0) != SK_PASS) {
-		/* In the middle of a body the steered part may still be queued on front: the
-		 * daemon waits until that has been sent (door_drained()). */
-		r.s->handover =
-			front_accepted(&r) ? SL_REASON_ANSWER_NEEDS_USER : SL_REASON_NOT_ACCEPTED;
-		word_change(&r.s->word, r.gen, SL_S_RESP_USER, 0);
-		return SK_PASS;
-	}
-	if (!session_is_same(&r))
-		return SK_DROP; /* see server_msg */
-	sl_add(&r.l->back_rx, skb->len);
-	r.s->front_skb |= SL_SKB_QUEUED;
-	sl_add(&r.s->front_tx, skb->len);
 	response_advance(&r);
 	return SK_PASS;
 }

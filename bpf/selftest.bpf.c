@@ -16,7 +16,6 @@
 
 SL_ST_SOCKMAP(apps);	/* as `clients` and `servers`: st_msg and st_pass */
 SL_ST_SOCKMAP(sockets); /* as `fronts` and `backs`: targets; here of all, for st_learn */
-SL_ST_SOCKMAP(sources); /* as `fronts_skb` and `backs_skb`: st_skb */
 
 struct sl_st_state state;
 
@@ -92,34 +91,6 @@ SEC("sk_skb")
 int st_pass(struct __sk_buff *skb)
 {
 	return SK_PASS;
-}
-
-SEC("sk_skb")
-int st_skb(struct __sk_buff *skb)
-{
-	struct sl_st_state *s = &state;
-	__u32 len = skb->len;
-
-	if (!len && !(s->planted & SL_ST_FIN_REDIRECT))
-		return SK_DROP;
-	if (len && s->door != SL_ST_EGRESS) {
-		sl_add(&s->skb_passed, len);
-		return SK_PASS;
-	}
-	/* Counted first: the target may have sent the bytes before this line's successor runs. */
-	sl_add(&s->skb_redirected, len + (s->planted & SL_ST_MISCOUNT ? 1 : 0));
-	if (s->planted & SL_ST_SKB_LOSS)
-		return SK_DROP;
-	/* Refused: SK_PASS all the same, and the check misses the bytes at the server. */
-	bpf_sk_redirect_map(skb, &sockets, SL_ST_BACK, 0);
-	return SK_PASS;
-}
-
-/* Planted: what a stream parser does to a socket whose bytes are passed. */
-SEC("sk_skb/stream_parser")
-int st_parser(struct __sk_buff *skb)
-{
-	return skb->len;
 }
 
 char LICENSE[] SEC("license") = "GPL";

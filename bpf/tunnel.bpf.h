@@ -9,9 +9,6 @@
 
 #include "path.bpf.h"
 
-/* Bytes that verdicts may have queued for a kworker on one socket of a tunnel. */
-#define SL_TUNNEL_QUEUE (256 * 1024)
-
 /* The lane that session @s is bound to, if the way up is the kernel's; NULL: pass. */
 SL_FN struct sl_lane *tunnel_lane(const struct sl_session *s, __u32 gen)
 {
@@ -43,12 +40,6 @@ SL_FN __u64 tunnel_word(const struct sl_lane *l, const struct sl_session *s, __u
 SL_FN void tunnel_moved(struct sl_session *s)
 {
 	s->last_ns = bpf_ktime_get_ns();
-}
-
-/* A verdict's target: room for the segment, and not too much that waits for a kworker already. */
-SL_FN bool tunnel_has_room(__u64 sk, __u32 queued, __u32 size)
-{
-	return queued <= SL_TUNNEL_QUEUE && writer_has_room(sk, size);
 }
 
 #endif /* SL_TUNNEL_BPF_H */

@@ -55,7 +55,5 @@
 
 /* sk_rmem_alloc (bytes, with overhead) of a co-located reader above which we stop redirecting. */
 #define SL_READER_BACKLOG (256 * 1024)
-/* Longest message that a sk_skb verdict steers: its source is acknowledged at once. */
-#define SL_SKB_MESSAGE_MAX (64 * 1024)
 
 #endif /* SL_LIMITS_H */

@@ -28,8 +28,6 @@
 	X(servers)        \
 	X(fronts)         \
 	X(backs)          \
-	X(fronts_skb)     \
-	X(backs_skb)      \
 	X(backs_msg)      \
 	X(route_stats)    \
 	X(cluster_stats)  \

@@ -9,21 +9,19 @@
 
 #include "sl_types.h"
 
-/* Slots of the self-test's sockmaps; the first four are named as in sl_session.h. */
+/* Slots of the self-test's sockmaps, named as in sl_session.h. */
 enum sl_st_slot {
 	SL_ST_CLIENT,
 	SL_ST_FRONT,
 	SL_ST_BACK,
 	SL_ST_SERVER,
-	SL_ST_CLIENT2, /* a second connection that leads to the same back */
-	SL_ST_FRONT2,
 	SL_ST_N,
 };
 
 /* Where the next bytes shall go, if the data path's rules allow it; else they are passed. */
 enum sl_st_door {
 	SL_ST_PASS,
-	SL_ST_INGRESS, /* sk_msg: straight into the server; sk_skb has no such door */
+	SL_ST_INGRESS, /* straight into the server */
 	SL_ST_EGRESS,  /* out through back */
 };
 
@@ -34,10 +32,6 @@ enum sl_st_door {
 #define SL_ST_NO_ORDER 0x008	  /* redirect without looking where TCP stands */
 #define SL_ST_NO_BACKLOG 0x010	  /* redirect whatever the reader's backlog is */
 #define SL_ST_NO_ROOM 0x020	  /* redirect without looking at the target's send buffer */
-#define SL_ST_FIN_REDIRECT 0x040  /* redirect the empty segment of a FIN */
-#define SL_ST_PARSER 0x080	  /* a stream parser in front of the verdict */
-#define SL_ST_MISCOUNT 0x100	  /* count a byte too many as redirected by sk_skb */
-#define SL_ST_SKB_LOSS 0x200	  /* drop what sk_skb should redirect */
 
 struct sl_st_state {
 	/* Written by the process. */
@@ -50,8 +44,6 @@ struct sl_st_state {
 	__u64 sk[SL_ST_N];    /* struct sock * of each socket in `sockets` */
 	__u64 msg_redirected; /* bytes */
 	__u64 msg_passed;
-	__u64 skb_redirected;
-	__u64 skb_passed;
 
 	/* What the last run of the sk_msg program read, before its bytes went anywhere. */
 	__u32 client_write_seq;

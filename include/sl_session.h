@@ -9,7 +9,8 @@
  *
  * OWNERSHIP. A session is idle, in a kernel exchange, or the daemon's (USER):
  *
- *	idle   -> EXCHANGE        BPF took a request (client_msg, front_skb)
+ *	idle   -> EXCHANGE        BPF took a request (client_msg)
+ *	USER   -> EXCHANGE        the daemon sends a request whose answer it leaves to BPF
  *	idle   -> USER            BPF passed bytes on to front, or the daemon found some there
  *	USER   -> idle            the daemon has answered all it read and flushed it
  *	EXCHANGE -> idle          both directions done, by whoever finishes second
@@ -32,8 +33,7 @@
  * the client are unread at front. TCP's own counters tell, exactly, since both ends of a
  * connection count in the same sequence space: BPF redirects into client only when client's
  * rcv_nxt is front's write_seq, and takes a request only when client's write_seq is front's
- * copied_seq; server and back likewise. A sk_skb verdict has no such counter: there the bytes that
- * it saw (front_in) must all have been read (front_rx).
+ * copied_seq; server and back likewise.
  *
  * The daemon may give a session back before it writes the answer's end, so that a quick client
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
@@ -133,7 +133,7 @@ struct sl_session {
 	__u32 client_rn0; /* rcv_nxt at establishment */
 
 	/* Bytes through front since it was established, modulo 2^32. */
-	__u32 front_rx; /* read by the daemon, plus steered by front_skb */
+	__u32 front_rx; /* read by the daemon */
 	__u32 front_tx; /* written by the daemon, plus redirected out through front by BPF */
 	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
 
@@ -149,7 +149,7 @@ struct sl_session {
 	struct sl_hash hash; /* of the request under decision; BPF */
 	__u32 generation;    /* of the table that the request was matched with */
 	__u32 direct;	     /* 1: the daemon began the exchange: counted as the user path's */
-	__u64 source_hash; /* sl_hash_words() of the address that front's client has; BPF */
+	__u64 source_hash;   /* sl_hash_words() of the address that front's client has; BPF */
 
 	struct sl_decision decision;
 
@@ -158,17 +158,9 @@ struct sl_session {
 	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
 	__u64 front_cookie; /* SO_COOKIE of front */
 	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
-	__u32 front_in;	    /* bytes that front_skb saw (passed and steered), modulo 2^32 */
-	__u32 front_skb;    /* SL_SKB_* */
 	__u32 front_ws0;    /* front's write_seq at establishment; BPF */
 	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
 };
-
-/* sl_session.front_skb, sl_lane.back_skb */
-#define SL_SKB_DOOR 0x1 /* the socket has a verdict program; set by the daemon */
-#define SL_SKB_QUEUED                                                               \
-	0x2 /* a verdict has redirected bytes out through the socket; see *_tx. BPF \
-	     */
 
 enum sl_resp_phase {
 	SL_RESP_HEAD, /* nothing of the answer seen */
@@ -188,7 +180,7 @@ struct sl_lane {
 	__u32 server_rn0; /* rcv_nxt at establishment */
 
 	/* Bytes through back since it was established, modulo 2^32. */
-	__u32 back_rx; /* read by the daemon, plus steered by back_skb */
+	__u32 back_rx; /* read by the daemon */
 	__u32 back_tx; /* written by the daemon, plus redirected out through back by BPF */
 	__u64 back_sk; /* struct sock * of back; BPF */
 
@@ -199,14 +191,12 @@ struct sl_lane {
 	__u32 moved;  /* sends of responses that BPF steered, modulo 2^32; BPF */
 
 	/* The daemon's. */
-	__s32 back_fd;	/* -1: none */
-	__u32 back_skb; /* SL_SKB_* */
+	__s32 back_fd; /* -1: none */
+	__u32 zero1;
 	__u64 back_cookie;
 	__u64 idle_ns;	/* CLOCK_MONOTONIC when it last became idle */
-	__u32 back_in;	/* bytes that back_skb saw (passed and steered), modulo 2^32 */
 	__u32 left;	/* requests that it may still have, by its owner; 0: any number */
 	__u32 back_ws0; /* back's write_seq at establishment; BPF */
-	__u32 zero2;
 };
 
 /*
@@ -261,8 +251,6 @@ struct sl_addr {
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
 #define SL_C_COLOCATED_CLIENTS 0x2 /* pair sessions with clients on this host */
 #define SL_C_COLOCATED_SERVERS 0x4 /* pair lanes with servers on this host */
-#define SL_C_DOOR_SKB 0x8	   /* the sk_skb verdict doors are on */
-#define SL_C_DOORS (SL_C_COLOCATED_CLIENTS | SL_C_DOOR_SKB) /* some client has a slot */
 #define SL_C_FULL 0x20	 /* max_sessions is reached: no exchange before the daemon has accepted */
 #define SL_C_ATTACH 0x10 /* lanes' four-tuples are written down: see sl_attach.h */
 #define SL_C_UNTIL_DETACHED 0x40 /* `sluice attach` started it: it may start it anew */

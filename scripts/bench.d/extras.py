@@ -17,8 +17,8 @@ from systems import PIN_ROOT
 
 STATS_SWITCH = "/proc/sys/kernel/bpf_stats_enabled"
 # Maps with an entry for each session (or its sockets), and for each lane.
-SESSION_MAPS = ("sessions", "request_heads", "clients", "fronts", "fronts_skb")
-LANE_MAPS = ("lanes", "response_heads", "servers", "backs", "backs_skb")
+SESSION_MAPS = ("sessions", "request_heads", "clients", "fronts")
+LANE_MAPS = ("lanes", "response_heads", "servers", "backs", "backs_msg")
 # Either has entries for both: a session and a lane weigh the same.
 SHARED_MAPS = ("by_cookie",)
 BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM, BPF_OBJ_GET = 1, 2, 7

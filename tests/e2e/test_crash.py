@@ -55,19 +55,23 @@ def warm(t, s):
     t.wait(steady, "1000 requests in a row on the kernel path", 15, 0.05)
 
 
-@test(seconds=60, each=[door for door in DOORS if door != "user"])
+@test(seconds=60, each=list(DOORS))
 def worker_killed_under_wrk(t, door):
-    """Five times under 64 keep-alive connections: no failed request."""
+    """Five times under 64 keep-alive connections: no request fails that is not in the worker's
+    hands, those of co-located ends never are, those of a remote client while one is read."""
+    lost = {"both": 0, "remote-client": 1}.get(door, 64)
     s = serve(t, DOORS[door])
     prime(64)
     wrk = Wrk(t, "http://127.0.0.1:8000/who", 64, seconds=50)
-    warm(t, s)
+    if door == "both":
+        warm(t, s)
     for _ in range(KILLS):
-        before = s.stats().kernel
+        before = s.stats().total
         replaced(t, s, s.kill_worker())
-        t.wait(lambda: s.stats().kernel > before + 10_000, "the kernel path goes on")
+        t.wait(lambda: s.stats().total > before + 10_000, "requests go on")
         serves_new()
-    wrk.stop().check()
+    result = wrk.stop()
+    assert not result.bad_status and sum(result.socket_errors) <= KILLS * lost, result.text
     s.check()
     t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
     s.check()

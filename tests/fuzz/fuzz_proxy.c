@@ -71,10 +71,15 @@ int sl_maps_socket_set(const struct sl_maps *m, int fd, const struct sl_socket *
 	return 0;
 }
 
-int sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret)
+void sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret)
 {
-	(void)m, (void)slot, (void)ret;
-	return -ENOENT;
+	(void)m, (void)slot;
+	memset(ret, 0, SL_KERNEL_HEAD_MAX);
+}
+
+void sl_maps_request_head_set(const struct sl_maps *m, __u32 slot, const __u8 *head, __u32 len)
+{
+	(void)m, (void)slot, (void)head, (void)len;
 }
 
 void sl_maps_l4_forget(const struct sl_maps *m, __u32 endpoint)
@@ -93,18 +98,6 @@ bool sl_maps_sockmap_has(int map_fd, __u32 index)
 {
 	(void)map_fd, (void)index;
 	return false;
-}
-
-int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *me)
-{
-	(void)m, (void)cookie, (void)me;
-	return -ENOENT;
-}
-
-int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie)
-{
-	(void)m, (void)cookie;
-	return 0;
 }
 
 /* No config file to read again. */

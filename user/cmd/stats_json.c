@@ -133,17 +133,19 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 	json_t *sessions = json_pack("{s:i, s:i, s:i, s:i}", "open", (int)c->sessions, "colocated",
 				     (int)c->colocated, "in_exchange", (int)c->in_exchange, "user",
 				     (int)c->in_user);
-	json_t *root = json_pack(
-		"{s:s, s:i, s:b, s:i, s:i, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-		"s:I}",
-		"instance", instance, "generation", (int)m->table->generation, "kernel_path",
-		!(m->control->flags & SL_C_BYPASS), "supervisor", (int)m->control->supervisor,
-		"worker", (int)m->control->worker, "requests", "total",
-		(json_int_t)(s->kernel + s->user), "kernel", (json_int_t)s->kernel, "user",
-		(json_int_t)s->user, "direct", (json_int_t)s->direct, "reasons", reasons_json(s), "routes", routes_json(s),
-		"clusters", clusters_json(m, s), "endpoints", endpoints_json(m, s), "sessions",
-		sessions, "lanes", lanes_json(c), "no_session", (json_int_t)m->control->no_session,
-		"lost_events", (json_int_t)m->control->lost_events);
+	json_t *root = json_pack("{s:s, s:i, s:b, s:i, s:i, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o, "
+				 "s:o, s:o, s:o, s:I, "
+				 "s:I}",
+				 "instance", instance, "generation", (int)m->table->generation,
+				 "kernel_path", !(m->control->flags & SL_C_BYPASS), "supervisor",
+				 (int)m->control->supervisor, "worker", (int)m->control->worker,
+				 "requests", "total", (json_int_t)(s->kernel + s->user), "kernel",
+				 (json_int_t)s->kernel, "user", (json_int_t)s->user, "direct",
+				 (json_int_t)s->direct, "reasons", reasons_json(s), "routes",
+				 routes_json(s), "clusters", clusters_json(m, s), "endpoints",
+				 endpoints_json(m, s), "sessions", sessions, "lanes", lanes_json(c),
+				 "no_session", (json_int_t)m->control->no_session, "lost_events",
+				 (json_int_t)m->control->lost_events);
 
 	json_object_set_new(root, "generations", generations_json(m));
 	json_object_set_new(root, "limits", sl_counts_json(&s->down, false));

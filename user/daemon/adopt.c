@@ -79,9 +79,10 @@ static int adopt_session(struct worker *w, __u32 slot)
 	f = front_new(w, fd, slot, SL_GEN(word));
 	if (!f)
 		return -1;
+	f->tx_seen--; /* whether all of it is written is not known */
 	/* Given back before its answer was written (see response_write()): has it been written? */
 	if (fd >= 0 && !(bits & (SL_S_BUSY | SL_S_CLOSING | SL_S_ABORTED)) &&
-	    door_written(fd, false, SL_READ(s->front_tx)))
+	    door_written(fd, SL_READ(s->front_tx)))
 		SL_WRITE(s->user_dirty, 0);
 	/* An answer may be cut, and one that ends with the connection would look whole. */
 	if (fd >= 0 && s->user_dirty && !(bits & SL_S_CLOSING))

@@ -12,7 +12,7 @@ static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *
 		return d->reason;
 	if (SL_READ(w->maps->control->flags) & SL_C_BYPASS)
 		return SL_REASON_KERNEL_PATH_OFF;
-	if (f->slot == NO_SLOT && (SL_READ(w->maps->control->flags) & SL_C_DOORS))
+	if (f->slot == NO_SLOT)
 		return SL_REASON_SESSIONS_FULL;
 	if (!(session_bits(f) & SL_S_CLIENT))
 		return SL_REASON_REMOTE_CLIENT;

@@ -18,9 +18,10 @@ static bool answer_is_plain(const struct worker *w, const struct front *f)
 {
 	const struct exchange *x = &f->x;
 
-	return !w->n_waiting_of[x->cluster] && !x->close && !x->client10 && !x->expects && !x->upgrade && !x->retries &&
-	       !x->seized && !x->interim && !x->body_sent && !f->ending && !w->draining &&
-	       !f->cookies.data && !action_of(w, f) && !forwarded_any(w, f);
+	return !w->n_waiting_of[x->cluster] && !x->close && !x->client10 && !x->expects &&
+	       !x->upgrade && !x->retries && !x->seized && !x->interim && !x->body_sent &&
+	       !f->ending && !w->draining && !f->cookies.data && !action_of(w, f) &&
+	       !forwarded_any(w, f);
 }
 
 /* Nothing of an earlier answer is left to be written, and no other request has been read. */

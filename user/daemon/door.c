@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The sk_skb doors of the daemon's own sockets: a front whose client is remote and a back whose
- * server is remote get a verdict program, by which BPF steers what the daemon need not see.
+ * Our own ends of connections as BPF uses them: buffers of those that it sends through, the program
+ * on a back whose server is on this host, and the order of what we write with what BPF moves.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,8 +12,8 @@
 #include "internal.h"
 
 /*
- * A redirect is queued for a kworker, which waits a jiffy when the send buffer is half full: make
- * it large. Best effort: net.core.wmem_max cuts it without CAP_NET_ADMIN.
+ * BPF sends through a socket what fits its send buffer, the rest is ours: make it large. Best
+ * effort: net.core.wmem_max cuts it without CAP_NET_ADMIN.
  */
 #define DOOR_SNDBUF (1024 * 1024)
 
@@ -31,9 +31,8 @@ static void large_sndbuf(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-void door_front(struct worker *w, struct front *f)
+void door_front(struct front *f)
 {
-	(void)w;
 	if (f->slot != NO_SLOT && !(session_bits(f) & SL_S_CLIENT))
 		large_sndbuf(f->io.fd);
 }
@@ -48,12 +47,6 @@ void door_back(struct worker *w, struct back *b)
 	} else {
 		large_sndbuf(b->io.fd);
 	}
-}
-
-void door_close(struct worker *w, __u32 skb, __u64 cookie)
-{
-	if (skb & SL_SKB_DOOR)
-		(void)sl_maps_cookie_del(w->maps, cookie);
 }
 
 /*
@@ -73,27 +66,14 @@ static bool written_is(int fd, __u32 tx, bool *ret_over)
 	return !*ret_over && (__u32)info.tcpi_bytes_acked + unacked == tx;
 }
 
-/*
- * Whether just @tx bytes were written to the connection of @fd, or it has ended. @connected: it is
- * one of ours to a server; tcp_rcv_synsent_state_process() counts the SYN as a byte.
- */
-bool door_written(int fd, bool connected, __u32 tx)
+bool door_written(int fd, __u32 tx)
 {
 	bool over = false;
 
 	for (int i = 0; i < WRITTEN_LOOKS && !over; i++)
-		if (written_is(fd, tx + connected, &over))
+		if (written_is(fd, tx, &over))
 			return true;
 	return over;
-}
-
-/*
- * Whether all that verdicts redirected out through @fd has been written: @tx is front_tx or
- * back_tx. QUEUED is never taken back: BPF may queue more between a look at the counters and that.
- */
-static bool drained(int fd, const __u32 *skb, bool connected, __u32 tx)
-{
-	return !(SL_READ(*skb) & SL_SKB_QUEUED) || door_written(fd, connected, tx);
 }
 
 /* @f is looked at again a millisecond later. */
@@ -113,7 +93,7 @@ static bool all_moved(struct front *f)
 {
 	__u32 tx = SL_READ(f->s->front_tx);
 
-	if (f->tx_seen != tx && !door_written(f->io.fd, false, tx))
+	if (f->tx_seen != tx && !door_written(f->io.fd, tx))
 		return false;
 	f->tx_seen = tx;
 	return true;
@@ -139,15 +119,9 @@ static bool may_be_moving(const struct worker *w, struct front *f)
 	       sl_maps_sockmap_has(w->maps->clients_fd, f->slot);
 }
 
-bool door_drained(struct worker *w, struct front *f)
+bool door_settled(struct worker *w, struct front *f)
 {
-	struct back *b = f->back;
-
-	if (!may_be_moving(w, f) &&
-	    drained(f->io.fd, &f->s->front_skb, false, SL_READ(f->s->front_tx)) &&
-	    (!b || drained(b->io.fd, &b->l->back_skb, true, SL_READ(b->l->back_tx))))
-		return true;
-	return wait_for(w, f);
+	return !may_be_moving(w, f) || wait_for(w, f);
 }
 
 void door_retry(struct worker *w)

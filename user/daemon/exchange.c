@@ -29,9 +29,9 @@ static bool exchange_acquire(struct worker *w, struct front *f)
 		SL_WRITE(f->s->user_dirty, 1);
 		/* Again, now that it is ours: BPF may have ended an exchange since the last look.
 		 */
-		return door_drained(w, f);
+		return door_settled(w, f);
 	case TAKE_RELAY:
-		return handover_request(w, f) && door_drained(w, f);
+		return handover_request(w, f) && door_settled(w, f);
 	case TAKE_GONE:
 		front_close(w, f);
 		return false;
@@ -98,6 +98,7 @@ static void exchange_unbind(struct worker *w, struct front *f)
  */
 static bool exchange_lane_done(struct worker *w, struct front *f)
 {
+	handover_own(f);
 	if (!f->x.kernel && !f->x.abort && f->x.resp == SIDE_DONE && request_is_sent(f))
 		exchange_unbind(w, f);
 	return false;
@@ -170,9 +171,9 @@ static void exchange_rest(struct worker *w, struct front *f)
 void exchange_run(struct worker *w, struct front *f)
 {
 	static bool (*const steps[])(struct worker * w, struct front * f) = {
-		exchange_acquire,   request_read,   request_advance, direct_begin,
-		request_write,	    response_read,  response_advance,
-		exchange_lane_done, response_write, exchange_finish,
+		exchange_acquire, request_read,	   request_advance,  direct_begin,
+		request_write,	  response_read,   response_advance, exchange_lane_done,
+		response_write,	  exchange_finish,
 	};
 	bool more, moved = false;
 
@@ -180,7 +181,7 @@ void exchange_run(struct worker *w, struct front *f)
 		tunnel_run(w, f);
 		return;
 	}
-	more = door_drained(w, f);
+	more = door_settled(w, f);
 	if (!more)
 		return;
 	while (more) {

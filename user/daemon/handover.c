@@ -185,12 +185,33 @@ static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
 {
 	const struct exchange *x = &f->x;
 
-	*ret_req = x->req == SIDE_DONE &&
-		   (x->req_marked || x->write_failed ||
-		    (f->req.pos == f->req.end && f->in.pos == f->in.framed));
+	*ret_req = x->req == SIDE_DONE && (x->req_marked || x->write_failed ||
+					   (f->req.pos == f->req.end && f->in.pos == f->in.framed));
 	*ret_resp = x->resp == SIDE_DONE &&
 		    (x->resp_marked || (f->out.pos == f->out.end && f->rin.pos == f->rin.framed));
 	return (*ret_req && !x->req_marked) || (*ret_resp && !x->resp_marked);
+}
+
+/*
+ * The request has gone and all of the answer is in our hands, nothing of it with the client: there
+ * is nothing left that BPF could do, and the exchange ends as one that was ours from the start. So
+ * the session can be idle before the client has the answer's end, see releases_early().
+ */
+void handover_own(struct front *f)
+{
+	struct exchange *x = &f->x;
+	struct back *b = f->back;
+	bool sent = x->req_marked ||
+		    (x->req == SIDE_DONE && f->req.pos == f->req.end && f->in.pos == f->in.framed);
+
+	if (!x->kernel || !b || x->resp != SIDE_DONE || x->resp_marked || x->abort ||
+	    x->write_failed || !x->counted || !sent || !lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
+		return;
+	f->s->lane = 0;
+	if (session_change(f, SL_S_USER, SL_S_EXCHANGE_BITS) & SL_S_PENDING)
+		f->io.readable = true;
+	f->owned = true;
+	x->kernel = false;
 }
 
 /* Marks what we have finished; true when the exchange is out of our hands. */

@@ -66,11 +66,10 @@ struct io {
 	__u8 kind;
 	bool readable;
 	bool writable;
-	bool rdhup;   /* FIN is here or behind the bytes that are */
-	bool failed;  /* EPOLLERR or EPOLLHUP */
-	bool reset;   /* recv() failed: it has ended, but not by FIN */
-	bool eof;     /* read to the FIN */
-	bool steered; /* in a map with a verdict program: a short read does not mean empty */
+	bool rdhup;  /* FIN is here or behind the bytes that are */
+	bool failed; /* EPOLLERR or EPOLLHUP */
+	bool reset;  /* recv() failed: it has ended, but not by FIN */
+	bool eof;    /* read to the FIN */
 };
 
 enum side {
@@ -193,7 +192,7 @@ struct front {
 	struct list all;       /* worker.fronts, or the graveyard */
 	struct list timed;     /* worker.timed when deadline_ns is set */
 	struct list waiting;   /* worker.waiting while the cluster has no lane to give */
-	struct list undrained; /* worker.undrained while verdicts' bytes are queued */
+	struct list undrained; /* worker.undrained: looked at again in a millisecond */
 	__u64 deadline_ns;     /* 0: none */
 
 	struct sl_session *s;  /* slot in the table, or &own */
@@ -418,17 +417,16 @@ void waiting_cancel(struct worker *w, struct front *f);
 /* Requests that wait are served if there is a lane now. */
 void waiting_serve(struct worker *w);
 
-/* door.c: sk_skb verdicts on fronts and backs whose far end is remote. */
-void door_front(struct worker *w, struct front *f);
+/* door.c: our ends of connections that BPF sends through. */
+void door_front(struct front *f);
 void door_back(struct worker *w, struct back *b);
-void door_close(struct worker *w, __u32 skb, __u64 cookie);
+/* Whether just @tx bytes were written to @fd, which was accepted, or it has ended. */
+bool door_written(int fd, __u32 tx);
 /*
- * Whether all that verdicts redirected out through front and its lane has been sent, so that
- * neither a write nor a FIN overtakes it. False: @f is looked at again a millisecond later.
+ * Whether a FIN of ours overtakes nothing that BPF moves to the client just now; before we write to
+ * front: nor do bytes. False: @f is looked at again a millisecond later.
  */
-bool door_drained(struct worker *w, struct front *f);
-bool door_written(int fd, bool connected, __u32 tx);
-/* The same for what BPF moved out through front: before we write to it. */
+bool door_settled(struct worker *w, struct front *f);
 bool door_moved(struct worker *w, struct front *f);
 void door_retry(struct worker *w);
 
@@ -501,6 +499,7 @@ void breaker_forget(struct worker *w, struct front *f);
 bool handover_request(struct worker *w, struct front *f);
 void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
+void handover_own(struct front *f);
 void handover_seize(struct worker *w, struct front *f, bool keep);
 /* The lane of the session's kernel exchange; NULL: it is not bound to one. */
 struct back *handover_lane(struct worker *w, const struct front *f);

@@ -73,7 +73,6 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	if (slot != NO_SLOT) {
 		b->l = &w->maps->lanes[slot];
 		w->back_of[slot] = b;
-		b->io.steered = b->l->back_skb & SL_SKB_DOOR;
 	}
 	list_init(&b->again);
 	list_add(&w->backs, &b->all);
@@ -124,7 +123,6 @@ static void back_shut(struct worker *w, struct back *b)
 
 	if (b->io.fd < 0)
 		return;
-	door_close(w, b->l->back_skb, b->l->back_cookie);
 	if (!b->l->left && limits_of_cluster(w, cluster)->lane_requests)
 		count_limit(w, SL_COUNT_UP_CX_MAX_REQUESTS, cluster);
 	back_reset_if_stuck(b->io.fd);
@@ -185,11 +183,10 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	l->session = l->session_gen = 0;
 	l->server_sk = l->back_sk = 0;
 	l->server_ws0 = l->server_rn0 = 0;
-	l->back_rx = l->back_tx = l->back_in = 0;
+	l->back_rx = l->back_tx = 0;
 	memset(&l->resp, 0, sizeof(l->resp));
 	l->phase = SL_RESP_HEAD;
 	l->status = 0;
-	l->back_skb = 0;
 	l->next = next;
 	l->endpoint = endpoint;
 	l->moved = 0;

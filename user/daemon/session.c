@@ -122,7 +122,6 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	f->s = &f->own;
 	if (slot != NO_SLOT) {
 		f->s = &w->maps->sessions[slot];
-		f->io.steered = f->s->front_skb & SL_SKB_DOOR;
 		w->front_of[slot] = f;
 	} else {
 		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
@@ -130,7 +129,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 		f->own.last_ns = w->now_ns;
 		f->own.source_hash = sticky_source(fd);
 	}
-	f->tx_seen = f->s->front_tx - 1; /* unknown */
+	f->tx_seen = f->s->front_tx;
 	list_init(&f->timed);
 	list_init(&f->undrained);
 	list_init(&f->waiting);
@@ -183,7 +182,7 @@ void front_add(struct worker *w, int fd, __u32 index)
 		}
 		f = front_new(w, fd, me.slot, me.gen);
 		if (f)
-			door_front(w, f);
+			door_front(f);
 	} else {
 		f = front_new(w, fd, NO_SLOT, 1);
 		if (f)
@@ -260,7 +259,6 @@ static void front_end(struct worker *w, struct front *f)
 	list_del(&f->undrained);
 	waiting_cancel(w, f);
 	breaker_forget(w, f);
-	door_close(w, f->s->front_skb, f->s->front_cookie);
 	if (f->io.fd >= 0)
 		close(f->io.fd);
 	f->io.fd = -1;

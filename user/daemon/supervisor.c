@@ -152,15 +152,12 @@ static void test_kernel(struct supervisor *s)
 		return;
 	rc = sl_selftest_run(&t);
 	if (rc) {
-		snprintf(t.why_skb, sizeof(t.why_skb), "could not run: %s", strerror(-rc));
-		return doors_off(s, COLOCATED | SL_C_DOOR_SKB, t.why_skb,
-				 "every request takes the user path");
+		snprintf(t.why_colocated, sizeof(t.why_colocated), "could not run: %s",
+			 strerror(-rc));
+		t.colocated = false;
 	}
 	if (!t.colocated)
 		doors_off(s, COLOCATED, t.why_colocated, AS_REMOTE);
-	if (!t.skb)
-		doors_off(s, SL_C_DOOR_SKB, t.why_skb,
-			  "requests of remote clients take the user path");
 }
 
 /* The same for the pairing of far ends, which needs capture. */

@@ -98,7 +98,7 @@ static bool way_read(struct worker *w, struct front *f, struct way *y)
 	if (n > 0) {
 		sl_add(y->rx, (__u32)n);
 		y->buf->end = y->buf->framed = n;
-		if (n < room && !y->from->rdhup && !y->from->steered)
+		if (n < room && !y->from->rdhup)
 			y->from->readable = false;
 		return true;
 	}
@@ -139,7 +139,7 @@ static bool way_write(struct worker *w, struct front *f, struct way *y)
 	struct buffer *b = empty(y->first) ? y->buf : y->first;
 	ssize_t n;
 
-	if (!holds_bytes(y) || !y->to->writable || !door_drained(w, f))
+	if (!holds_bytes(y) || !y->to->writable || !door_settled(w, f))
 		return false;
 	n = send_some(y, b);
 	if (n < 0 && errno == EINTR)
@@ -167,7 +167,7 @@ static bool way_rest(struct worker *w, struct front *f, struct way *y)
 			way_open(f, y);
 		return false;
 	}
-	if (!door_drained(w, f))
+	if (!door_settled(w, f))
 		return false;
 	*y->over = true;
 	(void)shutdown(y->to->fd, SHUT_WR);

@@ -154,7 +154,7 @@ static int fill_array(struct bpf_map *map, const void *values, size_t size, __u3
 
 static __u32 control_flags(const struct sl_options *o)
 {
-	__u32 flags = SL_C_DOOR_SKB;
+	__u32 flags = 0;
 
 	if (!o->kernel_path)
 		return SL_C_BYPASS;
@@ -220,8 +220,6 @@ static int attach_sockmaps(struct sl_loader *l)
 		{s->maps.clients, s->progs.pass_skb, BPF_SK_SKB_VERDICT},
 		{s->maps.servers, s->progs.server_msg, BPF_SK_MSG_VERDICT},
 		{s->maps.servers, s->progs.pass_skb, BPF_SK_SKB_VERDICT},
-		{s->maps.fronts_skb, s->progs.front_skb, BPF_SK_SKB_VERDICT},
-		{s->maps.backs_skb, s->progs.back_skb, BPF_SK_SKB_VERDICT},
 		{s->maps.backs_msg, s->progs.back_msg, BPF_SK_MSG_VERDICT},
 	};
 

@@ -273,16 +273,6 @@ bool sl_maps_sockmap_has(int map_fd, __u32 index)
 	return !bpf_map_lookup_elem(map_fd, &index, &cookie) || errno != ENOENT;
 }
 
-int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket)
-{
-	return bpf_map_update_elem(m->by_cookie_fd, &cookie, socket, BPF_ANY) ? -errno : 0;
-}
-
-int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie)
-{
-	return bpf_map_delete_elem(m->by_cookie_fd, &cookie) ? -errno : 0;
-}
-
 void sl_local_addr(struct sl_addr *ret, const struct sl_address *a, __u64 netns)
 {
 	memset(ret, 0, sizeof(*ret));

@@ -23,21 +23,21 @@ struct sl_maps {
 #undef X
 		/* Memory shared with BPF; NULL when opened read-only without them. */
 		struct sl_control *control;
-	struct sl_session *sessions;	   /* [control->n_sessions] */
-	struct sl_lane *lanes;		   /* [control->n_lanes] */
-	struct sl_cluster *clusters;	   /* [SL_MAX_CLUSTERS] */
-	struct sl_endpoint *endpoints;	   /* [SL_MAX_ENDPOINTS] */
-	struct sl_host *hosts;		   /* [SL_MAX_ENDPOINTS] */
-	struct sl_lb_slot *lb_slots;	   /* [SL_LB_SLOTS] */
-	struct sl_sequence *sequences;	   /* [SL_MAX_SPLITS] */
-	__u8 *request_heads;		   /* [SL_MAX_SESSIONS * head_size]; a head is first in each */
-	__u32 head_size;		   /* bytes from one to the next */
-	struct sl_stats *route_stats;	   /* [max_routes * SL_STAT_SHARDS] */
-	struct sl_stats *cluster_stats;	   /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
-	__u64 *reasons;			   /* [SL_N_REASONS] */
-	struct sl_counts *counts;	   /* [1 + SL_MAX_CLUSTERS] */
-	struct sl_attach_point *points;	   /* [SL_MAX_LISTENERS] */
-	__u64 *l4_counts;		   /* [SL_MAX_CLUSTERS] */
+	struct sl_session *sessions;	/* [control->n_sessions] */
+	struct sl_lane *lanes;		/* [control->n_lanes] */
+	struct sl_cluster *clusters;	/* [SL_MAX_CLUSTERS] */
+	struct sl_endpoint *endpoints;	/* [SL_MAX_ENDPOINTS] */
+	struct sl_host *hosts;		/* [SL_MAX_ENDPOINTS] */
+	struct sl_lb_slot *lb_slots;	/* [SL_LB_SLOTS] */
+	struct sl_sequence *sequences;	/* [SL_MAX_SPLITS] */
+	__u8 *request_heads;		/* [SL_MAX_SESSIONS * head_size]; a head is first in each */
+	__u32 head_size;		/* bytes from one to the next */
+	struct sl_stats *route_stats;	/* [max_routes * SL_STAT_SHARDS] */
+	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
+	__u64 *reasons;			/* [SL_N_REASONS] */
+	struct sl_counts *counts;	/* [1 + SL_MAX_CLUSTERS] */
+	struct sl_attach_point *points; /* [SL_MAX_LISTENERS] */
+	__u64 *l4_counts;		/* [SL_MAX_CLUSTERS] */
 	struct sl_generation *generations; /* [SL_GENERATIONS * SL_STAT_SHARDS] */
 	const struct sl_table *table;	   /* read-only: the bytes that BPF matches on */
 	__u32 max_routes;		   /* that route_stats has room for */
@@ -82,13 +82,10 @@ void sl_maps_request_head(const struct sl_maps *m, __u32 slot, __u8 *ret);
 /* The same of a request that the daemon has sent there; @len: at most SL_KERNEL_HEAD_MAX. */
 void sl_maps_request_head_set(const struct sl_maps *m, __u32 slot, const __u8 *head, __u32 len);
 
-/* Puts @fd into the sockmap @map_fd at @index, or (by_cookie_*) its cookie into `by_cookie`. 0 or
- * -errno. */
+/* Puts @fd into the sockmap @map_fd at @index. 0 or -errno. */
 int sl_maps_sockmap_set(int map_fd, __u32 index, int fd);
 /* Whether a socket is at @index of the sockmap @map_fd. */
 bool sl_maps_sockmap_has(int map_fd, __u32 index);
-int sl_maps_cookie_set(const struct sl_maps *m, __u64 cookie, const struct sl_socket *socket);
-int sl_maps_cookie_del(const struct sl_maps *m, __u64 cookie);
 
 /* The key of `local_addrs` for @a, in the namespace with the cookie @netns. */
 void sl_local_addr(struct sl_addr *ret, const struct sl_address *a, __u64 netns);

@@ -25,13 +25,6 @@ static const struct check colocated_checks[] = {
 	{},
 };
 
-static const struct check skb_checks[] = {
-	{"verdict redirect", check_skb_redirect},
-	{"pass and redirect", check_skb_mixed},
-	{"end of stream", check_skb_fin},
-	{},
-};
-
 static int be_silent(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	(void)level;
@@ -74,10 +67,8 @@ int sl_selftest_run_planted(struct sl_selftest *ret, __u32 planted)
 	/* Without a loopback the checks would fail, and say nothing about the kernel. */
 	if (!rc)
 		rc = rig_open(&r, 0);
-	if (!rc) {
+	if (!rc)
 		ret->colocated = all_pass(&r, colocated_checks, ret->why_colocated);
-		ret->skb = all_pass(&r, skb_checks, ret->why_skb);
-	}
 	rig_unload(&r);
 	if (quiet)
 		libbpf_set_print(print);

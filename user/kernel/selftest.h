@@ -11,10 +11,8 @@
 #define SL_WHY_MAX 256
 
 struct sl_selftest {
-	bool colocated; /* the sk_msg doors work: SL_C_COLOCATED_CLIENTS and _SERVERS */
-	bool skb;	/* the sk_skb doors work: SL_C_DOOR_SKB */
+	bool colocated;			/* the doors work: SL_C_COLOCATED_CLIENTS and _SERVERS */
 	char why_colocated[SL_WHY_MAX]; /* one line, no full stop; empty when it works */
-	char why_skb[SL_WHY_MAX];
 };
 
 /*

@@ -13,9 +13,4 @@ int check_order(struct rig *r);
 int check_overflow(struct rig *r);
 int check_egress(struct rig *r);
 
-/* sk_skb verdicts: what the doors for remote ends rely on. */
-int check_skb_redirect(struct rig *r);
-int check_skb_mixed(struct rig *r);
-int check_skb_fin(struct rig *r);
-
 #endif /* SL_SELFTEST_CHECKS_H */

@@ -57,17 +57,9 @@ static int attach(struct bpf_map *map, struct bpf_program *prog, enum bpf_attach
 
 static int attach_all(struct selftest_bpf *s, __u32 planted)
 {
-	const bool parser = planted & SL_ST_PARSER;
-	int rc;
-
-	rc = attach(s->maps.apps, s->progs.st_msg, BPF_SK_MSG_VERDICT);
+	int rc = attach(s->maps.apps, s->progs.st_msg, BPF_SK_MSG_VERDICT);
 	if (!rc && !(planted & SL_ST_NO_VERDICT))
 		rc = attach(s->maps.apps, s->progs.st_pass, BPF_SK_SKB_VERDICT);
-	if (!rc && parser)
-		rc = attach(s->maps.sources, s->progs.st_parser, BPF_SK_SKB_STREAM_PARSER);
-	if (!rc)
-		rc = attach(s->maps.sources, s->progs.st_skb,
-			    parser ? BPF_SK_SKB_STREAM_VERDICT : BPF_SK_SKB_VERDICT);
 	return rc;
 }
 
@@ -82,9 +74,7 @@ int rig_load(struct rig *r, __u32 planted)
 	r->skel = selftest_bpf__open();
 	if (!r->held || !r->skel)
 		return -ENOMEM;
-	rc = bpf_program__set_autoload(r->skel->progs.st_parser, planted & SL_ST_PARSER);
-	if (!rc)
-		rc = selftest_bpf__load(r->skel);
+	rc = selftest_bpf__load(r->skel);
 	if (!rc)
 		rc = attach_all(r->skel, planted);
 	if (rc)
@@ -112,7 +102,7 @@ static int put(struct rig *r, struct bpf_map *map, __u32 slot)
 
 static int put_all(struct rig *r, __u32 how)
 {
-	const bool apps = how & RIG_APPS, sources = how & RIG_SOURCES;
+	const bool apps = how & RIG_APPS;
 	int rc = 0;
 
 	for (__u32 i = 0; i < SL_ST_N && !rc; i++) {
@@ -120,8 +110,6 @@ static int put_all(struct rig *r, __u32 how)
 			continue;
 		if (apps && (i == SL_ST_CLIENT || i == SL_ST_SERVER))
 			rc = put(r, r->skel->maps.apps, i);
-		if (!rc && sources && (i == SL_ST_FRONT || i == SL_ST_FRONT2))
-			rc = put(r, r->skel->maps.sources, i);
 		if (!rc)
 			rc = put(r, r->skel->maps.sockets, i);
 	}
@@ -160,8 +148,6 @@ static int connect_all(struct rig *r, __u32 how)
 	if (listener < 0)
 		return listener;
 	rc = st_connect(listener, -1, &r->fd[SL_ST_CLIENT], &r->fd[SL_ST_FRONT]);
-	if (!rc && (how & RIG_SECOND))
-		rc = st_connect(listener, -1, &r->fd[SL_ST_CLIENT2], &r->fd[SL_ST_FRONT2]);
 	if (!rc && (how & RIG_SMALL) &&
 	    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)))
 		rc = -errno;

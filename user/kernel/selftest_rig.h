@@ -33,10 +33,8 @@ struct rig {
 };
 
 /* How rig_open() sets the sockets up. */
-#define RIG_APPS 0x1	/* client and server as applications' co-located sockets */
-#define RIG_SOURCES 0x2 /* front (and front2) under the sk_skb verdict */
-#define RIG_SECOND 0x4	/* client2 and front2 too */
-#define RIG_SMALL 0x8	/* small buffers from back to server */
+#define RIG_APPS 0x1  /* client and server as applications' co-located sockets */
+#define RIG_SMALL 0x2 /* small buffers from back to server */
 
 /* Loads the object and attaches its programs to its maps. 0 or -errno. */
 int rig_load(struct rig *r, __u32 planted);

@@ -32,6 +32,15 @@ class Stats:
     def by_route(self):
         return {name: r["requests"] for name, r in self.routes.items() if r["requests"]}
 
+    def by_door(self, door):
+        """How many requests were served as those of @door (lib.config.DOORS) are to be: by BPF
+        alone, by the daemon and BPF, or by the daemon for the reason that there is."""
+        reason = {"remote-server": "remote_server", "remote-both": "remote_client",
+                  "user": "kernel_path_off"}.get(door)
+        if reason:
+            return self.reasons.get(reason, 0)
+        return self.kernel if door == "both" else self.direct
+
     def __repr__(self):
         return f"<{self.kernel} kernel, {self.user} user, {self.direct} direct: {self.reasons}>"
 

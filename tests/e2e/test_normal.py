@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What listeners make of paths and hosts before the route is looked for; require_tls."""
+import contextlib
+
 from lib.config import config
 from lib.http1 import Conn
 from lib.keeper import Keeper
@@ -26,7 +28,13 @@ def paths(t, path):
             assert bool(r.get("x-secret")) == is_secret, (sent, r)
         assert conn.request("POST", "/a/./b", body=b"body").status == 200
         assert one.last().target == "/a/b" and one.last().body == b"body", one.last()
-        assert conn.get("/a%00").status == 400
+    for bad, status in (("/a%00", 400), ("/" + '"' * 30000, 431)):
+        with Conn(FRONT) as conn:
+            assert conn.get(bad).status == status, bad[:9]
+            with contextlib.suppress(OSError):
+                conn.send(b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert conn.at_eof(), bad[:9]
+        assert one.last().target != "/next"
     before = s.stats()
     with Conn(FRONT) as conn:
         for _ in range(4):

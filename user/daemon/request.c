@@ -160,16 +160,18 @@ static bool request_normal(struct worker *w, struct front *f, struct sl_head *h)
 	status = sl_normalize(&n, h, in->data, &in->end, BUFFER_CAP);
 	if (!status && !n.redirect)
 		return false;
-	/* A head that could not be changed is not whole any more: nothing can follow it. */
-	f->x.close |= status != 0;
+	if (status) {
+		/* A head that could not be changed may not be whole any more: nothing follows it.
+		 */
+		f->x.start_ns = clock_ns();
+		f->x.close = true;
+		reply(w, f, status);
+		return true;
+	}
 	exchange_describe(w, f, h);
 	in->pos = in->framed = h->len;
-	if (status)
-		reply(w, f, status);
-	else
-		reply_redirect(
-			w, f, 307,
-			(struct text){(const char *)in->data + h->target.off, h->target.len});
+	reply_redirect(w, f, 307,
+		       (struct text){(const char *)in->data + h->target.off, h->target.len});
 	return true;
 }
 

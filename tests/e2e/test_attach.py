@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """sluice attach: in front of a port that is in use, and away again."""
+import contextlib
 import os
 import re
 import subprocess
 
-from lib.attach import (APP, NEW, Background, attached, listens, names, ports, refused, ss, who)
+from lib.attach import APP, NEW, Background, attached, ends, names, refused, ss, who
 from lib.config import DOORS, route
 from lib.data import pattern
 from lib.http1 import Conn
@@ -32,20 +33,54 @@ def another_config(t):
     s.ended()
 
 
-@test(seconds=90)
-def story(t):
+class Host:
+    """Where the application of the story is: on this host."""
+    address, text, netns = "127.0.0.1", "127.0.0.1:8080", []
+    dial = APP
+
+    def __init__(self, t):
+        self.ns = contextlib.nullcontext()
+
+    def of(self, app):
+        pass
+
+
+class Container(Host):
+    """... in another network namespace, which is reached over veth, and named by its pid."""
+    address, text = "0.0.0.0", "0.0.0.0:8080"
+
+    def __init__(self, t):
+        self.ns = t.netns()
+        self.dial = (t.link(t.main_ns, self.ns).b4, 8080)
+
+    def of(self, app):
+        self.netns = ["--netns", app.pid]
+
+
+PLACES = {"host": Host, "container": Container}
+
+
+@test(seconds=120, each=list(PLACES))
+def story(t, where):
     """Attach, a second cluster, 1 %, 50 %, all, stop and upgrade the application, detach: wrk
     loses nothing."""
+    at = PLACES[where](t)
     tune = "keepalive_requests 500;"  # so that old connections come to an end
-    app = t.backends.nginx({8080: "app"}, tune=tune)
-    t.backends.nginx({8081: "new"}, tune=tune)
-    wrk = Wrk(t, "http://127.0.0.1:8080/who", 16, seconds=80)
+
+    def nginx(name, port=8080):
+        with at.ns:
+            return t.backends.nginx({port: name}, at.address, tune=tune)
+
+    app = nginx("app")
+    nginx("new", 8081)
+    at.of(app)
+    wrk = Wrk(t, f"http://{at.dial[0]}:8080/who", 16, seconds=110)
     t.wait(lambda: ss("dport = :8080"), "wrk is at the application itself")
-    s = Background(t, "127.0.0.1:8080", "--as", "v1")
+    s = Background(t, at.text, "--as", "v1", *at.netns)
     assert re.search(r"stay as they are|stays as it is", s.said), s.said
     shown = s.run("weights").split()
     assert shown[4:8] == ["all", "v1", "100", "100.00"], shown
-    t.wait(lambda: s.stats().kernel > 2000, "sluice serves wrk")
+    t.wait(lambda: s.stats().kernel > 2000, "sluice serves wrk", 20)
 
     # The second cluster is added to the config that was made.
     with open(f"/run/sluice/{s.instance}.yaml") as f:
@@ -56,9 +91,9 @@ def story(t):
     text = text.replace(weight, weight + weight.replace("v1", "v2").replace("100", "0")) + v2
     path = t.write("service.yaml", text)
     old = s.supervisor
-    said = s.run("attach", "127.0.0.1:8080", "-c", path, "--dry-run")
+    said = s.run("attach", at.text, "-c", path, "--dry-run", *at.netns)
     assert "would take" in said and "v2" in said, said
-    s.run("attach", "127.0.0.1:8080", "--as", "v1", "-c", path)
+    s.run("attach", at.text, "--as", "v1", "-c", path, *at.netns)
     assert s.supervisor == old and "v2" in s.run("weights")
 
     def share_of_new(requests):
@@ -74,28 +109,33 @@ def story(t):
     s.weights("all", v1=50, v2=50)
     assert 0.45 < share_of_new(5000) < 0.55
     s.weights("all", v1=0, v2=100)
+
+    def direct():
+        """Connections of wrk that are the application's own: from before."""
+        clients = ends("dport = :8080", "wrk", 3)
+        with at.ns:
+            return clients & ends("sport = :8080", "nginx", 4)
     # The application sees an idle socket: whoever is connected to it is a lane.
-    t.wait(lambda: not ports("dport = :8080", "wrk", 3) & ports("sport = :8080", "nginx", 4),
-           "wrk has left the old one")
+    t.wait(lambda: not direct(), "wrk has left the old one", 20)
     share_of_new(1000)  # what was under way is counted
     before = s.stats()
     assert share_of_new(5000) > 0.99  # counters are not read all at one moment
     assert s.stats().kernel - before.kernel > 4000, (before, s.stats())
 
     app.stop()
-    assert not listens(8080, "nginx")
-    assert "nobody listens" in refused(t, "detach", "127.0.0.1:8080")
+    netns = ["--netns", at.ns.path] if at.netns else []  # the process is gone
+    assert "nobody listens" in refused(t, "detach", at.text, *netns)
     assert share_of_new(2000) > 0.99
-    t.backends.nginx({8080: "app2"}, tune=tune)  # upgraded: another version on the same port
-    t.wait(lambda: listens(8080, "nginx"), "the upgraded application listens")
-    assert who() == "new"
-    s.run("detach", "127.0.0.1:8080")
-    assert names() == {"app2": 10}
+    app = nginx("app2")  # upgraded: another version on the same port
+    at.of(app)
+    assert who(at.dial) == "new"
+    s.run("detach", at.text, *at.netns)
+    assert names(at.dial) == {"app2": 10}
     assert share_of_new(2000) > 0.99  # wrk's connections are sluice's, until they end
     assert s.stats().clusters["v1"]["requests"] == before.clusters["v1"]["requests"]
     wrk.stop().check()
     s.ended()
-    assert names() == {"app2": 10}
+    assert names(at.dial) == {"app2": 10}
 
 
 @test()

@@ -3,12 +3,11 @@
 import socket
 import subprocess
 
-from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, listens, names,
-                        refused, ss, text_of, who)
+from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, names, refused, ss,
+                        text_of, who)
 from lib.config import cluster, dump, listener, route
 from lib.data import pattern
 from lib.http1 import Conn
-from lib.load import Wrk
 from lib.proc import accepts
 from lib.runner import test
 
@@ -227,35 +226,36 @@ def container(t, how):
     s.ended()
 
 
-@test(seconds=90)
-def container_story(t):
-    """The story over veth: wrk outside, the application in a container, the new version here."""
+@test()
+def namespace_that_is_gone(t):
+    """A container that ended while it was attached: listed, and given back without its name."""
     box = t.netns()
-    link = t.link(t.main_ns, box)
     with box:
-        app = t.backends.nginx({8080: "app"}, "0.0.0.0", tune="keepalive_requests 200;")
-    t.backends.nginx({8081: "new"})
-    conf = attached(("0.0.0.0", 8080), {"v1": [APP], "v2": [NEW]}, netns=box.path)
-    wrk = Wrk(t, f"http://{link.b4}:8080/who", 8, seconds=80)
-    s = t.sluice(conf)
-    t.wait(lambda: s.stats().kernel > 2000, "wrk comes through sluice")
-    s.weights("all", v1=1, v2=1)
-    t.wait(lambda: s.stats().clusters["v2"]["requests"] > 1000, "half of it to the new one")
-    s.weights("all", v1=0, v2=1)
-    with box:
-        t.wait(lambda: not [x for x in ss("sport = :8080") if "nginx" in x and link.a4 in x],
-               "wrk has left the old one")
+        app = t.backends.nginx({8080: "app"}, "0.0.0.0")
+    s = Background(t, "0.0.0.0:8080", "--netns", app.pid)
     app.stop()
-    before = s.stats().total
-    t.wait(lambda: s.stats().total > before + 2000, "the new one serves alone")
-    with box:
-        t.backends.nginx({8080: "app2"}, "0.0.0.0")
-        t.wait(lambda: listens(8080, "nginx"), "the upgraded application listens")
-    s.run("detach", "0.0.0.0:8080", "--netns", box.path)
-    assert names((link.b4, 8080)) == {"app2": 10}
-    wrk.stop().check()
-    s.stop()
-    assert names((link.b4, 8080)) == {"app2": 10}
+    box.close()
+    out = subprocess.run([t.sluice_bin, "attach"], capture_output=True, text=True).stdout
+    assert f"0.0.0.0:8080 {s.instance} 0" in " ".join(out.split()), out
+    assert "is not attached" in refused(t, "detach", "0.0.0.0:8080")
+    assert "is given back" in s.run("detach", "0.0.0.0:8080")
+    s.ended()
+
+
+@test()
+def ipv4_given_up(t):
+    """[::] is attached again after it has left IPv4 to somebody else: that one keeps it."""
+    with socket.create_server(("::", 8085), family=socket.AF_INET6, dualstack_ipv6=True):
+        s = t.sluice(attached(("::", 8085), {"v1": [("::1", 8085)], "v2": [NEW]}))
+        with socket.create_connection(("127.0.0.1", 8085)):
+            t.wait(lambda: s.stats().tree["sessions"]["open"] == 1, "IPv4 goes through sluice")
+        s.run("detach", "[::]:8085")
+    with socket.create_server(("::", 8085), family=socket.AF_INET6), \
+            socket.create_server(("0.0.0.0", 8085)) as four:
+        s.run("attach", "[::]:8085")
+        four.settimeout(5)
+        with socket.create_connection(("127.0.0.1", 8085)):
+            four.accept()[0].close()
 
 
 @test()

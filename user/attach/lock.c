@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,9 +32,12 @@ static int lock(const char *path, void (*waits)(void))
 	return rc;
 }
 
-int sl_lock_commands(void (*waits)(void))
+int sl_lock_commands(const char *instance, void (*waits)(void))
 {
-	return lock(SL_RUN_DIR "/.attach", waits);
+	char path[128];
+
+	snprintf(path, sizeof(path), SL_RUN_DIR "/.%s.attach", instance);
+	return lock(path, waits);
 }
 
 int sl_lock_steering(void)

@@ -4,11 +4,11 @@
 #define SL_LOCK_H
 
 /*
- * For the time of a `sluice attach`, so that two do not start one instance or take one address;
+ * For the time of a `sluice attach` to @instance, so that two do not write its config or start it;
  * that it has to wait is told to @waits (NULL is fine). A descriptor, whose close() ends it, or
  * -errno.
  */
-int sl_lock_commands(void (*waits)(void));
+int sl_lock_commands(const char *instance, void (*waits)(void));
 
 /*
  * From the question who else decides over an address until it is steered; and for the decision

@@ -65,6 +65,19 @@ static int set_exceptions(const struct sl_maps *m, const struct sl_target *t, __
 	return rc;
 }
 
+/* The IPv4 of [::], which it may not take any more: 0.0.0.0 may be somebody else's now. */
+static void clear_ipv4(const struct sl_maps *m, __u32 index, const struct sl_address *any4,
+		       __u64 netns)
+{
+	struct sl_attach_key key = {.netns = netns, .port = any4->port};
+	__u32 value;
+
+	sl_address_mapped(key.addr, any4);
+	if (!sl_maps_attached_get(m, &key, &value) && value == index &&
+	    m->points[index].family == AF_INET6)
+		(void)sl_maps_attached_del(m, &key);
+}
+
 /* [::] takes IPv4, unless somebody has 0.0.0.0. */
 static bool takes_ipv4(const struct sl_target *t, const struct sl_listening *all, __u32 n)
 {
@@ -91,6 +104,8 @@ int sl_point_on(const struct sl_maps *m, __u32 index, const struct sl_listening 
 	}
 	if (!rc && takes_ipv4(&t, all, n))
 		rc = sl_attached_set(m, &any4, p->netns, index);
+	else if (!rc)
+		clear_ipv4(m, index, &any4, p->netns);
 	if (!rc)
 		rc = sl_attached_set(m, &a, p->netns, index);
 	if (rc)

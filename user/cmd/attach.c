@@ -54,13 +54,16 @@ static void say_done(const struct sl_attach_plan *p, const struct sl_attach_args
 
 static void say_waiting(void)
 {
-	fprintf(stderr, "sluice attach: waiting for another 'sluice attach'\n");
+	fprintf(stderr, "sluice attach: waiting for another 'sluice attach' to this instance\n");
 }
 
 static int attach(const struct sl_attach_args *args)
 {
 	/* Without /run, or the right to write there, what needs it says so. */
-	int lock = args->dry_run ? -1 : sl_lock_commands(say_waiting);
+	int lock = args->dry_run
+			   ? -1
+			   : sl_lock_commands(args->instance ? args->instance : SL_INSTANCE_DEFAULT,
+					      say_waiting);
 	struct sl_attach_plan p;
 	int status = sl_attach_plan(args, &p);
 

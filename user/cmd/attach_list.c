@@ -34,6 +34,48 @@ static int list_l4(void *ctx, const struct sl_instance *i)
 	return 0;
 }
 
+struct elsewhere {
+	__u64 netns;
+	struct sl_columns t;
+};
+
+/* What is attached in other network namespaces, be they without a process by now. */
+static int add_elsewhere(void *ctx, const struct sl_instance *i)
+{
+	struct elsewhere *e = ctx;
+
+	for (__u32 p = 0; i->runs && p < SL_MAX_LISTENERS; p++) {
+		const struct sl_attach_point *point = &i->maps->points[p];
+		char text[SL_ADDRESS_MAX];
+		struct sl_address a;
+
+		if (!(SL_READ(point->flags) & SL_A_ON) || point->netns == e->netns)
+			continue;
+		sl_point_address(point, &a);
+		sl_columns_add(&e->t, "%s", sl_address_text(text, &a));
+		sl_columns_add(&e->t, "%s%s", i->name, point->flags & SL_A_L4 ? ", L4" : "");
+		sl_columns_add(&e->t, "%llu", (unsigned long long)SL_READ(point->steered));
+	}
+	return 0;
+}
+
+static void list_elsewhere(__u64 netns)
+{
+	static const struct sl_column columns[] = {
+		{.title = "IN ANOTHER NAMESPACE"},
+		{.title = "ATTACHED TO"},
+		{.title = "CONNECTIONS", .right = true},
+	};
+	struct elsewhere e = {.netns = netns, .t = {.columns = columns, .n_columns = 3}};
+
+	(void)sl_instances_each(add_elsewhere, &e);
+	if (e.t.n_cells) {
+		putchar('\n');
+		(void)sl_columns_print(&e.t, stdout);
+	}
+	sl_columns_free(&e.t);
+}
+
 struct listing {
 	__u64 netns;
 	const struct sl_listening *all;
@@ -146,6 +188,7 @@ int sl_attach_list(int netns, __u64 cookie)
 		add_sockets(&l, owners);
 		hidden = sl_instances_each(add_points, &l);
 		rc = sl_columns_print(&t, stdout);
+		list_elsewhere(cookie);
 		(void)sl_instances_each(list_l4, NULL);
 	} else if (!rc) {
 		rc = -1;

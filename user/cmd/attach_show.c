@@ -172,6 +172,9 @@ int sl_attach_show_plan(const struct sl_attach_plan *p, const struct sl_attach_a
 		printf("New connections would go through sluice, and their requests by these "
 		       "routes:\n");
 	status = show_routes(&p->source);
+	if (!p->l4)
+		printf("What comes is read as HTTP/1.1 without TLS (if it is not: --l4), and the "
+		       "cluster sees it come from sluice's address.\n");
 	printf("Established connections stay with %s: %d now.\n",
 	       sl_attach_who(who, &p->target.owner), p->established > 0 ? p->established : 0);
 	printf("Dry run: nothing was changed.\n");

@@ -17,7 +17,8 @@ static const char help[] =
 	"'sluice attach' started ends after the last of them.\n"
 	"\n"
 	"  --netns          another network namespace: a path, or a process in it\n"
-	"  --instance NAME  attached by this one (default: whichever it is)\n"
+	"  --instance NAME  attached by this one (default: whichever it is); without --netns in\n"
+	"                   whichever network namespace\n"
 	"  --force          even if nobody listens there now\n"
 	"  --help           this text\n";
 
@@ -29,13 +30,30 @@ struct detach {
 	bool force;
 	bool known; /* an instance has the address, attached or not */
 	bool look;  /* only look whether it is attached */
+	bool any;   /* in whichever namespace: it may be gone, and nobody left to name it by */
 };
+
+/* The point of @i to give back; -1: none. */
+static int find(const struct detach *d, const struct sl_instance *i)
+{
+	struct sl_address a;
+
+	if (!d->any)
+		return sl_point_find(i->maps, &d->address, d->netns);
+	for (int p = 0; p < SL_MAX_LISTENERS; p++) {
+		sl_point_address(&i->maps->points[p], &a);
+		if ((SL_READ(i->maps->points[p].flags) & SL_A_ON) &&
+		    sl_address_equal(&a, &d->address))
+			return p;
+	}
+	return -1;
+}
 
 /* 1: given back; else as sl_instances_each() wants it. */
 static int give_back(void *ctx, const struct sl_instance *i)
 {
 	struct detach *d = ctx;
-	int point = sl_point_find(i->maps, &d->address, d->netns);
+	int point = find(d, i);
 
 	if (point < 0 || (d->instance && strcmp(d->instance, i->name)))
 		return 0;
@@ -74,25 +92,42 @@ static int check_target(const struct detach *d, struct sl_target *t)
 	return SL_EXIT_REFUSED;
 }
 
-static int detach(struct detach *d, const char *netns)
+static void say_done(const struct detach *d, struct sl_target *t)
 {
 	char who[SL_WHO_MAX];
+
+	if (d->any)
+		printf("%s of another network namespace is given back.\n", d->text);
+	else if (t->n_sockets && !sl_target_owner(t))
+		printf("%s is given back: new connections go to %s.\n", d->text,
+		       sl_attach_who(who, &t->owner));
+	else
+		printf("%s is given back: nobody listens there now.\n", d->text);
+}
+
+static bool is_attached(struct detach *d, const char *netns)
+{
+	d->look = true;
+	if (sl_instances_each(give_back, d) == 1)
+		return true;
+	d->any = d->instance && !netns;
+	return d->any && sl_instances_each(give_back, d) == 1;
+}
+
+static int detach(struct detach *d, const char *netns)
+{
 	struct sl_target t = {};
 	int status = sl_attach_netns("detach", netns, &d->netns_fd, &d->netns);
 
-	d->look = true;
-	if (status == SL_EXIT_DONE && sl_instances_each(give_back, d) != 1)
+	if (status == SL_EXIT_DONE && !is_attached(d, netns))
 		status = not_attached(d);
-	if (status == SL_EXIT_DONE)
+	if (status == SL_EXIT_DONE && !d->any)
 		status = check_target(d, &t);
 	d->look = false;
-	if (status == SL_EXIT_DONE)
+	if (status == SL_EXIT_DONE) {
 		(void)sl_instances_each(give_back, d);
-	if (status == SL_EXIT_DONE && t.n_sockets && !sl_target_owner(&t))
-		printf("%s is given back: new connections go to %s.\n", d->text,
-		       sl_attach_who(who, &t.owner));
-	else if (status == SL_EXIT_DONE)
-		printf("%s is given back: nobody listens there now.\n", d->text);
+		say_done(d, &t);
+	}
 	if (d->netns_fd >= 0)
 		close(d->netns_fd);
 	return status;

@@ -113,6 +113,8 @@ static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, 
 
 	for (__u32 i = 0; same && i < a->n_listeners; i++)
 		same = same_listener(&a->listeners[i], &b->listeners[i]);
+	for (__u32 i = 0; same && i < a->n_netns; i++)
+		same = !strcmp(a->netns[i], b->netns[i]);
 	for (__u32 i = 0; i < a->n_listeners; i++) {
 		if (!a->listeners[i].l4)
 			continue;

@@ -40,7 +40,7 @@ class Background(Sluice):
     def __init__(self, t, *words):
         self.t, self.instance, self.proc, self.ns = t, t.instance(), None, None
         t.stack.callback(self.close)
-        self.said = self.run("attach", *words)
+        self.said = self.run("attach", *words, seconds=60)
 
     @classmethod
     def adopt(cls, t, instance):
@@ -83,7 +83,8 @@ class Background(Sluice):
 
     def close(self):
         self.kill()
-        subprocess.run(["rm", "-rf", self.pins, *glob.glob(f"/run/sluice/{self.instance}.*")],
+        subprocess.run(["rm", "-rf", self.pins, *glob.glob(f"/run/sluice/{self.instance}.*"),
+                        f"/run/sluice/.{self.instance}.attach"],
                        check=False)
 
 
@@ -101,13 +102,9 @@ def ss(*words):
     return done.stdout.splitlines()
 
 
-def ports(which, process, column):
-    """Ports in a column (3: local, 4: far) of @process's connections."""
-    return {line.split()[column].rsplit(":", 1)[1] for line in ss(which) if process in line}
-
-
-def listens(port, process):
-    return any(process in line for line in ss("-l", f"sport = :{port}"))
+def ends(which, process, column):
+    """Addresses in a column (3: local, 4: far) of @process's connections."""
+    return {line.split()[column] for line in ss(which) if process in line}
 
 
 def is_dead(pid):

@@ -15,21 +15,25 @@ from lib.load import Load, Wrk
 from lib.runner import test
 
 
+CYCLES = int(os.environ.get("ATTACH_CYCLES", "20"))  # by hand: 1000
+
+
+def new_connections(t, seconds, clients=8):
+    """wrk with a connection for each request, as fast as it goes."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
+        f.write("10000 65000")
+    return Wrk(t, "http://127.0.0.1:8080/who", clients, seconds,
+               headers=[("Connection", "close")])
+
+
 @test()
 def a_thousand_cycles(t):
     """Attach and detach, 1,000 times, under 2,000 new connections a second: none is lost. By the
     store that both commands end with, since a thousand processes each would take a minute on two
-    cores; the commands themselves run beside it."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
-        f.write("10000 65000")
+    cores; cycles_by_command has those."""
     t.backends.nginx({8080: "app"})
     s = t.sluice(attached(APP, {"v1": [APP]}, [route(name="all", weights={"v1": 1})]))
-    wrk = Wrk(t, "http://127.0.0.1:8080/who", 8, seconds=50, headers=[("Connection", "close")])
-    loop = f"""while :; do
-        {t.sluice_bin} detach 127.0.0.1:8080
-        {t.sluice_bin} attach 127.0.0.1:8080 --instance {s.instance}
-    done >/dev/null 2>&1"""
-    commands = t.start(["/bin/sh", "-c", loop], name="commands")
+    wrk = new_connections(t, 50)
     with linux.mapped(s.pin("attach_points"), 4) as points:
         flags = ctypes.c_uint32.from_buffer(points)  # SL_A_ON is 2
         for _ in range(1000):
@@ -38,7 +42,6 @@ def a_thousand_cycles(t):
             flags.value |= 2
             time.sleep(0.001)
         del flags
-    commands.close()
     result = wrk.stop()
     result.check()
     assert result.rate > 2000, result.text
@@ -46,6 +49,38 @@ def a_thousand_cycles(t):
     steered = s.stats().total
     assert result.requests * 0.05 < steered < result.requests * 0.95, (steered, result.text)
     s.check()
+
+
+@test(seconds=60 + CYCLES)
+def cycles_by_command(t):
+    """The same by the commands themselves, ATTACH_CYCLES times."""
+    t.backends.nginx({8080: "app"})
+    s = t.sluice(attached(APP, {"v1": [APP]}, [route(name="all", weights={"v1": 1})]))
+    wrk = new_connections(t, 50 + CYCLES, clients=2)  # the commands have two cores, too
+    for _ in range(CYCLES):
+        s.run("detach", "127.0.0.1:8080")
+        s.run("attach", "127.0.0.1:8080")
+    result = wrk.stop()
+    result.check()
+    t.note(f"{CYCLES} cycles, {result.rate:.0f} connections a second, {result.requests} in all, "
+           f"{s.stats().total} of them steered")
+    assert CYCLES < 100 or result.rate > 2000, result.text
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    assert 0 < s.stats().total < result.requests
+    s.check()
+
+
+@test(seconds=120)
+def from_nothing_and_back(t):
+    """Instances that start, attach, are detached and end by themselves, under the same load."""
+    t.backends.nginx({8080: "app"})
+    wrk = new_connections(t, 110)
+    for _ in range(3):
+        s = Background(t, "127.0.0.1:8080")
+        t.wait(lambda: s.stats().total > 100, "it serves")
+        s.run("detach", "127.0.0.1:8080")
+        s.ended()
+    wrk.stop().check()
 
 
 # --- death ---

@@ -140,6 +140,19 @@ def of_one_interface(t, address):
     assert "bound to one network interface" in said, said
 
 
+@test(each=["0.0.0.0", "::"])
+def syn_cookies(t, address):
+    """With SYN cookies an ACK is looked up again, of lanes, too: they are not steered back."""
+    sysctl("net.ipv4.tcp_syncookies", 2)  # of each SYN, not just in need
+    t.backends.nginx({8080: "app"}, address)
+    s = Background(t, text_of((address, 8080)))
+    for dial in ("127.0.0.1", "::1")[:1 + (address == "::")]:
+        assert names((dial, 8080)) == {"app": 10}
+    assert s.stats().total == 10 * (1 + (address == "::")), s.stats()
+    s.run("detach", text_of((address, 8080)))
+    assert names() == {"app": 10}
+
+
 REUSEPORT = """
 daemon off; user root; worker_processes 2; error_log stderr warn; pid {dir}/nginx.pid;
 events {{ worker_connections 512; }}

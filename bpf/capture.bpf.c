@@ -266,8 +266,8 @@ SL_FN void back_connects(struct bpf_sock_ops *ctx, struct sl_control *c)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/* Its SYN was answered, or it is over: no other will be sent. */
-SL_FN void back_connected(struct bpf_sock_ops *ctx, struct sl_control *c)
+/* It is over. Not sooner: with SYN cookies its ACK is looked up like a SYN. */
+SL_FN void back_ended(struct bpf_sock_ops *ctx, struct sl_control *c)
 {
 	struct sl_tuple t;
 
@@ -282,7 +282,6 @@ SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u3
 {
 	struct sl_lane *l = lane_at(slot);
 
-	back_connected(ctx, c);
 	if (!l || SL_GEN(SL_READ(l->word)) != gen)
 		return;
 	l->back_sk = (__u64)ctx->sk;
@@ -458,7 +457,7 @@ int capture(struct bpf_sock_ops *ctx)
 			break;
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 		if (me && me->role == SL_ROLE_BACK)
-			back_connected(ctx, c);
+			back_ended(ctx, c);
 		else if (me)
 			socket_closed(ctx, sk, me);
 		break;

@@ -178,7 +178,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SL_MAX_LANES);
+	__uint(max_entries, 2 * SL_MAX_LANES); /* those without a slot, and health checks */
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct sl_tuple);
 	__type(value, __u32);

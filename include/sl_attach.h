@@ -62,8 +62,8 @@ struct sl_attach_point {
 #define SL_L4_SOCKETS 4
 
 /*
- * Map `connecting`, hash: lanes whose SYN is under way. @netns: cookie when the connection is to a
- * loopback address, which is of one namespace alone; else 0: it may lead to another.
+ * Map `connecting`, hash: lanes from their SYN to their end. @netns: cookie when the connection is
+ * to a loopback address, which is of one namespace alone; else 0: it may lead to another.
  */
 struct sl_tuple {
 	__u64 netns;

@@ -596,6 +596,7 @@ static void test_loop(void)
 	int listener = listen_on(NS_DAEMON, "127.0.0.1", true, &port);
 	int back = open_socket(NS_DAEMON, AF_INET), server;
 	const __u32 flags = maps.control->flags;
+	const struct linger reset = {.l_onoff = 1};
 
 	maps.points[3].flags = SL_A_USED | SL_A_ON; /* listen_on()'s */
 	SL_WRITE(maps.control->flags, flags | SL_C_ATTACH);
@@ -606,9 +607,12 @@ static void test_loop(void)
 	server = take(listener);
 	check(!sl_maps_socket_get(&maps, server, &front) && front.role == SL_ROLE_LOOP,
 	      "a lane that comes back to an attached listener is a loop", "");
-	check(bpf_map_get_next_key(maps.connecting_fd, NULL, &key) == -ENOENT,
-	      "a lane's four-tuple is forgotten when it is established", "");
+	check(!bpf_map_get_next_key(maps.connecting_fd, NULL, &key),
+	      "a lane's four-tuple is known as long as it is there", "");
+	(void)setsockopt(back, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	close(back);
+	check(bpf_map_get_next_key(maps.connecting_fd, NULL, &key) == -ENOENT,
+	      "a lane's four-tuple is forgotten with it", "");
 	lane_give(mark.slot);
 	close(server);
 	close(listener);

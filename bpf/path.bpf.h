@@ -67,7 +67,7 @@ __noinline int endpoint_answered(__u32 endpoint, __u32 status)
 
 /*
  * Lane @slot, ours, goes back on its endpoint's idle stack, or to the daemon if it must not be
- * used again. Always 0.
+ * used again. Its idle_ns is the caller's to set, if it was used. Always 0.
  */
 __noinline int lane_return(__u32 slot, __u32 gen)
 {
@@ -85,7 +85,6 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 		lane_surrender(l, slot, gen, SL_LANE_KERNEL);
 		return 0;
 	}
-	l->idle_ns = bpf_ktime_get_ns();
 	if (!lane_move(&l->word, gen, SL_LANE_KERNEL, SL_LANE_IDLE))
 		return 0;
 	if (sl_stack_push(&e->idle, &l->next, slot))
@@ -115,6 +114,7 @@ __noinline int exchange_finish(__u32 slot, __u32 gen)
 	stats_count(s, l->status);
 	endpoint_answered(l->endpoint, l->status);
 	s->lane = 0;
+	l->idle_ns = s->last_ns;
 	lane_return(lane_slot, s->lane_gen);
 	for (int i = 0; i < SL_CAS_TRIES; i++) {
 		__u64 old = SL_READ(s->word);

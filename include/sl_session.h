@@ -119,85 +119,92 @@ struct sl_decision {
 	__u64 draw; /* the random number that the request was matched with; 0: none was */
 };
 
-/* Map `sessions`, array (mmap-able): session slot -> this. */
+/*
+ * Map `sessions`, array (mmap-able): session slot -> this. Three cache lines: what both ends of an
+ * exchange need (client's program and server's run on different CPUs, and every line that both
+ * touch goes from one to the other and back with each exchange), what seldom changes, and what the
+ * client's side has for itself.
+ */
 struct sl_session {
-	__u64 word;    /* SL_S_*; generation */
-	__u32 next;    /* sl_stack link of the free list */
-	sl_slot1 lane; /* lane of the exchange */
+	__u64 word;	 /* SL_S_*; generation */
+	__u64 client_sk; /* co-located: struct sock *, to read counters by probe; 0: none; BPF */
+	__u64 front_sk;	 /* struct sock * of front, for the free send buffer; BPF */
+	__u64 start_ns;	 /* CLOCK_MONOTONIC at the head of the request */
+	__u64 last_ns;	 /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	sl_slot1 lane;	 /* lane of the exchange */
 	__u32 lane_gen;
-	__u32 listener; /* index */
-
-	/* Client's side, co-located only: written by BPF at establishment. */
-	__u64 client_sk;  /* struct sock *, to read counters by probe; 0: none */
-	__u32 client_ws0; /* write_seq at establishment */
-	__u32 client_rn0; /* rcv_nxt at establishment */
-
-	/* Bytes through front since it was established, modulo 2^32. */
-	__u32 front_rx; /* read by the daemon */
-	__u32 front_tx; /* written by the daemon, plus redirected out through front by BPF */
-	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
-
-	/* The exchange. Owned by the owner of the request direction until bound. */
-	__u64 start_ns; /* CLOCK_MONOTONIC at the head of the request */
 	__u32 route;
 	__u32 cluster;
-	struct sl_body req; /* where the request's body stands; valid when REQ_USER is set */
-	__u8 head_method;   /* 1: HEAD: the response has no body */
-	__u8 handover;	    /* enum sl_reason: why BPF handed a direction of this exchange over */
-	__u8 begun;	    /* 1: BPF has begun the exchange and not sent its request on yet */
-	__u8 zero0[5];
-	struct sl_hash hash; /* of the request under decision; BPF */
-	__u32 generation;    /* of the table that the request was matched with */
-	__u32 direct;	     /* 1: the daemon began the exchange: counted as the user path's */
-	__u64 source_hash;   /* sl_hash_words() of the address that front's client has; BPF */
+	__u32 generation; /* of the table that the request was matched with */
+	__u8 head_method; /* 1: HEAD: the response has no body */
+	__u8 handover;	  /* enum sl_reason: why BPF handed a direction of this exchange over */
+	__u8 begun;	  /* 1: BPF has begun the exchange and not sent its request on yet */
+	__u8 direct;	  /* 1: the daemon began the exchange: counted as the user path's */
 
-	struct sl_decision decision;
-
-	/* The daemon's; kept here so that the next worker can adopt the session. */
-	__s32 front_fd;	    /* fd in the shared table; -1: none */
-	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
-	__u64 front_cookie; /* SO_COOKIE of front */
-	__u64 last_ns;	    /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	__u32 next;	  /* sl_stack link of the free list */
+	__u32 listener;	  /* index */
+	__u32 client_ws0; /* co-located client's write_seq at establishment; BPF */
+	__u32 client_rn0; /* ... and rcv_nxt */
+	/* Bytes through front since it was established, modulo 2^32. */
+	__u32 front_rx;	    /* read by the daemon */
+	__u32 front_tx;	    /* written by the daemon, plus redirected out through front by BPF */
 	__u32 front_ws0;    /* front's write_seq at establishment; BPF */
+	__s32 front_fd;	    /* the daemon's, in the shared table, for the next worker; -1: none */
+	__u64 front_cookie; /* SO_COOKIE of front; the daemon's */
+	__u64 source_hash;  /* sl_hash_words() of the address that front's client has; BPF */
+	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
 	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
+	__u64 zero;
+
+	/* The exchange. Owned by the owner of the request direction until bound. */
+	struct sl_decision decision;
+	struct sl_body req;  /* where the request's body stands; valid when REQ_USER is set */
+	struct sl_hash hash; /* of the request under decision; BPF */
 };
+
+_Static_assert(sizeof(struct sl_session) == 192 &&
+		       __builtin_offsetof(struct sl_session, next) == 64 &&
+		       __builtin_offsetof(struct sl_session, decision) == 128,
+	       "cache lines");
 
 enum sl_resp_phase {
 	SL_RESP_HEAD, /* nothing of the answer seen */
 	SL_RESP_BODY, /* final head forwarded; lane.resp tells how much is left */
 };
 
-/* Map `lanes`, array (mmap-able): lane slot -> this. */
+/*
+ * Map `lanes`, array (mmap-able): lane slot -> this. Two cache lines: what both ends of an exchange
+ * need, and the rest.
+ */
 struct sl_lane {
-	__u64 word; /* SL_L_*; generation */
-	__u32 next; /* sl_stack link: free list or idle stack */
+	__u64 word;	 /* SL_L_*; generation */
+	__u64 server_sk; /* struct sock *; co-located only */
+	__u64 back_sk;	 /* struct sock * of back; BPF */
+	__u64 idle_ns;	 /* CLOCK_MONOTONIC when it last became idle */
+	__u32 next;	 /* sl_stack link: free list or idle stack */
 	__u32 endpoint;
 	sl_slot1 session; /* session of the kernel exchange */
 	__u32 session_gen;
-
-	__u64 server_sk;  /* struct sock *; co-located only */
-	__u32 server_ws0; /* write_seq at establishment */
-	__u32 server_rn0; /* rcv_nxt at establishment */
-
-	/* Bytes through back since it was established, modulo 2^32. */
-	__u32 back_rx; /* read by the daemon */
-	__u32 back_tx; /* written by the daemon, plus redirected out through back by BPF */
-	__u64 back_sk; /* struct sock * of back; BPF */
+	__u32 left;  /* requests that it may still have, by its owner; 0: any number */
+	__u32 moved; /* sends of responses that BPF steered, modulo 2^32; BPF */
+	__u8 phase;  /* enum sl_resp_phase */
+	__u8 zero0;
+	__u16 status;  /* of the final head forwarded */
+	__u32 back_tx; /* bytes written by the daemon to back, plus redirected out by BPF, since it
+			* was established; modulo 2^32, as back_rx */
 
 	struct sl_body resp; /* where the response's body stands; valid in SL_RESP_BODY */
-	__u8 phase;	     /* enum sl_resp_phase */
-	__u8 zero0;
-	__u16 status; /* of the final head forwarded */
-	__u32 moved;  /* sends of responses that BPF steered, modulo 2^32; BPF */
-
-	/* The daemon's. */
-	__s32 back_fd; /* -1: none */
-	__u32 zero1;
-	__u64 back_cookie;
-	__u64 idle_ns;	/* CLOCK_MONOTONIC when it last became idle */
-	__u32 left;	/* requests that it may still have, by its owner; 0: any number */
-	__u32 back_ws0; /* back's write_seq at establishment; BPF */
+	__u32 server_ws0;    /* write_seq at establishment */
+	__u32 server_rn0;    /* rcv_nxt at establishment */
+	__u32 back_rx;	     /* read by the daemon */
+	__u32 back_ws0;	     /* back's write_seq at establishment; BPF */
+	__u64 back_cookie;   /* the daemon's */
+	__s32 back_fd;	     /* the daemon's; -1: none */
+	__u32 zero[5];
 };
+
+_Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,
+	       "cache lines");
 
 /*
  * Map `sockets`, socket-local storage: which end of what a socket is. The daemon sets
@@ -245,7 +252,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 4
+#define SL_ABI 5
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -36,7 +36,7 @@ SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 
-.PHONY: all help check clean install
+.PHONY: all help check clean install bench-origin
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -69,6 +69,13 @@ $(O)/user/demo/config.o: user/demo/front-proxy.yaml
 
 -include $(USER_OBJ:.o=.d) $(BPF_OBJ:%=%.d)
 -include $(sort $(wildcard tests/*/tests.mk))
+
+$(O)/scripts/origin: scripts/bench.d/origin.c
+	$(call msg,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pthread
+
+bench-origin: $(O)/scripts/origin # the server that scripts/bench measures against
 
 check: ## style: formatting, direction of includes, tables of the README
 	$(Q)scripts/check.sh

@@ -8,19 +8,12 @@ from statistics import median
 
 from extras import programs, timed
 from machine import BenchError, Daemon, Netns
-from systems import NGINX_HEAD, PIN_ROOT, System
+from systems import PIN_ROOT, System, origin_argv
 
 SIZES = (10, 10000)
 RATIO = 1.3  # the larger table's, at most
 PORT = 9001
 CONNECTIONS = 16
-
-ORIGIN = """
-	server {{
-		listen 127.0.0.1:{port} reuseport backlog=8192;
-		location / {{ return 200 "Hello\\n"; }}
-	}}
-"""
 
 CONFIG = """
 static_resources:
@@ -95,7 +88,7 @@ class Tables:
         self.ns = Netns()
         os.mkdir(self.dir)
         try:
-            self._origin()
+            self._daemon("origin", origin_argv(sluice, {"one": PORT})).wait_port("127.0.0.1", PORT)
             for number, routes in enumerate(SIZES):
                 self._start(sluice, routes, 8100 + number, f"routes-{routes}-{tag}")
         except BaseException:
@@ -111,12 +104,6 @@ class Tables:
     def _daemon(self, name, argv):
         self._daemons.append(Daemon(name, self.ns, argv, os.path.join(self.dir, name + ".log")))
         return self._daemons[-1]
-
-    def _origin(self):
-        conf = NGINX_HEAD.format(workers=os.cpu_count(), dir=self.dir) + \
-            ORIGIN.format(port=PORT) + "}\n"
-        self._daemon("origin", ["nginx", "-p", self.dir, "-e", self.dir + "/error.log", "-c",
-                                self._write("nginx.conf", conf)]).wait_port("127.0.0.1", PORT)
 
     def _start(self, sluice, routes, port, instance):
         path = self._write(f"{routes}.yaml", config(routes, port))

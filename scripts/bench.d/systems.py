@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The servers: origin, nginx, HAProxy and sluice, with the tutorial's routes, tuned for speed."""
+"""The servers: origin (origin.c), nginx, HAProxy and sluice, with the tutorial's routes, tuned for speed."""
 import http.client
 import json
 import os
@@ -34,18 +34,6 @@ http {{
 	scgi_temp_path {dir}/scgi;
 	default_type text/plain;
 	types {{ }}
-"""
-
-# client_header_buffer_size: a request of 16 KiB comes by one recv().
-ORIGIN_SERVER = """
-	server {{
-		listen {addr}:{port} reuseport backlog=8192;
-		client_header_buffer_size 32k;
-		location / {{ return 200 "Hello from {name}\\n"; }}
-		location = /service/1/64k {{ alias {dir}/64k; }}
-		location = /service/1/1m {{ alias {dir}/1m; }}
-		location = /service/1/chunked {{ alias {dir}/chunked; ssi on; ssi_types *; }}
-	}}
 """
 
 # Routes that do not match: an index in each system that has one (nginx's tree of locations,
@@ -175,6 +163,12 @@ def _write(path, text):
     return path
 
 
+def origin_argv(sluice, services):
+    """The command of origin.c for @services, {name: port}; it is built beside @sluice."""
+    return [os.path.join(os.path.dirname(sluice), "scripts/origin"), str(os.cpu_count()),
+            *(f"{port}={name}" for name, port in services.items())]
+
+
 class System:
     """Something that answers the tutorial's requests at addr:port. @family: its name in
     tables; @workers of it are one variant."""
@@ -239,14 +233,7 @@ class Rig:
                                        _write(where + "/nginx.conf", conf)])
 
     def _start(self):
-        for name, size in BIG.items():
-            with open(os.path.join(self.dir, name), "wb") as f:
-                f.write(b"0123456789abcdef" * (size // 16))
-        tuned = "\tsendfile on;\n\topen_file_cache max=16 inactive=1h;\n" \
-                "\topen_file_cache_valid 1h;\n"
-        self.origin = self._nginx("origin", self.home, os.cpu_count(), tuned + "".join(
-            ORIGIN_SERVER.format(addr="0.0.0.0", port=port, name=name, dir=self.dir)
-            for name, port in SERVICES.items()))
+        self.origin = self._daemon("origin", self.home, origin_argv(self.sluice, SERVICES))
         self.origin.wait_port("127.0.0.1", 9001)
         self.systems.append(System("direct", self.direct_addr, 9001))
         port = 8100

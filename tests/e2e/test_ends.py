@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """FIN and RST from either side, at each point of an exchange: the status or the truncation that
 is right, never a hang, never a cut body that looks whole, and the next client is served."""
-import re
 import select
 import socket
 import struct
-import subprocess
 
 from lib import linux
 from lib.config import DOORS, config, route
@@ -357,20 +355,12 @@ def nobody_listens(t, door):
     stage.s.check()
 
 
-def member_of(pin, struct_, member):
-    """Size of @struct_ and offset of @member, by the BTF of the map at @pin."""
-    text = subprocess.run(["bpftool", "btf", "dump", "map", "pinned", pin, "value"], check=True,
-                          capture_output=True, text=True).stdout
-    found = re.search(rf"STRUCT '{struct_}' size=(\d+) .*?\n\t'{member}' .*?bits_offset=(\d+)", text, re.S)
-    return int(found[1]), int(found[2]) // 8
-
-
 @test(each=["both", "remote-server"])
 def while_bpf_begins(t, door):
     """The lane dies while BPF's program, which has chosen it, is not through (here it looks as if):
     the program may find that out itself, so the daemon must not repeat the request before."""
     stage = Stage(t, door)
-    size, begun = member_of(stage.s.pin("sessions"), "sl_session", "begun")
+    size, begun = linux.member_of(stage.s.pin("sessions"), "sl_session", "begun")
     with stage.client() as conn, linux.mapped(stage.s.pin("sessions"), size * 1024) as sessions:
         conn.send(GET)
         lane = stage.backend.receive(len(GET))

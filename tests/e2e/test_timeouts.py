@@ -3,12 +3,14 @@
 import socket
 import time
 
+from lib import linux
 from lib.config import DOORS, route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import Closed, Conn, build
 from lib.runner import test
 from lib.scripted import Scripted
 
+SL_S_FRONT = 0x2  # include/sl_session.h
 SLACK = 2.0  # seconds that a timeout may be late, on a machine that is busy
 
 
@@ -143,6 +145,24 @@ def stream_idle(t, door):
         except socket.timeout:
             pass
     assert limits(s) == {"downstream_rq_idle_timeout": 3}, limits(s)
+    s.check()
+
+
+@test()
+def promised_and_never_written(t):
+    """Bytes of an answer that the kernel has promised to a remote client: nothing is written before
+    them, and when they do not come the session ends."""
+    Scripted(t)
+    s = t.sluice(conf("remote-client", [timed("/")], {"stream_idle_timeout": "0.5s"}))
+    size, promised = linux.member_of(s.pin("sessions"), "sl_session", "front_tx")
+    with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:
+        warm(conn)
+        slot = next(i for i in range(1024) if sessions[i * size] & SL_S_FRONT) * size
+        sessions[slot + promised] ^= 0x80
+        conn.send(build("GET", "/fast"))
+        with Clock() as clock:
+            assert conn.sock.recv(1) == b"", "an answer, though it would overtake another"
+        clock.about(0.5)
     s.check()
 
 

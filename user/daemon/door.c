@@ -79,6 +79,8 @@ bool door_written(int fd, __u32 tx)
 /* @f is looked at again a millisecond later. */
 static bool wait_for(struct worker *w, struct front *f)
 {
+	if (!f->undrained_ns)
+		f->undrained_ns = w->now_ns;
 	if (list_empty(&f->undrained))
 		list_add(&w->undrained, &f->undrained);
 	return false;
@@ -101,7 +103,10 @@ static bool all_moved(struct front *f)
 
 bool door_moved(struct worker *w, struct front *f)
 {
-	return f->slot == NO_SLOT || all_moved(f) || wait_for(w, f);
+	if (f->slot != NO_SLOT && !all_moved(f))
+		return wait_for(w, f);
+	f->undrained_ns = 0;
+	return true;
 }
 
 /*
@@ -121,7 +126,20 @@ static bool may_be_moving(const struct worker *w, struct front *f)
 
 bool door_settled(struct worker *w, struct front *f)
 {
-	return !may_be_moving(w, f) || wait_for(w, f);
+	if (may_be_moving(w, f))
+		return wait_for(w, f);
+	if (f->io.rdhup)
+		f->undrained_ns = 0;
+	return true;
+}
+
+/* For too long: what BPF has promised never came, since the server's send failed half way. */
+static bool is_stuck(const struct worker *w, const struct front *f)
+{
+	__u64 ns = limits_stream_idle_ms(w, f, f->s->route) * NS_PER_MS;
+
+	return f->io.fd >= 0 && !list_empty(&f->undrained) && f->undrained_ns && ns &&
+	       w->now_ns - f->undrained_ns >= ns;
 }
 
 void door_retry(struct worker *w)
@@ -139,5 +157,9 @@ void door_retry(struct worker *w)
 
 		list_del(&f->undrained);
 		front_event(w, f);
+		if (is_stuck(w, f)) {
+			count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
+			front_close(w, f);
+		}
 	}
 }

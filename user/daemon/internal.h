@@ -193,6 +193,7 @@ struct front {
 	struct list timed;     /* worker.timed when deadline_ns is set */
 	struct list waiting;   /* worker.waiting while the cluster has no lane to give */
 	struct list undrained; /* worker.undrained: looked at again in a millisecond */
+	__u64 undrained_ns;    /* ... since; 0: is not */
 	__u64 deadline_ns;     /* 0: none */
 
 	struct sl_session *s;  /* slot in the table, or &own */

@@ -4,9 +4,11 @@ import contextlib
 import ctypes
 import mmap
 import os
+import re
 import signal
 import socket
 import struct
+import subprocess
 import threading
 
 CLONE_NEWNS = 0x00020000
@@ -192,3 +194,11 @@ def mapped(pin, size):
         return mmap.mmap(fd, size)
     finally:
         os.close(fd)
+
+
+def member_of(pin, struct_, member):
+    """Size of @struct_ and offset of @member, by the BTF of the map at @pin."""
+    text = subprocess.run(["bpftool", "btf", "dump", "map", "pinned", pin, "value"], check=True,
+                          capture_output=True, text=True).stdout
+    found = re.search(rf"STRUCT '{struct_}' size=(\d+) .*?\n\t'{member}' .*?bits_offset=(\d+)", text, re.S)
+    return int(found[1]), int(found[2]) // 8

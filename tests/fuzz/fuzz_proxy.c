@@ -5,8 +5,9 @@
  * sent, what reaches the client a sequence of strict responses, at most one for each request; and
  * no session, lane or slot is left over.
  *
- * The input is a script of steps: an octet that says who does what, for "says" an octet with the
- * number of bytes, and the bytes.
+ * The input is a script of steps: an octet that says who does what, an octet with a number, and for
+ * "says" so many bytes. The clock is ours and goes on by the script alone, so timeouts are part of
+ * it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,13 +16,79 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "balance/balance.h"
+#include "config/config.h"
 #include "daemon/internal.h"
 
 #define N_LANES 8
 #define STREAM_MAX (1024 * 1024)
 #define STEPS_MAX 64
+#define STEP_NS (20 * NS_PER_MS) /* that each step takes */
+
+/* Routes by their prefix; a target that begins with REWRITTEN is no longer as it was said. */
+#define REWRITTEN "/q"
+
+static const char config[] = {
+	"static_resources:\n"
+	"  listeners:\n"
+	"  - address: {socket_address: {address: 127.0.0.1, port_value: 8000}}\n"
+	"    filter_chains:\n"
+	"    - filters:\n"
+	"      - name: envoy.filters.network.http_connection_manager\n"
+	"        typed_config:\n"
+	"          \"@type\": type.googleapis.com/envoy.extensions.filters.network."
+	"http_connection_manager.v3.HttpConnectionManager\n"
+	"          stat_prefix: x\n"
+	"          request_timeout: 20s\n"
+	"          route_config:\n"
+	"            virtual_hosts:\n"
+	"            - name: all\n"
+	"              domains: [\"*\"]\n"
+	"              routes:\n"
+	"              - match: {prefix: /r}\n"
+	"                route:\n"
+	"                  cluster: one\n"
+	"                  retry_policy: {retry_on: \"5xx,reset,connect-failure,retriable-4xx\","
+	" num_retries: 3, per_try_timeout: 2s}\n"
+	"              - match: {prefix: /m}\n"
+	"                route: {cluster: one, request_mirror_policies: [{cluster: two}]}\n"
+	"              - match: {prefix: /b}\n"
+	"                route:\n"
+	"                  cluster: one\n"
+	"                  retry_policy: {retry_on: 5xx}\n"
+	"                  request_mirror_policies: [{cluster: two}, {cluster: one}]\n"
+	"              - match: {prefix: /p}\n"
+	"                route: {cluster: two, prefix_rewrite: " REWRITTEN
+	", host_rewrite_literal: h}\n"
+	"              - match: {prefix: /h}\n"
+	"                route: {cluster: two}\n"
+	"                request_headers_to_add:\n"
+	"                - header: {key: x-added, value: \"%REQ(:path)% "
+	"%DOWNSTREAM_REMOTE_ADDRESS%\"}\n"
+	"                request_headers_to_remove: [x-gone]\n"
+	"                response_headers_to_add:\n"
+	"                - header: {key: x-added, value: \"%RESP(x)% %RESPONSE_CODE%\"}\n"
+	"                response_headers_to_remove: [x-gone]\n"
+	"              - {match: {prefix: /d}, redirect: {host_redirect: other, prefix_rewrite: "
+	"/e}}\n"
+	"              - match: {prefix: /x}\n"
+	"                direct_response: {status: 404, body: {inline_string: no}}\n"
+	"              - match: {prefix: /t}\n"
+	"                route: {cluster: one, timeout: 3s, idle_timeout: 1s}\n"
+	"              - {match: {prefix: /}, route: {cluster: one}}\n"
+	"  clusters:\n"
+	"  - name: one\n"
+	"    connect_timeout: 1s\n"
+	"    circuit_breakers: {thresholds: [{max_connections: 3, max_pending_requests: 2}]}\n"
+	"    hosts: [{socket_address: {address: 127.0.0.1, port_value: 9001}},"
+	" {socket_address: {address: 127.0.0.1, port_value: 9002}}]\n"
+	"  - name: two\n"
+	"    connect_timeout: 1s\n"
+	"    max_requests_per_connection: 2\n"
+	"    hosts: [{socket_address: {address: 127.0.0.1, port_value: 9003}}]\n"};
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -34,19 +101,23 @@ struct stream {
 	__u32 at;
 	struct sl_body body;
 	bool in_body;
-	bool to_end; /* a body that ends with the connection */
-	__u64 sum;   /* of the message: method, target, body with its framing */
+	bool to_end;	/* what follows is not looked at: a body up to the end, a tunnel */
+	bool upgrade;	/* the last request asked for one */
+	bool rewritten; /* ... and has another target than the client said */
+	__u64 sum;	/* of the message: method, target, body with its framing */
 };
 
 static struct worker w;
 static struct sl_maps maps;
-static struct sl_table table;
-static struct sl_compiled compiled = {.table = &table};
+static struct sl_compiled *compiled;
+static __u64 clock_now = NS_PER_S;
 static struct stream servers[N_LANES];
 static struct stream client;
 static struct stream said; /* by the client: for the methods */
 static __u32 n_requests, n_answers;
 static __u8 is_head[4096];
+static bool any_upgrade; /* the client has asked for one */
+static bool tunnel;	 /* and was told that it has it */
 static __u64 sums[4096]; /* of the requests that the client said whole */
 static __u32 n_sums;
 static struct sl_head head;
@@ -136,6 +207,14 @@ void sl_events_close(struct sl_events *e)
 	(void)e;
 }
 
+/* In the place of clock_gettime(): see FUZZ_CFLAGS_proxy. */
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	(void)id;
+	*ret = (struct timespec){clock_now / NS_PER_S, clock_now % NS_PER_S};
+	return 0;
+}
+
 /* In the place of libc's: an upstream connection is a pair, whose other end is ours. */
 int socket(int domain, int type, int protocol)
 {
@@ -149,7 +228,7 @@ int socket(int domain, int type, int protocol)
 			continue;
 		servers[i].fd = pair[1];
 		servers[i].len = servers[i].at = 0;
-		servers[i].in_body = false;
+		servers[i].in_body = servers[i].to_end = false;
 		return pair[0];
 	}
 	close(pair[0]);
@@ -193,6 +272,8 @@ static void said_whole(void)
 /* The client said just this, by our own reading. */
 static void heard_whole(const struct stream *s)
 {
+	if (s->rewritten)
+		return;
 	for (__u32 i = 0; i < n_sums; i++)
 		if (sums[i] == s->sum)
 			return;
@@ -238,20 +319,28 @@ static bool follow_body(struct stream *s, bool must_be_strict)
 static void check_server(struct stream *s)
 {
 	const __u32 refused = SL_HEAD_HTTP10 | SL_HEAD_CLOSE | SL_HEAD_KEEP_ALIVE |
-			      SL_HEAD_CONNECTION | SL_HEAD_UPGRADE | SL_HEAD_ABSOLUTE |
-			      SL_HEAD_AUTHORITY;
+			      SL_HEAD_ABSOLUTE | SL_HEAD_AUTHORITY;
+	const __u32 upgrade = SL_HEAD_CONNECTION | SL_HEAD_UPGRADE;
 
-	while (s->at < s->len) {
+	while (s->at < s->len && !s->to_end) {
 		if (s->in_body) {
 			if (!follow_body(s, true))
 				return;
 			heard_whole(s);
 			continue;
 		}
+		if (s->upgrade && tunnel) {
+			s->to_end = true;
+			return;
+		}
 		if (!next_head(s, false, true))
 			return;
 		sum_begin(s);
 		check(!(head.flags & refused) && (head.flags & SL_HEAD_HOST));
+		s->upgrade = head.flags & upgrade;
+		check(!s->upgrade || (any_upgrade && (head.flags & upgrade) == upgrade));
+		s->rewritten = head.target.len >= strlen(REWRITTEN) &&
+			       !memcmp(window + head.target.off, REWRITTEN, strlen(REWRITTEN));
 		s->body = sl_request_body(&head);
 		s->in_body = !sl_body_done(&s->body);
 		if (!s->in_body)
@@ -276,6 +365,7 @@ static void count_requests(void)
 		if (n_requests < sizeof(is_head))
 			is_head[n_requests] = head.method == SL_METHOD_HEAD;
 		n_requests++;
+		any_upgrade |= !!(head.flags & SL_HEAD_UPGRADE);
 		sum_begin(&said);
 		said.body = sl_request_body(&head);
 		said.in_body = !sl_body_done(&said.body);
@@ -300,7 +390,12 @@ static void check_client(void)
 		}
 		if (!next_head(&client, true, true))
 			return;
-		check(!(head.flags & SL_HEAD_HTTP10) && head.status != 101);
+		check(!(head.flags & SL_HEAD_HTTP10));
+		if (head.status == 101) {
+			check(any_upgrade && n_answers < n_requests);
+			tunnel = client.to_end = true;
+			return;
+		}
 		if (head.status < 200)
 			continue;
 		/* One more than there were requests: the one that was not a request. */
@@ -328,6 +423,7 @@ static void take(struct stream *s)
 
 static void settle(void)
 {
+	clock_now += STEP_NS;
 	for (int i = 0; i < 100; i++) {
 		int n = worker_step(&w, 0);
 
@@ -367,20 +463,27 @@ static __u32 free_lanes(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static struct sl_worker_args args = {
-		.maps = &maps, .compiled = &compiled, .signal_fd = -1, .drain_ms = 0};
+	static const struct sl_config_flags flags = {.no_dns = true};
+	static struct sl_worker_args args = {.maps = &maps, .signal_fd = -1};
+	struct sl_diag_list diags;
+	__u32 n_slots;
 
 	(void)argc, (void)argv;
+	check(!sl_config_parse("fuzz", config, strlen(config), &flags, &diags, &compiled));
+	sl_diag_free(&diags);
+	args.compiled = compiled;
 	maps.control = calloc(1, sizeof(*maps.control));
 	maps.sessions = calloc(1, sizeof(*maps.sessions));
 	maps.lanes = calloc(N_LANES, sizeof(*maps.lanes));
-	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
-	maps.endpoints = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.endpoints));
 	maps.hosts = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.hosts));
-	maps.lb_slots = calloc(SL_LB_SLOTS, sizeof(*maps.lb_slots));
+	check(!sl_lb_first(compiled, &maps.lb_slots, &n_slots));
+	maps.clusters = calloc(SL_MAX_CLUSTERS, sizeof(*maps.clusters));
+	memcpy(maps.clusters, compiled->clusters,
+	       compiled->table->n_clusters * sizeof(*maps.clusters));
+	maps.endpoints = compiled->endpoints;
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
-	maps.max_routes = 1;
-	maps.route_stats = calloc(SL_STAT_SHARDS, sizeof(*maps.route_stats));
+	maps.max_routes = compiled->table->n_routes;
+	maps.route_stats = calloc(maps.max_routes * SL_STAT_SHARDS, sizeof(*maps.route_stats));
 	maps.cluster_stats = calloc(SL_MAX_CLUSTERS * SL_STAT_SHARDS, sizeof(*maps.cluster_stats));
 	maps.reasons = calloc(SL_N_REASONS, sizeof(*maps.reasons));
 	maps.generations = calloc(SL_GENERATIONS * SL_STAT_SHARDS, sizeof(*maps.generations));
@@ -395,21 +498,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	maps.control->n_lanes = N_LANES;
 	maps.control->n_endpoints = 1;
 	maps.control->free_lanes = 1;
-	maps.clusters[0] = (struct sl_cluster){
-		.n_endpoints = 1,
-		.view = SL_VIEW(SL_REF_ENDPOINT, SL_LB_ROUND_ROBIN, 0),
-		.connect_timeout_ms = 1000,
-		.max_lanes = N_LANES,
-	};
-	maps.endpoints[0].family = AF_INET;
-	table.n_domains = table.n_vhosts = table.n_routes = table.n_clusters = 1;
-	table.n_endpoints = 1;
-	table.n_configs = 1;
-	table.configs[0].any = 1;
-	table.domains[0].kind = SL_DOMAIN_ANY;
-	table.vhosts[0].n_routes = 1;
-	table.routes[0].path = (struct sl_str){0, 1};
-	table.strings[0] = '/';
 	check(!worker_init(&w, &args));
 	return 0;
 }
@@ -423,6 +511,7 @@ static void begin(void)
 	client.len = client.at = said.len = said.at = 0;
 	client.in_body = client.to_end = said.in_body = said.to_end = false;
 	n_requests = n_answers = n_sums = 0;
+	any_upgrade = tunnel = false;
 	front_add(&w, pair[0], 0);
 }
 
@@ -435,8 +524,12 @@ static void end(void)
 	settle();
 	for (__u32 k = 0; k < N_LANES; k++)
 		hang_up(&servers[k]);
-	check(!w.n_fronts && !w.n_backs && !w.n_waiting);
-	check(free_lanes() == N_LANES && !maps.clusters[0].n_lanes && !maps.endpoints[0].busy);
+	check(!w.n_fronts && !w.n_backs && !w.n_waiting && !w.n_mirrors);
+	check(free_lanes() == N_LANES);
+	for (__u32 i = 0; i < compiled->table->n_clusters; i++)
+		check(!maps.clusters[i].n_lanes && !w.n_pending[i] && !w.n_retrying[i]);
+	for (__u32 i = 0; i < compiled->table->n_endpoints; i++)
+		check(!maps.endpoints[i].busy);
 }
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
@@ -444,7 +537,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	begin();
 	for (int i = 0; i < STEPS_MAX && size >= 2; i++) {
 		__u8 who = data[0], what = data[0] >> 4;
-		__u32 len = data[1] < size - 2 ? data[1] : size - 2;
+		__u32 len = data[1] < size - 2 || what == 12 ? data[1] : size - 2;
 		struct stream *s = who & 1 ? &servers[(who >> 1) % N_LANES] : &client;
 
 		data += 2;
@@ -454,6 +547,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 		} else if (what == 14) {
 			if (s->fd >= 0)
 				shutdown(s->fd, SHUT_WR);
+		} else if (what == 12) {
+			clock_now += len * NS_PER_S / 10;
 		} else {
 			if (s == &client && said.len + len <= STREAM_MAX) {
 				memcpy(said.bytes + said.len, data, len);

@@ -11,8 +11,9 @@ FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_SEEDS_proxy := tests/corpus/proxy
 FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c,$(wildcard user/daemon/*.c)) \
-	$(wildcard user/balance/*.c) user/config/cluster_lb_default.c \
-	user/util/regex.c user/config/limits_default.c user/kernel/netns.c user/config/matcher.c
+	$(wildcard user/balance/*.c user/config/*.c) user/util/regex.c user/util/parse.c user/util/suggest.c \
+	user/util/names.c user/kernel/netns.c
+FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime
 FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c \
 	user/util/names.c
@@ -34,6 +35,6 @@ fuzz: $(FUZZ_BIN) ## fuzzers, FUZZ_SECONDS each
 $(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
 	$(call msg,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -lm
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -lm
 
 -include $(FUZZ_BIN:%=%.d)

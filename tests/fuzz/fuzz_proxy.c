@@ -496,7 +496,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		maps.lanes[i].back_fd = -1;
 	}
 	maps.control->n_lanes = N_LANES;
-	maps.control->n_endpoints = 1;
+	maps.control->n_endpoints = compiled->table->n_endpoints;
 	maps.control->free_lanes = 1;
 	check(!worker_init(&w, &args));
 	return 0;

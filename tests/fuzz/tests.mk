@@ -12,7 +12,7 @@ FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_SEEDS_proxy := tests/corpus/proxy
 FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c,$(wildcard user/daemon/*.c)) \
 	$(wildcard user/balance/*.c user/config/*.c) user/util/regex.c user/util/parse.c user/util/suggest.c \
-	user/util/names.c user/kernel/netns.c
+	user/util/names.c user/util/normal.c user/kernel/netns.c
 FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime
 FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c \

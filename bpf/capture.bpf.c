@@ -99,6 +99,7 @@ SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
 	s->front_sk = 0;
 	s->front_rx = 0;
 	s->front_tx = 0;
+	s->cluster = SL_NO_CLUSTER;
 	s->front_fd = -1;
 	s->front_cookie = 0;
 	s->user_dirty = 0;

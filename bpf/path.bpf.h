@@ -94,6 +94,25 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 	return 0;
 }
 
+/* The exchange of session @slot is over: idle, or the daemon's if something waits for it. */
+SL_FN void session_go_on(struct sl_session *s, __u32 slot, __u32 gen)
+{
+	for (int i = 0; i < SL_CAS_TRIES; i++) {
+		__u64 old = SL_READ(s->word);
+		__u32 bits = SL_BITS(old) & ~SL_S_EXCHANGE_BITS;
+
+		if (SL_GEN(old) != gen)
+			return;
+		if (SL_BITS(old) & SL_S_PENDING)
+			bits |= SL_S_USER;
+		if (sl_cmpxchg(&s->word, old, SL_WORD(gen, bits)) == old) {
+			if (bits & SL_S_USER)
+				event_send(SL_EVENT_USER, slot, gen);
+			return;
+		}
+	}
+}
+
 /*
  * Both directions of the exchange of session @slot are done; called by the second to finish,
  * before its last bytes are delivered, so that the counters are right when the client has its
@@ -116,20 +135,7 @@ __noinline int exchange_finish(__u32 slot, __u32 gen)
 	s->lane = 0;
 	l->idle_ns = s->last_ns;
 	lane_return(lane_slot, s->lane_gen);
-	for (int i = 0; i < SL_CAS_TRIES; i++) {
-		__u64 old = SL_READ(s->word);
-		__u32 bits = SL_BITS(old) & ~SL_S_EXCHANGE_BITS;
-
-		if (SL_GEN(old) != gen)
-			return 0;
-		if (SL_BITS(old) & SL_S_PENDING)
-			bits |= SL_S_USER;
-		if (sl_cmpxchg(&s->word, old, SL_WORD(gen, bits)) == old) {
-			if (bits & SL_S_USER)
-				event_send(SL_EVENT_USER, slot, gen);
-			return 0;
-		}
-	}
+	session_go_on(s, slot, gen);
 	return 0;
 }
 

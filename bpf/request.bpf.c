@@ -6,7 +6,7 @@
  * No byte of a live connection is dropped: SK_DROP is sticky in sk_msg (every later send fails),
  * and what cannot be steered is passed on to the daemon with a reason.
  */
-#include "request.bpf.h"
+#include "canned.bpf.h"
 #include "overlap.bpf.h"
 #include "tunnel.bpf.h"
 
@@ -80,6 +80,20 @@ SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct s
 	return request_route(r);
 }
 
+/* No lane serves it, for @reason: a route's own answer, or the user path. */
+SL_FN int request_without_lane(struct sk_msg_md *msg, struct sl_request *r, __u32 reason)
+{
+	int rc;
+
+	if (r->canned1) {
+		rc = canned_answer(msg, r->slot, r->gen, r->canned1 - 1);
+		if (rc < SL_CANNED_USER)
+			return rc;
+		reason = rc - SL_CANNED_USER;
+	}
+	return request_to_user(r, reason);
+}
+
 /* The session is idle and its client sends: the beginning of a request. */
 SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 {
@@ -105,7 +119,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	s->start_ns = bpf_ktime_get_ns();
 	reason = request_decide(msg, r, h);
 	if (reason)
-		return request_to_user(r, reason);
+		return request_without_lane(msg, r, reason);
 	l = request_lane(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);

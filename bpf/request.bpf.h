@@ -26,6 +26,7 @@ struct sl_request {
 	__u32 at;   /* position of the request's first byte, see sl_decision */
 	__u32 lane_slot;
 	__u32 lane_gen;
+	__u32 canned1; /* answer + 1 that its route gives itself; 0: none */
 	struct sl_body body;
 };
 
@@ -265,8 +266,12 @@ SL_FN __u32 request_route(struct sl_request *r)
 		return SL_REASON_NO_ROUTE;
 	sl_opaque(index);
 	route = &t->routes[index & (SL_MAX_ROUTES - 1)];
-	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT)
+	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT) {
+		d->route = index;
+		if ((route->flags & SL_ROUTE_CANNED) && same_table(r->s, t))
+			r->canned1 = route->canned + 1;
 		return SL_REASON_ROUTE_NEEDS_USER;
+	}
 	reason = request_hash(r, route);
 	if (reason)
 		return reason;

@@ -4,6 +4,7 @@
  * sockets of the test's own. user/kernel/selftest*.c drives them and judges.
  */
 #include "probe.bpf.h"
+#include "inplace.bpf.h"
 #include "sl_selftest.h"
 
 #define SL_ST_SOCKMAP(name_)                        \
@@ -72,14 +73,42 @@ SL_FN void msg_probe(struct sl_st_state *s)
 		s->max_backlog = s->server_backlog;
 }
 
+static long answer_step(__u32 i, void *arg)
+{
+	const __u64 word = SL_ST_ANSWER * 0x0101010101010101ull;
+	struct sk_msg_md *msg = *(struct sk_msg_md **)arg;
+	__u32 size = msg->size, off = i * 8;
+
+	if (size < 8 || off >= size)
+		return 1;
+	return !msg_put(msg, off + 8 > size ? size - 8 : off, word);
+}
+
+/* The rules of canned.bpf.h. False: it is passed. */
+SL_FN bool msg_answer(struct sk_msg_md *msg, struct sl_st_state *s, __u32 size)
+{
+	if (!msg_is_whole(msg, size) &&
+	    (size > SL_INPLACE_MAX || bpf_msg_pull_data(msg, 0, size, 0) ||
+	     !msg_is_whole(msg, size)))
+		return false;
+	if (bpf_msg_redirect_map(msg, &apps, SL_ST_CLIENT, BPF_F_INGRESS) != SK_PASS)
+		return false;
+	if (!(s->planted & SL_ST_NO_WRITE))
+		bpf_loop(SL_INPLACE_MAX / 8, answer_step, &msg, 0);
+	return true;
+}
+
 SEC("sk_msg")
 int st_msg(struct sk_msg_md *msg)
 {
 	struct sl_st_state *s = &state;
 	__u32 size = msg->size;
 
+	if (s->door == SL_ST_SELF && msg_answer(msg, s, size))
+		return SK_PASS;
 	msg_probe(s);
-	if (s->door != SL_ST_PASS && msg_may_leave(s, size) && msg_redirect(msg, s))
+	if (s->door != SL_ST_PASS && s->door != SL_ST_SELF && msg_may_leave(s, size) &&
+	    msg_redirect(msg, s))
 		s->msg_redirected += size;
 	else
 		s->msg_passed += size;

@@ -36,6 +36,7 @@
 #define SL_MAX_ROUTE_RULES 64	/* matchers of one route */
 #define SL_MAX_HASH_RULES 16384 /* hash policies of all routes */
 #define SL_MAX_ROUTE_HASHES 16	/* hash policies of one route */
+#define SL_MAX_CANNED 16384	/* routes whose own answer the kernel path gives; more: user path */
 #define SL_MAX_SPLITS 16384	/* routes with weighted clusters */
 #define SL_MAX_SPLIT_TARGETS 16 /* weighted clusters of one route */
 #define SL_MAX_CLUSTERS 1024	/* clusters of a config */

@@ -36,7 +36,8 @@
 	  "more open connections than max_sessions, or than the kernel path has room for")         \
 	X(CHUNKS_MANY, chunks_many, "more chunks in one send than the kernel path follows")        \
 	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")           \
-	X(REMOTE_SERVER, remote_server, "server is not on this host, or was not paired")
+	X(REMOTE_SERVER, remote_server, "server is not on this host, or was not paired")           \
+	X(ANSWER_LONG, answer_long, "route's own answer is longer than the request, its room")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

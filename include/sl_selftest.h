@@ -23,6 +23,7 @@ enum sl_st_door {
 	SL_ST_PASS,
 	SL_ST_INGRESS, /* straight into the server */
 	SL_ST_EGRESS,  /* out through back */
+	SL_ST_SELF,    /* sk_msg: written over and back into the client, which sent them */
 };
 
 /* sl_st_state.planted: faults, so that each check can be seen to fail. */
@@ -32,6 +33,10 @@ enum sl_st_door {
 #define SL_ST_NO_ORDER 0x008	  /* redirect without looking where TCP stands */
 #define SL_ST_NO_BACKLOG 0x010	  /* redirect whatever the reader's backlog is */
 #define SL_ST_NO_ROOM 0x020	  /* redirect without looking at the target's send buffer */
+#define SL_ST_NO_WRITE 0x040	  /* redirect into the client without writing over */
+
+#define SL_ST_ANSWER '#'      /* written over each byte */
+#define SL_ST_ANSWER_MAX 4096 /* bytes of a message that is written over */
 
 struct sl_st_state {
 	/* Written by the process. */

@@ -38,6 +38,12 @@
  * The daemon may give a session back before it writes the answer's end, so that a quick client
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
  *front's write_seq has not moved by as much.
+ *
+ * A redirect is carried out when the program has returned, and there is no hook behind it: BPF ends
+ * an exchange in the server's send just before its last bytes are moved into client. The move waits
+ * for a lock, which a client that pipelines may hold, and then for a CPU. A canned answer
+ * (sl_canned.h), given in a send of the client, must not overtake them: it is only
+ * given SL_MOVE_QUIET behind an answer of a lane (last_ns; `cluster` tells that there was one).
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H
@@ -101,6 +107,9 @@ enum sl_lane_state {
 #define SL_GEN(word) ((__u32)((word) >> 32))
 #define SL_BITS(word) ((__u32)(word))
 #define SL_WORD(gen, bits) ((__u64)(gen) << 32 | (__u32)(bits))
+
+#define SL_MOVE_QUIET 4000000000ULL /* ns */
+#define SL_NO_CLUSTER (~0U)	    /* sl_session.cluster: of a canned answer, or none yet */
 
 /* Slot + 1, or 0 for none: a cleared struct refers to nothing. */
 typedef __u32 sl_slot1;
@@ -262,6 +271,7 @@ struct sl_addr {
 #define SL_C_ATTACH 0x10 /* lanes' four-tuples are written down: see sl_attach.h */
 #define SL_C_UNTIL_DETACHED 0x40 /* `sluice attach` started it: it may start it anew */
 #define SL_C_ENDING 0x80	 /* it ends: nothing is steered to it any more */
+#define SL_C_CANNED 0x100	 /* BPF gives routes' own answers to co-located clients */
 
 struct sl_control {
 	__u32 abi;	     /* SL_ABI */
@@ -281,6 +291,8 @@ struct sl_control {
 	__u64 reloads;	     /* reloads done or refused; written by the daemon */
 	__u32 reload_status; /* errno of the last one; 0: done */
 	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
+	__s32 tai_s;	     /* CLOCK_TAI - CLOCK_REALTIME; written by the daemon */
+	__u32 zero2;
 	__u64 zero[4];
 };
 

@@ -79,7 +79,8 @@ enum sl_path_kind {
 enum sl_action {
 	SL_ACTION_CLUSTER, /* target: cluster index */
 	SL_ACTION_SPLIT,   /* target: split id, key of the map `splits` */
-	SL_ACTION_DIRECT,  /* target: status code; answered by the user path */
+	SL_ACTION_DIRECT,  /* target: status code; answered by the user path, or see SL_ROUTE_CANNED
+			    */
 };
 
 /* sl_route.flags */
@@ -88,18 +89,24 @@ enum sl_action {
 	0x2		    /* the split's cluster is chosen by the request's hash (sl_cohort.h) \
 			     */
 #define SL_ROUTE_FOLDED 0x4 /* case_sensitive: false; path is lower case */
+#define SL_ROUTE_CANNED \
+	0x8 /* DIRECT, and NEEDS_USER: the kernel path answers some of its requests */
+#define SL_ROUTE_FLAGS 0xf
 
 struct sl_route {
 	struct sl_str path;
 	struct sl_str name; /* as `sluice weights` lists it: its name, else VHOST/INDEX */
 	__u32 first_rule;   /* rules of a route are contiguous; all must match */
 	__u32 target;	    /* by action */
-	__u16 first_hash;   /* hash rules of a route are contiguous */
-	__u8 n_hashes;	    /* at most SL_MAX_ROUTE_HASHES */
-	__u8 n_rules;	    /* at most SL_MAX_ROUTE_RULES */
-	__u16 action;	    /* enum sl_action */
-	__u8 path_kind;	    /* enum sl_path_kind */
-	__u8 flags;	    /* SL_ROUTE_* */
+	union {
+		__u16 first_hash; /* hash rules of a route are contiguous */
+		__u16 canned;	  /* CANNED: index into canned; it has no hash rules */
+	};
+	__u8 n_hashes;	/* at most SL_MAX_ROUTE_HASHES */
+	__u8 n_rules;	/* at most SL_MAX_ROUTE_RULES */
+	__u16 action;	/* enum sl_action */
+	__u8 path_kind; /* enum sl_path_kind */
+	__u8 flags;	/* SL_ROUTE_* */
 };
 
 enum sl_rule_what {
@@ -175,6 +182,24 @@ struct sl_hash_rule {
 	__u8 zero[6];
 };
 
+/* sl_canned.flags */
+#define SL_CANNED_NO_QUERY 0x1 /* only for a request without a query: Location would have it */
+
+/*
+ * An answer that is the same for every request but for its date, as the user path gives it. Behind
+ * the first @head bytes of the text, which end with "date:", go white space as needed and
+ * SL_DATE_LINE bytes. Words of eight bytes are copied: neither part is shorter.
+ */
+struct sl_canned {
+	struct sl_str text;
+	__u16 head;
+	__u16 status;
+	__u8 flags; /* SL_CANNED_* */
+	__u8 zero[3];
+};
+
+#define SL_CANNED_PART_MIN 8
+
 #define SL_NO_PATH 0xffffU
 
 struct sl_slot {
@@ -217,11 +242,13 @@ struct sl_table {
 	__u32 n_endpoints;
 	__u32 n_splits;
 	__u32 n_hash_rules;
+	__u32 n_canned;
 	__u32 n_paths;
 	__u32 n_listed;
 	__u32 n_lengths;
 	__u32 n_buckets; /* power of two, or 0: no slot is in use */
 	__u32 seed;	 /* of the hash */
+	__u32 zero2;
 	/*
 	 * 0. A number that starts from it has no bounds for the verifier, which would else follow
 	 * them through each turn of a loop.
@@ -234,6 +261,7 @@ struct sl_table {
 	struct sl_route routes[SL_MAX_ROUTES];
 	struct sl_rule rules[SL_MAX_RULES];
 	struct sl_hash_rule hash_rules[SL_MAX_HASH_RULES];
+	struct sl_canned canned[SL_MAX_CANNED];
 	struct sl_slot slots[SL_INDEX_SLOTS];
 	struct sl_path paths[SL_MAX_ROUTES];
 	__u16 lists[SL_INDEX_LISTED]; /* route indices; the first is SL_LIST_END: no routes */

@@ -18,11 +18,11 @@ rank()
 	case $1 in
 	sl_types.h) echo 0 ;;
 	sl_limits.h) echo 1 ;;
-	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h | sl_selftest.h | sl_search.h) echo 2 ;;
+	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h | sl_selftest.h | sl_search.h | sl_date.h) echo 2 ;;
 	sl_head.h) echo 3 ;;
 	sl_body.h) echo 4 ;;
 	sl_stats.h | sl_counts.h | sl_session.h | sl_table.h) echo 5 ;;
-	sl_field.h | sl_attach.h | sl_outcome.h) echo 6 ;;
+	sl_field.h | sl_attach.h | sl_outcome.h | sl_canned.h) echo 6 ;;
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;
 	sl_index.h | sl_plain.h) echo 7 ;;

@@ -20,7 +20,7 @@ error, with the nearest known one.
 | state | means |
 |---|---|
 | kernel | has its meaning on both paths |
-| user | has its meaning; requests that it concerns take the user path, and `sluice explain` says so |
+| user | has its meaning; requests that it concerns take the user path, and `sluice explain` says so; answers of `direct_response` and `redirect` that are the same for all requests are given in the kernel too, see README |
 | warns | accepted with a warning: it tunes Envoy itself, or cannot matter here |
 | refused | an error that names it, with its place |
 

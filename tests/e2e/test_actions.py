@@ -372,6 +372,10 @@ def explained(t):
         redirect, action("/prefix", prefix_rewrite="/"), action("/header", cluster_header="x"),
         action("/add", top={"response_headers_to_add": [add("a", "b")]}),
         route(prefix="/direct", direct=(200, "x")), route(prefix="/", to="one")]))
+    room = subprocess.run([t.sluice_bin, "explain", "-c", path, "GET", "/direct?" + "q" * 100],
+                          capture_output=True, text=True, check=True).stdout
+    assert "Kernel path, when the client is captured and on this host." in room, room
+    assert "it takes 118 bytes, the request has" in room and "served in user" not in room, room
     for where, why, name in (
             ("/redirect", "redirect", "redirect"), ("/prefix", "prefix_rewrite", "cluster"),
             ("/header", "cluster_header", "cluster_header"),

@@ -46,6 +46,7 @@ static void test_good(void)
 	if (rc)
 		return;
 	check(t.colocated && !t.why_colocated[0], "co-located doors", t.why_colocated);
+	check(t.canned && !t.why_canned[0], "answers in place", t.why_canned);
 	check(now_ms() - start < MAX_MS, "in time", took);
 }
 
@@ -64,6 +65,19 @@ static void test_planted(__u32 planted, const char *name, const char *why)
 	}
 	check(!t.colocated && !strncmp(said, name, strlen(name)) && strstr(said, why), title,
 	      said[0] ? said : "the check did not notice");
+}
+
+/* The same for answers in place, without which the doors work. */
+static void test_planted_answers(void)
+{
+	struct sl_selftest t = {};
+	int rc = sl_selftest_run_planted(&t, SL_ST_NO_WRITE);
+
+	check(!rc && !t.canned && t.colocated && strstr(t.why_canned, "not what was written"),
+	      "planted, answers in place",
+	      rc		? strerror(-rc)
+	      : t.why_canned[0] ? t.why_canned
+				: "the check did not notice");
 }
 
 /* A namespace whose loopback is down: the checks would blame the kernel; nothing is known. */
@@ -92,6 +106,7 @@ int main(void)
 	test_planted(SL_ST_NO_ORDER, "order", "do not arrive in order");
 	test_planted(SL_ST_NO_BACKLOG, "overflow", "a reader that does not read was given");
 	test_planted(SL_ST_NO_ROOM, "egress redirect", "EAGAIN while its socket is writable");
+	test_planted_answers();
 	/* And no fault stays behind. */
 	test_good();
 	test_no_loopback();

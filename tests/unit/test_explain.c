@@ -103,7 +103,7 @@ static void verdicts(void)
 	explain("/a", "x", "X-One: 11\r\nX-Two: 2\r\nx-four:\r\n");
 	CU_ASSERT_EQUAL(e->route, 4);
 	CU_ASSERT_EQUAL(e->n_tried, 4);
-	CU_ASSERT_EQUAL(e->reason, SL_REASON_ROUTE_NEEDS_USER);
+	CU_ASSERT_EQUAL(e->reason, SL_REASON_ANSWER_LONG);
 	why_is(1, SL_VERDICT_VALUE, "header 'x-one' is not '1'");
 	why_is(2, SL_VERDICT_EQUAL, "header 'x-two' is '2'");
 	why_is(3, SL_VERDICT_MATCH, "matches");
@@ -147,6 +147,13 @@ static void reasons(void)
 	explain("/a", "x", "x-one : 1\r\n");
 	CU_ASSERT(e->parse == SL_PARSE_BAD && e->reason == SL_REASON_NOT_CANONICAL);
 	CU_ASSERT(e->route == SL_NO_ROUTE && e->n_tried == 0);
+	/* A route's own answer, in a request that has room for it. */
+	explain("/a", "x",
+		"x-two: 2\r\nx-four:\r\nx-five: "
+		"55555555555555555555555555555555555555555555555\r\n");
+	CU_ASSERT(e->route == 4 && e->reason == SL_REASON_NONE);
+	explain("/a", "x", "x-two: 2\r\nx-four:\r\n");
+	CU_ASSERT(e->route == 4 && e->reason == SL_REASON_ANSWER_LONG);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(big);
 	snprintf(big, SL_KERNEL_HEAD_MAX + 64,

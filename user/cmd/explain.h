@@ -11,6 +11,7 @@
 #include "config/matcher.h"
 #include "sl_head.h"
 #include "sl_reason.h"
+#include "sl_table.h"
 
 enum sl_verdict {
 	SL_VERDICT_MATCH,
@@ -77,8 +78,10 @@ char *sl_explain_domain(const struct sl_explain *e);
 
 /* Of the route: "split", "redirect", ... */
 const char *sl_explain_action(const struct sl_explain *e);
-/* The field of the config that makes the user path serve the route; NULL: none. */
+/* The field of the config that makes the user path serve the request; NULL: none. */
 const char *sl_explain_served_for(const struct sl_explain *e);
+/* The route's own answer, if the kernel path gives it; else NULL. */
+const struct sl_canned *sl_explain_canned(const struct sl_explain *e);
 const char *sl_explain_reason_name(const struct sl_explain *e);
 const char *sl_explain_reason_help(const struct sl_explain *e);
 /* The clusters of a route as a split, whatever its action. 0 targets: sluice answers. */

@@ -41,7 +41,15 @@ const char *sl_explain_served_for(const struct sl_explain *e)
 {
 	const struct sl_route_action *a = e->route == SL_NO_ROUTE ? NULL : action_of(e);
 
-	return a ? a->why : NULL;
+	return a && e->reason != SL_REASON_NONE ? a->why : NULL;
+}
+
+const struct sl_canned *sl_explain_canned(const struct sl_explain *e)
+{
+	const struct sl_table *t = e->config->table;
+	const struct sl_route *r = e->route == SL_NO_ROUTE ? NULL : &t->routes[e->route];
+
+	return r && (r->flags & SL_ROUTE_CANNED) ? &t->canned[r->canned] : NULL;
 }
 
 const char *sl_explain_reason_name(const struct sl_explain *e)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sl_canned.h"
 #include "sl_match.h"
 #include "util/columns.h"
 
@@ -135,6 +136,22 @@ static int show_route(const struct sl_explain *e, const char *path)
 	return err;
 }
 
+static void show_path(const struct sl_explain *e)
+{
+	const struct sl_canned *c = sl_explain_canned(e);
+
+	if (e->reason != SL_REASON_NONE)
+		printf("\nUser path: %s (%s)\n", sl_explain_reason_name(e),
+		       sl_explain_reason_help(e));
+	else
+		printf("\nKernel path, when the client is captured%s.\n",
+		       c ? " and on this host" : " and an upstream connection is idle");
+	if (c && (e->reason == SL_REASON_NONE || e->reason == SL_REASON_ANSWER_LONG))
+		printf("The answer is written over the request: it takes %u bytes, the request has "
+		       "%u.\n",
+		       sl_canned_size(c), e->head.len);
+}
+
 int sl_explain_text(const struct sl_explain *e, const char *path)
 {
 	const char *buf = (const char *)e->buf;
@@ -149,12 +166,7 @@ int sl_explain_text(const struct sl_explain *e, const char *path)
 	} else {
 		puts("Refused before it is routed.");
 	}
-	if (e->reason == SL_REASON_NONE)
-		puts("\nKernel path, when the client is captured and an upstream connection is "
-		     "idle.");
-	else
-		printf("\nUser path: %s (%s)\n", sl_explain_reason_name(e),
-		       sl_explain_reason_help(e));
+	show_path(e);
 	if (e->unsure)
 		puts("Only user space can tell its route: a regex, a repeated header, a path "
 		     "or host that its listener changes, or too many "

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sl_canned.h"
 #include "sl_decide.h"
 #include "sl_http.h"
 #include "sl_match.h"
@@ -135,6 +136,8 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 	if (e->route == SL_NO_ROUTE)
 		return SL_REASON_NO_ROUTE;
 	r = &c->table->routes[e->route];
+	if (r->flags & SL_ROUTE_CANNED)
+		return sl_canned_reason(&c->table->canned[r->canned], &e->head, e->head.len);
 	if (r->action == SL_ACTION_DIRECT || (r->flags & SL_ROUTE_NEEDS_USER) || e->makes_cookie)
 		return SL_REASON_ROUTE_NEEDS_USER;
 	return has_endpoint(c, r) ? SL_REASON_NONE : SL_REASON_NO_ENDPOINT;

@@ -361,7 +361,11 @@ static int fill(struct compile *c)
 		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
 	if (!err)
 		err = compile_configs(c);
-	return err ? err : sl_compile_actions(c);
+	if (!err)
+		err = sl_compile_actions(c);
+	if (!err)
+		sl_compile_canned(c);
+	return err;
 }
 
 static __u32 at_least_one(__u32 n)

@@ -18,6 +18,12 @@ struct compile {
 struct sl_str sl_compile_text(struct compile *c, const struct sl_node *at, const char *s,
 			      bool lower);
 
+/*
+ * canned.c: routes' own answers, into what the strings leave of the pool; those that find no room
+ * are the user path's alone. The last step: c->out is complete.
+ */
+void sl_compile_canned(struct compile *c);
+
 /* compile_match.c: path and rules of @route from @m. */
 void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_route *route);
 

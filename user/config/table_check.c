@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "config/config.h"
+#include "sl_canned.h"
 
 static int wrong(const char **ret_why, const char *why)
 {
@@ -40,6 +41,7 @@ static int check_counts(const struct sl_table *t, const char **ret_why)
 		{t->n_endpoints, SL_MAX_ENDPOINTS, "n_endpoints"},
 		{t->n_splits, SL_MAX_SPLITS, "n_splits"},
 		{t->n_hash_rules, SL_MAX_HASH_RULES, "n_hash_rules"},
+		{t->n_canned, SL_MAX_CANNED, "n_canned"},
 		{t->n_paths, SL_MAX_ROUTES, "n_paths"},
 		{t->n_listed, SL_INDEX_LISTED, "n_listed"},
 		{t->n_lengths, SL_INDEX_LENGTHS, "n_lengths"},
@@ -144,6 +146,24 @@ static int check_action(const struct sl_table *t, __u32 action, __u32 target, co
 	}
 }
 
+/* A route's own answer: it is of the route's status, and BPF can copy both its parts. */
+static int check_canned(const struct sl_table *t, const struct sl_route *r, const char **ret_why)
+{
+	const struct sl_canned *c = &t->canned[r->canned % SL_MAX_CANNED];
+	const __u32 least = c->head + SL_CANNED_PART_MIN;
+
+	if (r->canned >= t->n_canned || r->n_hashes || r->action != SL_ACTION_DIRECT ||
+	    !(r->flags & SL_ROUTE_NEEDS_USER))
+		return wrong(ret_why, "route.canned");
+	if (!str_ok(c->text) || sl_canned_size(c) > SL_KERNEL_HEAD_MAX)
+		return wrong(ret_why, "canned.text");
+	if (c->head < SL_CANNED_PART_MIN || c->text.len < least)
+		return wrong(ret_why, "canned.head");
+	if (c->status != r->target || c->flags & ~SL_CANNED_NO_QUERY)
+		return wrong(ret_why, "canned.status");
+	return 0;
+}
+
 int sl_table_check(const struct sl_table *t, const char **ret_why)
 {
 	int err = check_counts(t, ret_why);
@@ -162,12 +182,15 @@ int sl_table_check(const struct sl_table *t, const char **ret_why)
 			return wrong(ret_why, "route rules");
 		if (r->path_kind > SL_PATH_SEPARATED)
 			return wrong(ret_why, "route.path_kind");
-		if (!range_ok(r->first_hash, r->n_hashes, t->n_hash_rules) ||
-		    r->n_hashes > SL_MAX_ROUTE_HASHES)
+		if (!(r->flags & SL_ROUTE_CANNED) &&
+		    (!range_ok(r->first_hash, r->n_hashes, t->n_hash_rules) ||
+		     r->n_hashes > SL_MAX_ROUTE_HASHES))
 			return wrong(ret_why, "route hashes");
-		if (r->flags & ~(SL_ROUTE_NEEDS_USER | SL_ROUTE_STICKY | SL_ROUTE_FOLDED))
+		if (r->flags & ~SL_ROUTE_FLAGS)
 			return wrong(ret_why, "route.flags");
 		err = check_action(t, r->action, r->target, ret_why);
+		if (!err && (r->flags & SL_ROUTE_CANNED))
+			err = check_canned(t, r, ret_why);
 	}
 	for (__u32 i = 0; i < t->n_hash_rules && !err; i++) {
 		const struct sl_hash_rule *h = &t->hash_rules[i];

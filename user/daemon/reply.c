@@ -3,41 +3,25 @@
 #include <stdio.h>
 #include <time.h>
 #include "internal.h"
+#include "util/status.h"
 
+/* Bodies of errors; as Envoy words them, where it does. */
 static const struct {
 	__u16 status;
-	const char *phrase;
-	const char *text; /* body; as Envoy words them, where it does */
-} replies[] = {
-	{200, "OK", ""},
-	{201, "Created", ""},
-	{202, "Accepted", ""},
-	{204, "No Content", ""},
-	{301, "Moved Permanently", ""},
-	{302, "Found", ""},
-	{303, "See Other", ""},
-	{304, "Not Modified", ""},
-	{307, "Temporary Redirect", ""},
-	{308, "Permanent Redirect", ""},
-	{400, "Bad Request", "bad request\n"},
-	{401, "Unauthorized", ""},
-	{403, "Forbidden", ""},
-	{404, "Not Found", "no route\n"},
-	{405, "Method Not Allowed", ""},
-	{408, "Request Timeout", "request timeout\n"},
-	{410, "Gone", ""},
-	{413, "Content Too Large", "body too large\n"},
-	{414, "URI Too Long", "request target too long\n"},
-	{417, "Expectation Failed", "unknown expectation\n"},
-	{418, "I'm a teapot", ""},
-	{429, "Too Many Requests", ""},
-	{431, "Request Header Fields Too Large", "request head too large\n"},
-	{500, "Internal Server Error", ""},
-	{501, "Not Implemented", "not implemented\n"},
-	{502, "Bad Gateway", "upstream disconnect or not HTTP\n"},
-	{503, "Service Unavailable", "no healthy upstream\n"},
-	{504, "Gateway Timeout", "upstream request timeout\n"},
-	{505, "HTTP Version Not Supported", "HTTP version not supported\n"},
+	const char *text;
+} texts[] = {
+	{400, "bad request\n"},
+	{404, "no route\n"},
+	{408, "request timeout\n"},
+	{413, "body too large\n"},
+	{414, "request target too long\n"},
+	{417, "unknown expectation\n"},
+	{431, "request head too large\n"},
+	{501, "not implemented\n"},
+	{502, "upstream disconnect or not HTTP\n"},
+	{503, "no healthy upstream\n"},
+	{504, "upstream request timeout\n"},
+	{505, "HTTP version not supported\n"},
 };
 
 static const char *date(struct worker *w)
@@ -58,8 +42,8 @@ static bool has_no_body(__u32 status)
 	return status < 200 || status == 204 || status == 304;
 }
 
-static bool reply_head(struct worker *w, struct front *f, __u32 status, const char *phrase,
-		       __u32 len, struct text location)
+static bool reply_head(struct worker *w, struct front *f, __u32 status, __u32 len,
+		       struct text location)
 {
 	struct lines *l = &w->response;
 	char number[16];
@@ -75,12 +59,12 @@ static bool reply_head(struct worker *w, struct front *f, __u32 status, const ch
 		lines_add(l, text_of("content-type"), text_of("text/plain"));
 	if (f->x.overloaded) /* Envoy's */
 		lines_add(l, text_of("x-envoy-overloaded"), text_of("true"));
-	return rewrite_reply(w, f, status, phrase);
+	return rewrite_reply(w, f, status, sl_status_phrase(status));
 }
 
 /* Ends the response side with @status and @body; a lane that was bound is given up. */
-static void reply_with(struct worker *w, struct front *f, __u32 status, const char *phrase,
-		       const char *body, __u32 len, struct text location)
+static void reply_with(struct worker *w, struct front *f, __u32 status, const char *body, __u32 len,
+		       struct text location)
 {
 	struct exchange *x = &f->x;
 
@@ -106,26 +90,23 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 		count_exchange(w, f, status);
 	if (has_no_body(status))
 		len = 0;
-	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, phrase, len, location) ||
+	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, len, location) ||
 	    (!x->head_method && !buffer_add(&f->out, body, len)))
 		x->abort = true;
 	buffer_drop(w, &f->req);
 }
 
-static void reply_text(__u32 status, const char **ret_phrase, const char **ret_text)
+static const char *text_for(__u32 status)
 {
-	*ret_phrase = *ret_text = "";
-	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-		if (replies[i].status == status) {
-			*ret_phrase = replies[i].phrase;
-			*ret_text = replies[i].text;
-		}
-	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].status == status)
+			return texts[i].text;
+	return "";
 }
 
 void reply(struct worker *w, struct front *f, __u32 status)
 {
-	const char *phrase, *text;
+	const char *text;
 
 	if (f->x.answered) {
 		/* Too late to say so: end the session, so that the answer is seen to be cut. */
@@ -133,25 +114,17 @@ void reply(struct worker *w, struct front *f, __u32 status)
 		f->x.resp = SIDE_DONE;
 		return;
 	}
-	reply_text(status, &phrase, &text);
-	if (f->x.why)
-		text = f->x.why;
-	reply_with(w, f, status, phrase, text, strlen(text), (struct text){0});
+	text = f->x.why ? f->x.why : text_for(status);
+	reply_with(w, f, status, text, strlen(text), (struct text){0});
 }
 
 void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d)
 {
-	const char *phrase, *text;
-
-	reply_text(d->status, &phrase, &text);
-	reply_with(w, f, d->status, phrase, d->body ? d->body : "", d->body ? d->body_len : 0,
+	reply_with(w, f, d->status, d->body ? d->body : "", d->body ? d->body_len : 0,
 		   (struct text){0});
 }
 
 void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text location)
 {
-	const char *phrase, *text;
-
-	reply_text(status, &phrase, &text);
-	reply_with(w, f, status, phrase, "", 0, location);
+	reply_with(w, f, status, "", 0, location);
 }

@@ -158,6 +158,8 @@ static void test_kernel(struct supervisor *s)
 	}
 	if (!t.colocated)
 		doors_off(s, COLOCATED, t.why_colocated, AS_REMOTE);
+	if (t.colocated && !t.canned)
+		doors_off(s, SL_C_CANNED, t.why_canned, "routes' own answers take the user path");
 }
 
 /* The same for the pairing of far ends, which needs capture. */

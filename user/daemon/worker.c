@@ -214,6 +214,20 @@ static void graveyard_empty(struct worker *w)
 	}
 }
 
+/* BPF's clock of the day is CLOCK_TAI: what that is ahead changes when somebody sets it. */
+static void tell_tai(struct worker *w)
+{
+	struct timespec tai, now;
+	__s64 ahead_ns;
+
+	if (clock_gettime(CLOCK_TAI, &tai) || clock_gettime(CLOCK_REALTIME, &now))
+		return;
+	ahead_ns = (tai.tv_sec - now.tv_sec) * (__s64)NS_PER_S + tai.tv_nsec - now.tv_nsec;
+	/* Whole seconds, never negative; the two were not read at once. */
+	SL_WRITE(w->maps->control->tai_s,
+		 (__s32)((ahead_ns + (__s64)NS_PER_S / 2) / (__s64)NS_PER_S));
+}
+
 static void tick(struct worker *w)
 {
 	if (w->now_ns - w->tick_ns >= TICK_NS) {
@@ -224,6 +238,7 @@ static void tick(struct worker *w)
 	if (w->now_ns - w->sweep_ns >= (w->draining ? TICK_NS : SWEEP_NS)) {
 		w->sweep_ns = w->now_ns;
 		sessions_sweep(w);
+		tell_tai(w);
 		lane_timeouts(w);
 		leaks_scan(w);
 		mirror_timeouts(w);
@@ -344,6 +359,7 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();
+	tell_tai(w);
 	w->due_ns = ~0ULL;
 	w->shortest_ns = limits_shortest_ns(w);
 	w->front_of = calloc(w->n_sessions + 1, sizeof(*w->front_of));

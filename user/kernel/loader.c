@@ -159,7 +159,7 @@ static __u32 control_flags(const struct sl_options *o)
 	if (!o->kernel_path)
 		return SL_C_BYPASS;
 	if (o->colocated_clients)
-		flags |= SL_C_COLOCATED_CLIENTS;
+		flags |= SL_C_COLOCATED_CLIENTS | SL_C_CANNED;
 	if (o->colocated_servers)
 		flags |= SL_C_COLOCATED_SERVERS;
 	return flags;

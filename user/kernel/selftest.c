@@ -25,6 +25,11 @@ static const struct check colocated_checks[] = {
 	{},
 };
 
+static const struct check canned_checks[] = {
+	{"answers in place", check_answers},
+	{},
+};
+
 static int be_silent(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	(void)level;
@@ -69,6 +74,8 @@ int sl_selftest_run_planted(struct sl_selftest *ret, __u32 planted)
 		rc = rig_open(&r, 0);
 	if (!rc)
 		ret->colocated = all_pass(&r, colocated_checks, ret->why_colocated);
+	if (!rc)
+		ret->canned = all_pass(&r, canned_checks, ret->why_canned);
 	rig_unload(&r);
 	if (quiet)
 		libbpf_set_print(print);

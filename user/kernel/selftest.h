@@ -12,7 +12,9 @@
 
 struct sl_selftest {
 	bool colocated;			/* the doors work: SL_C_COLOCATED_CLIENTS and _SERVERS */
+	bool canned;			/* BPF can answer in place: SL_C_CANNED */
 	char why_colocated[SL_WHY_MAX]; /* one line, no full stop; empty when it works */
+	char why_canned[SL_WHY_MAX];
 };
 
 /*

@@ -13,4 +13,7 @@ int check_order(struct rig *r);
 int check_overflow(struct rig *r);
 int check_egress(struct rig *r);
 
+/* What routes' own answers rely on. */
+int check_answers(struct rig *r);
+
 #endif /* SL_SELFTEST_CHECKS_H */

@@ -103,6 +103,7 @@ SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
 	s->front_fd = -1;
 	s->front_cookie = 0;
 	s->user_dirty = 0;
+	s->mover = 0;
 	s->decision.reason = 0;
 	s->decision.routed = 0;
 	s->last_ns = bpf_ktime_get_ns();

@@ -112,7 +112,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	if (reason)
 		return request_to_user(r, reason);
 	/* In this order: what is promised is written, and what is written has arrived. */
-	if (!all_read(s->client_sk, s->front_sk) ||
+	if (SL_READ(s->mover) || !all_read(s->client_sk, s->front_sk) ||
 	    !all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx)) ||
 	    !all_arrived(s->client_sk, s->front_sk))
 		return request_to_user(r, SL_REASON_DRAINING_BYTES);

@@ -3,6 +3,7 @@
  * The door by which a response enters: sk_msg on a co-located server's socket. It leaves through
  * `clients` (straight into the co-located client's receive queue) or through `fronts`.
  */
+#include <bpf/bpf_tracing.h>
 #include "path.bpf.h"
 #include "tunnel.bpf.h"
 #include "sl_decide.h"
@@ -170,6 +171,37 @@ SL_FN void response_advance(struct sl_response *r)
 		direction_done(r->s, r->slot, r->gen, SL_S_RESP_DONE, SL_S_REQ_DONE);
 }
 
+/* Before the exchange can end: the bytes of this send, the answer's last, are not there yet. */
+SL_FN void response_moves(const struct sl_response *r)
+{
+	struct sl_control *c = control_get();
+
+	if (r->done && (SL_BITS(r->word) & SL_S_CLIENT) && c && (c->flags & SL_C_LANDED))
+		SL_WRITE(r->s->mover, (__u32)bpf_get_current_pid_tgid());
+}
+
+/*
+ * bpf_tcp_ingress() has put bytes into @sk's queue and tells its owner, who cannot have read them
+ * yet: the sender has the socket locked. The same of bytes that came by TCP is told by another.
+ */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(landed, struct sock *sk)
+{
+	struct sl_socket *me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	struct sl_session *s;
+	__u32 mover;
+
+	if (!me || me->role != SL_ROLE_CLIENT)
+		return 0;
+	s = session_at(me->slot);
+	if (!s || SL_GEN(SL_READ(s->word)) != me->gen)
+		return 0;
+	mover = SL_READ(s->mover);
+	if (mover && mover == (__u32)bpf_get_current_pid_tgid())
+		SL_WRITE(s->mover, 0);
+	return 0;
+}
+
 /* Steers this send, or says why the daemon must relay the response from here on. */
 SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 {
@@ -184,9 +216,7 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 		return front_accepted(r) ? SL_REASON_READER_SLOW : SL_REASON_NOT_ACCEPTED;
 	if (!response_frame(msg, r))
 		return SL_REASON_ANSWER_NEEDS_USER;
-	/*
-	 * The end of an answer behind which the daemon has something to write, or a FIN: there is
-	 * no hook behind the redirect that tells when the bytes have been moved. The daemon keeps
+	/* The end of an answer behind which the daemon has something to write, or a FIN: it keeps
 	 * the order of what it writes itself. The client's FIN may be here before the daemon knows.
 	 */
 	if (r->done &&
@@ -250,6 +280,7 @@ int server_msg(struct sk_msg_md *msg)
 	 * daemon closes this one: that the drop is sticky does not matter. */
 	if (!session_is_same(&r))
 		return SK_DROP;
+	response_moves(&r);
 	response_advance(&r);
 	return SK_PASS;
 }

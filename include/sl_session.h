@@ -35,6 +35,11 @@
  * rcv_nxt is front's write_seq, and takes a request only when client's write_seq is front's
  * copied_seq; server and back likewise.
  *
+ * A byte that is steered into client is there only when the kernel has moved it, which is after the
+ * program has ended the exchange, and can wait for as long as somebody has client locked. So the
+ * program notes the sender in session.mover, and `landed` clears that from the move's own
+ * sk_data_ready(): until then no request is taken, and the daemon writes nothing to front.
+ *
  * The daemon may give a session back before it writes the answer's end, so that a quick client
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
  *front's write_seq has not moved by as much.
@@ -163,7 +168,8 @@ struct sl_session {
 	__u64 source_hash;  /* sl_hash_words() of the address that front's client has; BPF */
 	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
 	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
-	__u64 zero;
+	__u32 mover; /* thread that moves the answer's end into client; 0: it is there. See ORDER */
+	__u32 zero;
 
 	/* The exchange. Owned by the owner of the request direction until bound. */
 	struct sl_decision decision;
@@ -261,7 +267,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 5
+#define SL_ABI 6
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -269,6 +275,7 @@ struct sl_addr {
 #define SL_C_COLOCATED_SERVERS 0x4 /* pair lanes with servers on this host */
 #define SL_C_FULL 0x20	 /* max_sessions is reached: no exchange before the daemon has accepted */
 #define SL_C_ATTACH 0x10 /* lanes' four-tuples are written down: see sl_attach.h */
+#define SL_C_LANDED 0x8	 /* `landed` tells when what was steered into a client is there */
 #define SL_C_UNTIL_DETACHED 0x40 /* `sluice attach` started it: it may start it anew */
 #define SL_C_ENDING 0x80	 /* it ends: nothing is steered to it any more */
 #define SL_C_CANNED 0x100	 /* BPF gives routes' own answers to co-located clients */

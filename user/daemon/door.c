@@ -18,6 +18,7 @@
 #define DOOR_SNDBUF (1024 * 1024)
 
 #define MOVE_NS (100 * NS_PER_MS)
+#define MOVE_MAX_NS (2 * NS_PER_S)
 
 #define WRITTEN_LOOKS 2
 
@@ -86,16 +87,26 @@ static bool wait_for(struct worker *w, struct front *f)
 	return false;
 }
 
+/* Into a client: see session.mover. A move that has failed never lands. */
+static bool has_landed(const struct worker *w, const struct front *f)
+{
+	if (!SL_READ(f->s->mover) || !(session_bits(f) & SL_S_CLIENT))
+		return true;
+	if ((__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_MAX_NS)
+		return false;
+	SL_WRITE(f->s->mover, 0);
+	return true;
+}
+
 /*
- * BPF counts what it redirects, and ends the exchange, before the kernel moves the bytes: there is
- * no hook behind the move. Out through front its write_seq tells, which only BPF's bytes make it
- * worth to ask for.
+ * BPF counts what it redirects, and ends the exchange, before the kernel moves the bytes. Out
+ * through front its write_seq tells, which only BPF's bytes make it worth to ask for.
  */
-static bool all_moved(struct front *f)
+static bool all_moved(const struct worker *w, struct front *f)
 {
 	__u32 tx = SL_READ(f->s->front_tx);
 
-	if (f->tx_seen != tx && !door_written(f->io.fd, tx))
+	if (!has_landed(w, f) || (f->tx_seen != tx && !door_written(f->io.fd, tx)))
 		return false;
 	f->tx_seen = tx;
 	return true;
@@ -103,23 +114,24 @@ static bool all_moved(struct front *f)
 
 bool door_moved(struct worker *w, struct front *f)
 {
-	if (f->slot != NO_SLOT && !all_moved(f))
+	if (f->slot != NO_SLOT && !all_moved(w, f))
 		return wait_for(w, f);
 	f->undrained_ns = 0;
 	return true;
 }
 
 /*
- * A FIN of ours must not overtake bytes that are being moved. Into a client nothing tells; a send
- * takes microseconds, unless its thread has to wait for a CPU. Only a client that has shut down one
- * direction and still reads is to be waited for: one that has closed is in no map.
+ * A FIN of ours must not overtake bytes that are being moved. Where nothing tells that they are in
+ * the client: a send takes microseconds, unless its thread has to wait for a CPU. Only a client
+ * that has shut down one direction and still reads is to be waited for: one that has closed is in
+ * no map.
  */
 static bool may_be_moving(const struct worker *w, struct front *f)
 {
 	if (!f->io.rdhup || f->slot == NO_SLOT)
 		return false;
-	if (!(session_bits(f) & SL_S_CLIENT))
-		return !all_moved(f);
+	if (!(session_bits(f) & SL_S_CLIENT) || (SL_READ(w->maps->control->flags) & SL_C_LANDED))
+		return !all_moved(w, f);
 	return (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS &&
 	       sl_maps_sockmap_has(w->maps->clients_fd, f->slot);
 }

@@ -25,6 +25,7 @@
 struct sl_loader {
 	struct sluice_bpf *skel;
 	struct bpf_link *capture;
+	struct bpf_link *landed; /* NULL: this kernel has no such tracepoint */
 	char instance[64];
 };
 
@@ -152,9 +153,18 @@ static int fill_array(struct bpf_map *map, const void *values, size_t size, __u3
 	return 0;
 }
 
-static __u32 control_flags(const struct sl_options *o)
+/* Linux 6.3 has the tracepoint sk_data_ready. */
+static bool can_tell_landed(void)
+{
+	return libbpf_find_vmlinux_btf_id("sk_data_ready", BPF_TRACE_RAW_TP) > 0;
+}
+
+static __u32 control_flags(const struct sl_loader *l, const struct sl_options *o)
 {
 	__u32 flags = 0;
+
+	if (bpf_program__autoload(l->skel->progs.landed))
+		flags |= SL_C_LANDED;
 
 	if (!o->kernel_path)
 		return SL_C_BYPASS;
@@ -184,7 +194,7 @@ static int fill_tables(struct sl_loader *l, struct sl_compiled *c)
 	int rc;
 
 	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
-			    bpf_map__fd(l->skel->maps.lanes), control_flags(&c->options));
+			    bpf_map__fd(l->skel->maps.lanes), control_flags(l, &c->options));
 	if (!rc)
 		rc = fill_views(l, c);
 	if (!rc)
@@ -249,7 +259,9 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader
 		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));
 		goto out;
 	}
-	rc = size_maps(l, c->table);
+	rc = bpf_program__set_autoload(l->skel->progs.landed, can_tell_landed());
+	if (!rc)
+		rc = size_maps(l, c->table);
 	if (!rc)
 		rc = sluice_bpf__load(l->skel);
 	if (rc) {
@@ -281,22 +293,34 @@ out:
 	return rc;
 }
 
-int sl_loader_attach(struct sl_loader *l, int cgroup_fd, struct sl_load_error *reterr)
+/* Pins @link, so that it outlives us until it is cleaned. @link NULL: errno says why. */
+static int link_keep(struct sl_loader *l, struct bpf_link *link, const char *name,
+		     struct sl_load_error *reterr)
 {
 	char path[PATH_MAX];
 	int rc;
 
-	l->capture = bpf_program__attach_cgroup(l->skel->progs.capture, cgroup_fd);
-	if (!l->capture) {
-		rc = -errno;
-		return failed(reterr, rc, "cannot attach to the root of cgroup2: %s",
-			      strerror(-rc));
-	}
-	sl_pin_path(path, l->instance, "link_capture");
-	rc = bpf_link__pin(l->capture, path);
+	if (!link)
+		return failed(reterr, -errno, "cannot attach %s: %s", name, strerror(errno));
+	sl_pin_path(path, l->instance, name);
+	rc = bpf_link__pin(link, path);
 	if (rc)
-		return failed(reterr, rc, "cannot pin %s: %s", path, strerror(-rc));
-	return 0;
+		failed(reterr, rc, "cannot pin %s: %s", path, strerror(-rc));
+	return rc;
+}
+
+int sl_loader_attach(struct sl_loader *l, int cgroup_fd, struct sl_load_error *reterr)
+{
+	int rc = 0;
+
+	if (bpf_program__autoload(l->skel->progs.landed)) {
+		l->landed = bpf_program__attach(l->skel->progs.landed);
+		rc = link_keep(l, l->landed, "link_landed", reterr);
+	}
+	if (rc)
+		return rc;
+	l->capture = bpf_program__attach_cgroup(l->skel->progs.capture, cgroup_fd);
+	return link_keep(l, l->capture, "link_capture", reterr);
 }
 
 void sl_loader_unload(struct sl_loader *l)
@@ -304,6 +328,7 @@ void sl_loader_unload(struct sl_loader *l)
 	if (!l)
 		return;
 	bpf_link__destroy(l->capture);
+	bpf_link__destroy(l->landed);
 	sl_loader_clean(l->instance);
 	sluice_bpf__destroy(l->skel);
 	free(l);

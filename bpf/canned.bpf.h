@@ -72,14 +72,15 @@ SL_FN void canned_write(struct sk_msg_md *msg, const struct sl_table *t, const s
 
 /*
  * Why the answer may not go into the client now; NONE: it may. request_begin() has seen that all
- * that TCP has for the client has arrived. An answer of a server that has just ended may still be
- * on its way from the server's send to the client's queue: there is no hook that tells.
+ * that TCP has for the client has arrived, and that no answer is being moved, if `landed` tells;
+ * else one of a server that has just ended may still be on its way to the client's queue.
  */
 SL_FN __u32 canned_barred(const struct sl_control *control, const struct sl_session *s)
 {
 	if (!(control->flags & SL_C_CANNED))
 		return SL_REASON_ROUTE_NEEDS_USER;
-	if (s->cluster != SL_NO_CLUSTER && s->start_ns - s->last_ns < SL_MOVE_QUIET)
+	if (!(control->flags & SL_C_LANDED) && s->cluster != SL_NO_CLUSTER &&
+	    s->start_ns - s->last_ns < SL_MOVE_QUIET)
 		return SL_REASON_DRAINING_BYTES;
 	if (reader_backlog(s->client_sk) > SL_READER_BACKLOG)
 		return SL_REASON_READER_SLOW;

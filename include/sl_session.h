@@ -44,11 +44,12 @@
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
  *front's write_seq has not moved by as much.
  *
- * A redirect is carried out when the program has returned, and there is no hook behind it: BPF ends
+ * A redirect is carried out when the program has returned: BPF ends
  * an exchange in the server's send just before its last bytes are moved into client. The move waits
- * for a lock, which a client that pipelines may hold, and then for a CPU. A canned answer
+ * for a lock, which a client that pipelines may hold, and then for a CPU. `mover` tells that it is
+ * under way, where the kernel tells `landed`. A canned answer
  * (sl_canned.h), given in a send of the client, must not overtake them: it is only
- * given SL_MOVE_QUIET behind an answer of a lane (last_ns; `cluster` tells that there was one).
+ * given SL_MOVE_QUIET (without `landed`) behind an answer of a lane (last_ns; `cluster` tells that there was one).
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H

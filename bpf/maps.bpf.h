@@ -158,6 +158,14 @@ struct {
 	__type(value, struct sl_socket);
 } by_cookie SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SL_MAX_ENDPOINTS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct sl_pipe);
+} pipes SEC(".maps");
+
 SL_SOCKMAP(clients, SL_MAX_SESSIONS); /* client_msg and pass_skb */
 SL_SOCKMAP(servers, SL_MAX_LANES);    /* server_msg and pass_skb */
 SL_SOCKMAP(fronts, SL_MAX_SESSIONS);  /* targets only */

@@ -301,7 +301,7 @@ __noinline __u64 lane_claim(__u32 endpoint)
 {
 	struct sl_endpoint *e = bpf_map_lookup_elem(&endpoints, &endpoint);
 
-	if (!e || (e->flags & SL_ENDPOINT_CLOSED))
+	if (!e || (e->flags & SL_ENDPOINT_CLOSED) || e->family == SL_AF_UNIX)
 		return 0;
 	for (int i = 0; i < SL_LANE_TRIES; i++) {
 		__u32 slot1 = sl_stack_pop(&e->idle, lane_next);

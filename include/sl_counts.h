@@ -32,7 +32,10 @@
 	X(UP_RQ_RETRY_OVERFLOW, upstream_rq_retry_overflow, "retries not made for max_retries") \
 	X(HC_FAILURE, health_check_failure, "health checks that failed")                        \
 	X(EJECTIONS, ejections_enforced_total, "endpoints ejected by outlier detection")        \
-	X(EJECTIONS_OVERFLOW, ejections_overflow, "not ejected for max_ejection_percent")
+	X(EJECTIONS_OVERFLOW, ejections_overflow, "not ejected for max_ejection_percent")       \
+	X(UPDATE_SUCCESS, update_success, "answers about the cluster's names")                  \
+	X(UPDATE_FAILURE, update_failure, "names that could not be looked up")                  \
+	X(MEMBERSHIP_CHANGE, membership_change, "changes of the names' addresses")
 
 enum sl_count {
 #define X(name, text, help) SL_COUNT_##name,

@@ -41,6 +41,7 @@
 #define SL_MAX_SPLIT_TARGETS 16 /* weighted clusters of one route */
 #define SL_MAX_CLUSTERS 1024	/* clusters of a config */
 #define SL_MAX_ENDPOINTS 8192	/* addresses of all clusters */
+#define SL_PIPE_MAX 108		/* bytes of a UNIX-domain socket's path, NUL included */
 #define SL_MAX_PRIORITIES 16	/* priorities of a cluster's endpoints */
 #define SL_LB_SLOTS 524288	/* of all clusters' views; a Maglev table of 65537 takes 16386 */
 #define SL_STRING_POOL 2097152	/* bytes of names, paths and values in the compiled table */

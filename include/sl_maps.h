@@ -15,6 +15,7 @@
 	X(clusters)       \
 	X(endpoints)      \
 	X(hosts)          \
+	X(pipes)          \
 	X(lb_slots)       \
 	X(sessions)       \
 	X(lanes)          \

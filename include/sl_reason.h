@@ -37,7 +37,8 @@
 	X(CHUNKS_MANY, chunks_many, "more chunks in one send than the kernel path follows")        \
 	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")           \
 	X(REMOTE_SERVER, remote_server, "server is not on this host, or was not paired")           \
-	X(ANSWER_LONG, answer_long, "route's own answer is longer than the request, its room")
+	X(ANSWER_LONG, answer_long, "route's own answer is longer than the request, its room")     \
+	X(PIPE_ENDPOINT, pipe_endpoint, "endpoint is a UNIX-domain socket")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

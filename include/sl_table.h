@@ -345,9 +345,9 @@ struct sl_endpoint {
 	__u64 idle;    /* sl_stack head of idle lanes; written by BPF and the daemon */
 	__u32 cluster; /* index of its cluster */
 	__u16 port;    /* host byte order */
-	__u8 family;   /* AF_INET or AF_INET6; 0: no endpoint */
+	__u8 family;   /* AF_INET, AF_INET6 or AF_UNIX; 0: no endpoint */
 	__u8 flags;    /* SL_ENDPOINT_* */
-	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
+	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes; AF_UNIX: sl_pipe.key */
 	__u32 busy;    /* lanes that are not idle; BPF and the daemon, atomically */
 	__u32 weight;  /* in the cluster's view; the daemon */
 	/* Outlier detection, when WATCHED: failures one after another, and how many are too many.
@@ -361,6 +361,15 @@ struct sl_endpoint {
 };
 
 _Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");
+
+#define SL_AF_UNIX 1 /* AF_UNIX, for BPF */
+
+/* Map `pipes`, hash: key -> path of a UNIX-domain socket. None is ever taken off. */
+struct sl_pipe {
+	__u64 key;		/* hash of the path */
+	char path[SL_PIPE_MAX]; /* ends with NUL; "@name": of the abstract socket "name" */
+	__u32 zero;
+};
 
 #define SL_ENDPOINT_DRAINING 0x1 /* gets no new requests: has left its cluster */
 #define SL_ENDPOINT_OUT 0x2	 /* gets no new requests: not in the cluster's view */
@@ -399,9 +408,9 @@ struct sl_host {
 	__u32 checks;	/* made */
 	__u32 failures; /* of them failed */
 	__u32 ejections;
-	__u32 backoff;	 /* times base_ejection_time that an ejection takes; grows and shrinks */
-	__u32 jitter_ms; /* of the ejection */
-	__u32 zero;
+	__u32 backoff;	  /* times base_ejection_time that an ejection takes; grows and shrinks */
+	__u32 jitter_ms;  /* of the ejection */
+	__u32 member;	  /* 1 + which of the config's it is or comes from; 0: not known */
 	__u64 ejected_ns; /* CLOCK_MONOTONIC */
 	__u64 healthy_ns; /* since then; 0: since before there was anybody to see it */
 	__u64 zero2[2];

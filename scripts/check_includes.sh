@@ -54,11 +54,12 @@ below()
 	util) echo util ;;
 	config) echo util config ;;
 	balance) echo util config balance ;;
+	dns) echo util config dns ;;
 	kernel) echo util config balance kernel ;;
 	attach) echo util config balance kernel attach ;;
-	daemon) echo util config balance kernel attach daemon ;;
+	daemon) echo util config balance dns kernel attach daemon ;;
 	demo) echo util demo ;;
-	cmd) echo util config balance kernel attach daemon demo cmd ;;
+	cmd) echo util config balance dns kernel attach daemon demo cmd ;;
 	esac
 }
 
@@ -78,6 +79,8 @@ done
 
 n=$(grep -rlE '^#include <yaml.h>' user | wc -l)
 [ "$n" = 1 ] || say "<yaml.h> is included by $n files of user/, not one"
+n=$(grep -rlE '^#include <ares.h>' user | wc -l)
+[ "$n" = 1 ] || say "<ares.h> is included by $n files of user/, not one"
 for file in $(grep -rlE '^#include (<bpf/|".*skel\.h")' user | grep -v '^user/kernel/'); do
 	say "$file: includes libbpf or a skeleton, which are user/kernel/'s"
 done

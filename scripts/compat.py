@@ -40,6 +40,7 @@ USER = {
                     "include_attempt_count_in_response",
     "route_config": "request_mirror_policies most_specific_header_mutations_wins",
     "weighted cluster": "host_rewrite_literal",
+    "address": "pipe",
     "weighted_clusters": "header_name",
     "router": "suppress_envoy_headers",
     "HTTP connection manager":
@@ -50,7 +51,7 @@ USER = {
         "strip_trailing_host_dot",
 }
 USER_MESSAGES = {"direct_response", "body", "redirect", "header to add", "header", "regex rewrite",
-                 "retry_policy", "retry_back_off", "mirror policy"}
+                 "retry_policy", "retry_back_off", "mirror policy", "pipe"}
 ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")
 OURS = {"sluice"}  # no message of Envoy's
 

@@ -27,10 +27,9 @@ static void check_places(const struct sl_diag_list *d, const unsigned char *data
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-	static const struct sl_config_flags flags = {.no_dns = true};
 	struct sl_compiled *compiled = NULL;
 	struct sl_diag_list diags;
-	int err = sl_config_parse("fuzz", (const char *)data, size, &flags, &diags, &compiled);
+	int err = sl_config_parse("fuzz", (const char *)data, size, NULL, &diags, &compiled);
 
 	check_places(&diags, data, size);
 	if (err == 0) {

@@ -177,6 +177,57 @@ void reload_run(struct worker *worker)
 	(void)worker;
 }
 
+void reload_tick(struct worker *worker)
+{
+	(void)worker;
+}
+
+__u64 reload_due(const struct worker *worker)
+{
+	(void)worker;
+	return ~0ULL;
+}
+
+void reload_cancel(struct worker *worker)
+{
+	(void)worker;
+}
+
+int names_start(struct worker *worker)
+{
+	(void)worker;
+	return 0;
+}
+
+void names_stop(struct worker *worker)
+{
+	(void)worker;
+}
+
+void names_event(struct worker *worker)
+{
+	(void)worker;
+}
+
+void names_tick(struct worker *worker)
+{
+	(void)worker;
+}
+
+__u64 names_due(const struct worker *worker)
+{
+	(void)worker;
+	return ~0ULL;
+}
+
+int sl_maps_pipe_get(const struct sl_maps *m, __u64 key, struct sl_pipe *ret)
+{
+	(void)m;
+	(void)key;
+	(void)ret;
+	return -ENOENT;
+}
+
 int reload_resume(struct worker *worker)
 {
 	(void)worker;

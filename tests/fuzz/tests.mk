@@ -10,7 +10,7 @@ FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
 FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_SEEDS_proxy := tests/corpus/proxy
-FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c,$(wildcard user/daemon/*.c)) \
+FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c %/names.c,$(wildcard user/daemon/*.c)) \
 	$(wildcard user/balance/*.c user/config/*.c) user/util/regex.c user/util/parse.c user/util/suggest.c \
 	user/util/names.c user/util/normal.c user/kernel/netns.c
 FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime

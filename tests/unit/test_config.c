@@ -227,28 +227,52 @@ static void names_are_cut(void)
 	sl_compiled_free(c);
 }
 
-static void names_are_resolved(void)
+static struct sl_dns_address v4(__u8 last)
 {
+	return (struct sl_dns_address){.family = AF_INET, .addr = {10, 0, 0, last}};
+}
+
+/* Names become endpoints when they have addresses: sorted and once each, or one of LOGICAL_DNS. */
+static void names_and_their_addresses(void)
+{
+	const struct sl_dns_address some[] = {v4(3), v4(1), v4(3), v4(2)};
 	char *messages;
-	const char *text = HEAD "            - {name: v, domains: ['*'], routes: []}\n"
-				"  clusters:\n"
-				"  - name: four\n"
-				"    type: STRICT_DNS\n"
-				"    dns_lookup_family: V4_ONLY\n"
-				"    hosts:\n"
-				"    - socket_address: {address: localhost, port_value: 1}\n"
-				"    - socket_address: {address: '::1', port_value: 2}\n"
-				"  - name: none\n"
-				"    type: STRICT_DNS\n"
-				"    hosts: [{socket_address: {address: 'a..b', port_value: 1}}]\n";
+	const char *text =
+		HEAD "            - {name: v, domains: ['*'], routes: []}\n"
+		     "  clusters:\n"
+		     "  - name: strict\n"
+		     "    type: STRICT_DNS\n"
+		     "    dns_refresh_rate: 1.5s\n"
+		     "    hosts:\n"
+		     "    - socket_address: {address: one.test, port_value: 1}\n"
+		     "    - socket_address: {address: '::1', port_value: 2}\n"
+		     "    - socket_address: {address: two.test, port_value: 3}\n"
+		     "  - name: logical\n"
+		     "    type: LOGICAL_DNS\n"
+		     "    use_tcp_for_dns_lookups: true\n"
+		     "    hosts: [{socket_address: {address: b.test, port_value: 4}}]\n"
+		     "  - name: static\n"
+		     "    hosts: [{socket_address: {address: 1.2.3.4, port_value: 5}}]\n";
 	struct sl_compiled *c = parse(text, &messages);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-	CU_ASSERT_EQUAL(c->clusters[0].n_endpoints, 2);
-	CU_ASSERT(c->endpoints[0].family == AF_INET && c->endpoints[0].addr[0] == 127);
-	CU_ASSERT(c->endpoints[1].family == AF_INET6 && c->endpoints[1].port == 2);
+	CU_ASSERT_EQUAL(c->n_names, 3);
+	CU_ASSERT_EQUAL(c->n_resolvers, 2);
+	CU_ASSERT(c->names[0].rules.refresh_ms == 1500 && c->names[2].rules.refresh_ms == 5000);
+	CU_ASSERT_EQUAL(c->clusters[0].n_endpoints, 1);
 	CU_ASSERT_EQUAL(c->clusters[1].n_endpoints, 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(messages, "warning: cannot resolve 'a..b' now"));
+	CU_ASSERT_EQUAL(c->clusters[2].n_endpoints, 1);
+	CU_ASSERT_EQUAL_FATAL(sl_name_set(&c->names[0], some, 4), 0);
+	CU_ASSERT_EQUAL_FATAL(sl_name_set(&c->names[2], some, 4), 0);
+	CU_ASSERT(sl_members_place(c));
+	CU_ASSERT_EQUAL(c->clusters[0].n_endpoints, 4);
+	CU_ASSERT_EQUAL(c->clusters[1].n_endpoints, 1);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(c->endpoints[i].addr[3] == i + 1 && c->endpoints[i].port == 1);
+	CU_ASSERT(c->endpoints[3].family == AF_INET6 && c->hosts[3].member == 1);
+	CU_ASSERT(c->endpoints[4].addr[3] == 3 && c->endpoints[4].port == 4);
+	CU_ASSERT(c->endpoints[5].addr[3] == 4 && c->endpoints[5].port == 5);
+	CU_ASSERT_EQUAL(sl_compiled_check(c, NULL), 0);
 	free(messages);
 	sl_compiled_free(c);
 }
@@ -535,7 +559,7 @@ int main(void)
 		{"direct response, as JSON", direct_response_and_json},
 		{"listeners that share routes", listeners},
 		{"names are cut between letters", names_are_cut},
-		{"names are resolved", names_are_resolved},
+		{"names and their addresses", names_and_their_addresses},
 		{"limits", limits},
 		{"limits of rules", limits_of_rules},
 		{"ten thousand routes with one path", one_path},

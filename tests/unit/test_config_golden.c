@@ -63,7 +63,6 @@ static void update(const char *name, const char *text)
 static void golden(void)
 {
 	const char *name = names[next_name++];
-	const struct sl_config_flags flags = {.no_dns = true};
 	struct sl_compiled *compiled = NULL;
 	struct sl_diag_list diags;
 	char *yaml, *want, *got = NULL, *file;
@@ -75,7 +74,7 @@ static void golden(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(yaml);
 	if (!m || asprintf(&file, "%s.yaml", name) < 0)
 		abort();
-	err = sl_config_parse(file, yaml, len, &flags, &diags, &compiled);
+	err = sl_config_parse(file, yaml, len, NULL, &diags, &compiled);
 	sl_diag_print(m, &diags);
 	fclose(m);
 

@@ -7,11 +7,10 @@
 
 static struct sl_compiled *load(const char *path)
 {
-	const struct sl_config_flags flags = {.no_dns = true};
 	struct sl_compiled *c = NULL;
 	struct sl_diag_list diags;
 
-	CU_ASSERT_EQUAL(sl_config_load(path, &flags, &diags, &c), 0);
+	CU_ASSERT_EQUAL(sl_config_load(path, NULL, &diags, &c), 0);
 	sl_diag_free(&diags);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	return c;

@@ -43,4 +43,8 @@ int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance);
  */
 const char *sl_cmd_cluster_name(const struct sl_maps *m, __u32 index);
 
+/* Endpoint @index: "127.0.0.1:9001", "[::1]:9001", "/run/app.sock". */
+#define SL_ENDPOINT_TEXT SL_PIPE_MAX
+void sl_cmd_endpoint(const struct sl_maps *m, __u32 index, char ret[static SL_ENDPOINT_TEXT]);
+
 #endif /* SL_CMD_H */

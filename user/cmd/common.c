@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cmd/cmd.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,4 +61,21 @@ const char *sl_cmd_cluster_name(const struct sl_maps *m, __u32 index)
 	    !memchr(m->clusters[index].name, 0, SL_NAME_MAX))
 		return "(no such cluster)";
 	return m->clusters[index].name;
+}
+
+void sl_cmd_endpoint(const struct sl_maps *m, __u32 index, char ret[static SL_ENDPOINT_TEXT])
+{
+	const struct sl_endpoint *e = &m->endpoints[index];
+	char ip[INET6_ADDRSTRLEN] = "?";
+	struct sl_pipe pipe = {.path = "?"};
+	__u64 key;
+
+	if (e->family == AF_UNIX) {
+		memcpy(&key, e->addr, sizeof(key));
+		(void)sl_maps_pipe_get(m, key, &pipe);
+		snprintf(ret, SL_ENDPOINT_TEXT, "%.*s", (int)sizeof(pipe.path) - 1, pipe.path);
+		return;
+	}
+	inet_ntop(e->family == AF_INET6 ? AF_INET6 : AF_INET, e->addr, ip, sizeof(ip));
+	snprintf(ret, SL_ENDPOINT_TEXT, e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, e->port);
 }

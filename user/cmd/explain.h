@@ -100,8 +100,9 @@ int sl_explain_json(const struct sl_explain *e, const char *path, bool line);
 /* The verdict in words ("header 'x' is missing"); to be freed. NULL: out of memory. */
 char *sl_explain_why(const struct sl_explain *e, const struct sl_why *why);
 
-/* "1.2.3.4:80" or "[::1]:80" into @dst. */
 #define SL_ADDRESS_TEXT 64
-void sl_explain_address(char dst[SL_ADDRESS_TEXT], const struct sl_endpoint *ep);
+/* Member @i of the config as the config has it: "1.2.3.4:80", "app.test:80", "/run/app.sock". */
+#define SL_MEMBER_TEXT 280
+void sl_explain_member(char dst[SL_MEMBER_TEXT], const struct sl_compiled *c, __u32 i);
 
 #endif /* SL_EXPLAIN_H */

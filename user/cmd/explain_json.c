@@ -26,11 +26,13 @@ static json_t *json_targets(const struct sl_explain *e, const struct sl_split *s
 	for (__u32 i = 0; i < s->n_targets; i++) {
 		const struct sl_cluster *c = &e->config->clusters[s->targets[i].cluster];
 		json_t *endpoints = json_array();
-		char text[SL_ADDRESS_TEXT];
+		char text[SL_MEMBER_TEXT];
 
-		sl_each_endpoint (j, c, e->config->endpoints) {
-			sl_explain_address(text, &e->config->endpoints[j]);
-			json_array_append_new(endpoints, json_string(text));
+		for (__u32 j = 0; j < e->config->n_members; j++) {
+			if (e->config->members[j].cluster != s->targets[i].cluster)
+				continue;
+			sl_explain_member(text, e->config, j);
+			json_array_append_new(endpoints, sl_json_text(text));
 		}
 		json_array_append_new(
 			list, json_pack("{s:o, s:I, s:f, s:o}", "name", sl_json_text(c->name),

@@ -12,20 +12,23 @@
 
 #define SHOWN_ENDPOINTS 8
 
-static void add_endpoints(struct sl_columns *t, const struct sl_explain *e,
-			  const struct sl_cluster *c)
+static void add_endpoints(struct sl_columns *t, const struct sl_explain *e, __u32 cluster)
 {
-	char text[SHOWN_ENDPOINTS * (SL_ADDRESS_TEXT + 2) + 64] = "";
-	char one[SL_ADDRESS_TEXT];
+	char text[SHOWN_ENDPOINTS * (SL_MEMBER_TEXT + 2) + 64] = "";
+	__u32 n_all = 0;
 	size_t n = 0;
 
-	for (__u32 i = 0; i < c->n_endpoints && i < SHOWN_ENDPOINTS; i++) {
-		sl_explain_address(one, &e->config->endpoints[c->first_endpoint + i]);
-		n += snprintf(text + n, sizeof(text) - n, "%s%s", i ? ", " : "", one);
+	for (__u32 i = 0; i < e->config->n_members; i++) {
+		char one[SL_MEMBER_TEXT];
+
+		if (e->config->members[i].cluster != cluster || n_all++ >= SHOWN_ENDPOINTS)
+			continue;
+		sl_explain_member(one, e->config, i);
+		n += snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "", one);
 	}
-	if (c->n_endpoints > SHOWN_ENDPOINTS)
-		snprintf(text + n, sizeof(text) - n, ", ... (%u in all)", c->n_endpoints);
-	sl_columns_add(t, "%s", c->n_endpoints ? text : "no endpoints");
+	if (n_all > SHOWN_ENDPOINTS)
+		snprintf(text + n, sizeof(text) - n, ", ... (%u in all)", n_all);
+	sl_columns_add(t, "%s", n_all ? text : "no endpoints");
 }
 
 static int show_targets(const struct sl_explain *e, const struct sl_split *s, bool split)
@@ -48,7 +51,7 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 		else
 			sl_columns_add(&t, "%s", "-");
 		sl_columns_add(&t, "%.4g %%", 100 * sl_explain_share(s, i));
-		add_endpoints(&t, e, c);
+		add_endpoints(&t, e, s->targets[i].cluster);
 	}
 	err = sl_columns_print(&t, stdout);
 	sl_columns_free(&t);

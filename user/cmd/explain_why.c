@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sl_canned.h"
 #include "sl_decide.h"
@@ -104,17 +105,35 @@ static void try_routes(struct sl_explain *e)
 	}
 }
 
-/* Has any cluster with a share an endpoint? */
-static bool has_endpoint(const struct sl_compiled *c, const struct sl_route *r)
+/* What @cluster has: NONE if an endpoint that the kernel path can serve, or a name. */
+static enum sl_reason cluster_reason(const struct sl_compiled *c, __u32 cluster)
 {
+	enum sl_reason reason = SL_REASON_NO_ENDPOINT;
+
+	for (__u32 i = 0; i < c->n_members; i++) {
+		if (c->members[i].cluster != cluster)
+			continue;
+		if (c->members[i].endpoint.family != AF_UNIX)
+			return SL_REASON_NONE;
+		reason = SL_REASON_PIPE_ENDPOINT;
+	}
+	return reason;
+}
+
+/* The best that any cluster with a share has. */
+static enum sl_reason endpoint_reason(const struct sl_compiled *c, const struct sl_route *r)
+{
+	enum sl_reason best = SL_REASON_NO_ENDPOINT, one;
 	const struct sl_split *s = &c->splits[r->target];
 
 	if (r->action == SL_ACTION_CLUSTER)
-		return c->clusters[r->target].n_endpoints > 0;
-	for (__u32 i = 0; i < s->n_targets; i++)
-		if (s->targets[i].weight && c->clusters[s->targets[i].cluster].n_endpoints)
-			return true;
-	return false;
+		return cluster_reason(c, r->target);
+	for (__u32 i = 0; i < s->n_targets && best != SL_REASON_NONE; i++) {
+		one = s->targets[i].weight ? cluster_reason(c, s->targets[i].cluster) : best;
+		if (one != SL_REASON_NO_ENDPOINT)
+			best = one;
+	}
+	return best;
 }
 
 /* In the order in which the data path decides. */
@@ -140,7 +159,7 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 		return sl_canned_reason(&c->table->canned[r->canned], &e->head, e->head.len);
 	if (r->action == SL_ACTION_DIRECT || (r->flags & SL_ROUTE_NEEDS_USER) || e->makes_cookie)
 		return SL_REASON_ROUTE_NEEDS_USER;
-	return has_endpoint(c, r) ? SL_REASON_NONE : SL_REASON_NO_ENDPOINT;
+	return endpoint_reason(c, r);
 }
 
 /* Path and host as the listener makes them. False: the kernel would not look for the route. */
@@ -299,10 +318,20 @@ char *sl_explain_domain(const struct sl_explain *e)
 	return n < 0 ? NULL : text;
 }
 
-void sl_explain_address(char dst[SL_ADDRESS_TEXT], const struct sl_endpoint *ep)
+void sl_explain_member(char dst[SL_MEMBER_TEXT], const struct sl_compiled *c, __u32 i)
 {
+	const struct sl_member *m = &c->members[i];
 	char ip[INET6_ADDRSTRLEN] = "?";
 
-	inet_ntop(ep->family, ep->addr, ip, sizeof(ip));
-	snprintf(dst, SL_ADDRESS_TEXT, ep->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, ep->port);
+	if (m->name != SL_NO_NAME) {
+		snprintf(dst, SL_MEMBER_TEXT, "%s:%u", c->names[m->name].host, m->endpoint.port);
+		return;
+	}
+	for (__u32 k = 0; m->endpoint.family == AF_UNIX && k < c->n_pipes; k++)
+		if (!memcmp(&c->pipes[k].key, m->endpoint.addr, sizeof(c->pipes[k].key)))
+			snprintf(dst, SL_MEMBER_TEXT, "%s", c->pipes[k].path);
+	if (m->endpoint.family == AF_UNIX)
+		return;
+	inet_ntop(m->endpoint.family, m->endpoint.addr, ip, sizeof(ip));
+	snprintf(dst, SL_MEMBER_TEXT, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, m->endpoint.port);
 }

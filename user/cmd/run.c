@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "config/config.h"
 #include "daemon/supervisor.h"
+#include "dns/batch.h"
 #include "util/parse.h"
 
 static void say_ready(void)
@@ -63,6 +64,10 @@ static int serve(const char *config, struct sl_supervisor_options *o)
 	sl_diag_free(&diags);
 	if (rc)
 		return SL_EXIT_REFUSED;
+	rc = sl_names_first(compiled);
+	if (rc)
+		fprintf(stderr, "sluice run: cannot look names up: %s\n", strerror(-rc));
+	sl_names_warn(compiled, stderr, "sluice run: ");
 	path = absolute(config);
 	o->config = path;
 	rc = sl_supervisor_run(o, compiled, &err);

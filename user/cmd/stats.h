@@ -59,10 +59,6 @@ double sl_stats_mean(const struct sl_stats *s);
  */
 double sl_stats_percentile(const struct sl_stats *s, double percent);
 
-/* "127.0.0.1:9001", "[::1]:9001". */
-#define SL_ENDPOINT_TEXT 56
-void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT]);
-
 /* Envoy's words for what is wrong with endpoint @i: "failed_active_hc"; "": nothing. */
 #define SL_HEALTH_TEXT 64
 void sl_endpoint_health(const struct sl_maps *m, __u32 i, char ret[static SL_HEALTH_TEXT]);

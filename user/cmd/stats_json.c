@@ -74,7 +74,7 @@ static json_t *endpoints_json(const struct sl_maps *m, const struct sl_snapshot 
 
 		if (!m->endpoints[i].family)
 			continue;
-		sl_endpoint_text(&m->endpoints[i], text);
+		sl_cmd_endpoint(m, i, text);
 		sl_endpoint_health(m, i, health);
 		json_array_append_new(
 			list, json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:i, s:s}", "endpoint",

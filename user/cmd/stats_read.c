@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cmd/stats.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 const char *const sl_lane_state_names[16] = {
@@ -163,13 +162,4 @@ void sl_endpoint_health(const struct sl_maps *m, __u32 i, char ret[static SL_HEA
 		 flags & SL_HOST_EJECTED ? "failed_outlier_check " : "", out ? "not picked" : "");
 	if (ret[0] && ret[strlen(ret) - 1] == ' ')
 		ret[strlen(ret) - 1] = 0;
-}
-
-void sl_endpoint_text(const struct sl_endpoint *e, char ret[static SL_ENDPOINT_TEXT])
-{
-	char addr[INET6_ADDRSTRLEN] = "?";
-	bool v6 = e->family == AF_INET6;
-
-	inet_ntop(v6 ? AF_INET6 : AF_INET, e->addr, addr, sizeof(addr));
-	snprintf(ret, SL_ENDPOINT_TEXT, v6 ? "[%s]:%u" : "%s:%u", addr, e->port);
 }

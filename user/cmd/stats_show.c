@@ -139,7 +139,7 @@ static int print_endpoints(const struct sl_maps *m, const struct sl_snapshot *s)
 	for (__u32 i = 0; i < s->n_endpoints; i++) {
 		if (!m->endpoints[i].family)
 			continue;
-		sl_endpoint_text(&m->endpoints[i], text);
+		sl_cmd_endpoint(m, i, text);
 		sl_columns_add(&t, "%s", text);
 		sl_columns_add(&t, "%s", sl_cmd_cluster_name(m, m->endpoints[i].cluster));
 		sl_columns_add(&t, "%u", s->idle[i]);

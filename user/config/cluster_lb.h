@@ -85,6 +85,7 @@ struct sl_host_config {
 	__u32 weight; /* 1 .. */
 	__u8 priority;
 	bool unhealthy; /* health_status says so */
+	__u32 member;	/* which of the config it is or comes from: sl_compiled.members */
 };
 
 extern const struct sl_cluster_lb sl_cluster_lb_defaults;

@@ -276,8 +276,6 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 	__u32 index = t->n_clusters++;
 	struct sl_cluster *out = &c->out->clusters[index];
 	struct sl_cluster_limits *limits = &c->out->cluster_limits[index];
-	struct cfg_resolved r = {0};
-	int err = sl_resolve(c->w, cl, c->flags, &r);
 
 	cut_name(out->name, cl->name->text);
 	out->name_hash = hash_name(cl->name);
@@ -289,25 +287,7 @@ static int compile_cluster(struct compile *c, const struct cfg_cluster *cl)
 									: limits->max_requests;
 	if (out->max_lanes > SL_MAX_LANES)
 		out->max_lanes = SL_MAX_LANES;
-	out->first_endpoint = t->n_endpoints;
-	for (__u32 i = 0; i < r.n; i++) {
-		/* Names can have more addresses than the file has lines. */
-		if (t->n_endpoints == SL_MAX_ENDPOINTS) {
-			sl_error(c->w, cl->name,
-				 "too many endpoints; the limit is %u (SL_MAX_ENDPOINTS)",
-				 SL_MAX_ENDPOINTS);
-			break;
-		}
-		r.items[i].cluster = index;
-		if (out->n_endpoints)
-			c->out->endpoints[t->n_endpoints - 1].next = t->n_endpoints + 1;
-		c->out->hosts[t->n_endpoints] = r.hosts[i];
-		c->out->endpoints[t->n_endpoints++] = r.items[i];
-		out->n_endpoints++;
-	}
-	free(r.items);
-	free(r.hosts);
-	return err;
+	return sl_compile_members(cl, &c->root->resolvers, index, c->out);
 }
 
 static int compile_listener(struct compile *c, const struct cfg_listener *l)
@@ -359,6 +339,7 @@ static int fill(struct compile *c)
 		err = compile_listener(c, &cfg_items(*listeners, struct cfg_listener)[i]);
 	for (__u32 i = 0; i < clusters->n && !err; i++)
 		err = compile_cluster(c, &cfg_items(*clusters, struct cfg_cluster)[i]);
+	(void)sl_members_place(c->out);
 	if (!err)
 		err = compile_configs(c);
 	if (!err)
@@ -428,6 +409,8 @@ void sl_compiled_free(struct sl_compiled *c)
 	for (__u32 i = 0; c->vhost_names && i < SL_MAX_VHOSTS; i++)
 		free(c->vhost_names[i]);
 	sl_actions_free(c->actions);
+	sl_members_free(c);
+	free(c->pipes);
 	free(c->vhost_names);
 	free(c->route_lines);
 	free(c->table);

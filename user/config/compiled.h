@@ -9,6 +9,7 @@
 
 #include "config/actions.h"
 #include "config/cluster_lb.h"
+#include "config/dns.h"
 #include "config/limits.h"
 #include "sl_table.h"
 
@@ -48,9 +49,17 @@ struct sl_compiled {
 	struct sl_cluster_limits *cluster_limits; /* [table->n_clusters] */
 	struct sl_cluster_lb *cluster_lbs;	  /* [table->n_clusters] */
 	struct sl_host_config *hosts;		  /* [table->n_endpoints] */
-	struct sl_direct *directs;		  /* [table->n_routes]; status 0: route has none */
-	char **vhost_names;			  /* [table->n_vhosts] */
-	__u32 *route_lines;	       /* [table->n_routes]; of the config, for messages */
+	struct sl_member *members; /* [n_members]; what the endpoints are made of (dns.h) */
+	__u32 n_members;
+	struct sl_name *names; /* [n_names] */
+	__u32 n_names;
+	struct sl_dns_resolver *resolvers; /* [n_resolvers] */
+	__u32 n_resolvers;
+	struct sl_direct *directs; /* [table->n_routes]; status 0: route has none */
+	char **vhost_names;	   /* [table->n_vhosts] */
+	__u32 *route_lines;	   /* [table->n_routes]; of the config, for messages */
+	struct sl_pipe *pipes;	   /* [n_pipes] */
+	__u32 n_pipes;
 	struct sl_listener *listeners; /* [n_listeners] */
 	__u32 n_listeners;
 	char *netns[SL_MAX_NETNS]; /* [n_netns]; paths of network namespaces */

@@ -10,7 +10,6 @@
 
 struct sl_config_flags {
 	__u32 generation; /* for sl_table.generation; 0: 1 */
-	bool no_dns;	  /* names of STRICT_DNS clusters are not looked up: no endpoints */
 };
 
 /*
@@ -19,7 +18,7 @@ struct sl_config_flags {
  * -EINVAL: the config is wrong; @ret_diags says why. Other -errno: the file cannot be read,
  * no memory, or (-EPROTO) the compiler's own check failed, a bug; @ret_diags says so.
  * In every case @ret_diags (need not be initialised) is the caller's: sl_diag_free().
- * A name that does not resolve is a warning, and its cluster has that many endpoints less.
+ * Names are not looked up: that is user/dns's.
  */
 int sl_config_load(const char *path, const struct sl_config_flags *flags,
 		   struct sl_diag_list *ret_diags, struct sl_compiled **ret);

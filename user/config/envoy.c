@@ -54,11 +54,36 @@ static const struct sl_key socket_address_keys[] = {
 SCHEMA(socket_address, struct cfg_socket_address, "socket_address",
        .unsupported = sl_no_socket_address);
 
-static const struct sl_key address_keys[] = {
-	KEY("socket_address", MAP, REQ, struct cfg_address, socket, .sub = &socket_address),
+static const struct sl_key pipe_keys[] = {
+	KEY("path", STRING, FULL, struct cfg_pipe, path),
+	IGNORED("mode"), /* of listeners */
 	END,
 };
-SCHEMA(address, struct cfg_address, "address", .unsupported = sl_no_address);
+SCHEMA(pipe, struct cfg_pipe, "pipe");
+
+static void address_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_address *a = dst;
+
+	if (a->socket.node && a->pipe.node)
+		both(w, a->socket.node, "socket_address", a->pipe.node, "pipe");
+	if (!w->unsure && !given(a->node, "socket_address") && !given(a->node, "pipe"))
+		sl_error(w, a->node, "missing 'socket_address' or 'pipe' in address");
+}
+
+static const struct sl_key address_keys[] = {
+	KEY("socket_address", MAP, 0, struct cfg_address, socket, .sub = &socket_address),
+	KEY("pipe", MAP, 0, struct cfg_address, pipe, .sub = &pipe),
+	END,
+};
+
+const struct sl_schema sl_schema_address = {
+	.what = "address",
+	.size = sizeof(struct cfg_address),
+	.keys = address_keys,
+	.unsupported = sl_no_address,
+	.done = address_done,
+};
 
 /* ---- routes ---- */
 
@@ -492,7 +517,7 @@ SCHEMA(listener_sluice, struct cfg_listener_sluice, "sluice of a listener");
 
 static const struct sl_key listener_keys[] = {
 	KEY("name", STRING, 0, struct cfg_listener, name),
-	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &address),
+	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &sl_schema_address),
 	KEY("filter_chains", LIST, FULL, struct cfg_listener, chains, .sub = &filter_chain),
 	KEY("per_connection_buffer_limit_bytes", U32, 0, struct cfg_listener, buffer_limit,
 	    .max = 4294967295u),
@@ -505,7 +530,7 @@ SCHEMA(listener, struct cfg_listener, "listener", .unsupported = sl_no_listener,
 /* ---- clusters ---- */
 
 static const struct sl_key endpoint_keys[] = {
-	KEY("address", MAP, REQ, struct cfg_endpoint, address, .sub = &address),
+	KEY("address", MAP, REQ, struct cfg_endpoint, address, .sub = &sl_schema_address),
 	KEY("hostname", STRING, 0, struct cfg_endpoint, hostname),
 	END,
 };
@@ -541,7 +566,7 @@ static const struct sl_key assignment_keys[] = {
 };
 SCHEMA(assignment, struct cfg_assignment, "load_assignment", .unsupported = sl_no_assignment);
 
-static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "-LOGICAL_DNS",
+static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "LOGICAL_DNS",
 					    "-EDS",   "-ORIGINAL_DST", NULL};
 /* In the order of enum sl_lb_policy. */
 static const char *const lb_policies[] = {"ROUND_ROBIN",
@@ -553,8 +578,6 @@ static const char *const lb_policies[] = {"ROUND_ROBIN",
 					  "-ORIGINAL_DST_LB",
 					  "-LOAD_BALANCING_POLICY_CONFIG",
 					  NULL};
-static const char *const dns_families[] = {"AUTO",	   "V4_ONLY", "V6_ONLY",
-					   "V4_PREFERRED", "ALL",     NULL};
 
 static void cluster_done(struct sl_walk *w, void *dst)
 {
@@ -570,7 +593,7 @@ static void cluster_done(struct sl_walk *w, void *dst)
 static const struct sl_key cluster_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_cluster, name),
 	KEY("type", ENUM, 0, struct cfg_cluster, type, .names = cluster_types,
-	    .note = "STATIC or STRICT_DNS"),
+	    .note = "STATIC, STRICT_DNS or LOGICAL_DNS"),
 	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, limits.connect, .min = 1,
 	    .max = SL_CONNECT_MAX_MS),
 	KEY("lb_policy", ENUM, 0, struct cfg_cluster, balance.policy, .names = lb_policies,
@@ -591,10 +614,9 @@ static const struct sl_key cluster_keys[] = {
 	    .sub = &sl_schema_maglev),
 	KEY("common_lb_config", MAP, 0, struct cfg_cluster, balance.common,
 	    .sub = &sl_schema_common_lb),
-	KEY("dns_lookup_family", ENUM, 0, struct cfg_cluster, dns_family, .names = dns_families,
-	    .note = "AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED or ALL"),
+	DNS_KEYS(struct cfg_cluster, dns),
 	KEY("load_assignment", MAP, 0, struct cfg_cluster, assignment, .sub = &assignment),
-	KEY("hosts", LIST, 0, struct cfg_cluster, hosts, .sub = &address),
+	KEY("hosts", LIST, 0, struct cfg_cluster, hosts, .sub = &sl_schema_address),
 	KEY("circuit_breakers", MAP, 0, struct cfg_cluster, limits.breakers,
 	    .sub = &sl_schema_breakers),
 	KEY("max_requests_per_connection", U32, 0, struct cfg_cluster, limits.max_requests,
@@ -634,6 +656,7 @@ static const struct sl_key root_keys[] = {
 	KEY("static_resources", MAP, REQ, struct cfg_root, resources, .sub = &static_res),
 	KEY("sluice", MAP, 0, struct cfg_root, sluice, .sub = &sluice),
 	KEY("overload_manager", MAP, 0, struct cfg_root, overload, .sub = &sl_schema_overload),
+	DNS_RESOLVER_KEYS(struct cfg_root, resolvers),
 	WARN("admin", "the admin endpoint is not served yet; use 'sluice stats'"),
 	END,
 };

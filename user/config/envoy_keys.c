@@ -6,7 +6,7 @@
 #define LIST(id, ...) const char *const id[] = {__VA_ARGS__, NULL}
 
 LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
-LIST(sl_no_address, "pipe", "envoy_internal_address");
+LIST(sl_no_address, "envoy_internal_address");
 LIST(sl_no_string_match, "custom");
 LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
 LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "tls_context",
@@ -94,16 +94,15 @@ LIST(sl_no_outlier, "success_rate_minimum_hosts", "success_rate_request_volume",
      "enforcing_failure_percentage", "enforcing_failure_percentage_local_origin",
      "failure_percentage_minimum_hosts", "failure_percentage_request_volume", "monitors",
      "detect_degraded_hosts");
+LIST(sl_no_cares, "use_resolvers_as_fallback", "filter_unroutable_families",
+     "edns0_max_payload_size", "max_udp_channel_duration", "reinit_channel_on_timeout");
 LIST(sl_no_breakers, "per_host_thresholds");
 LIST(sl_no_cluster, "transport_socket_matches", "cluster_type", "eds_cluster_config",
      "load_balancing_policy", "tls_context", "upstream_http_protocol_options",
-     "http_protocol_options", "extension_protocol_options", "dns_refresh_rate",
-     "dns_failure_refresh_rate", "dns_jitter", "respect_dns_ttl", "dns_resolvers",
-     "use_tcp_for_dns_lookups", "dns_resolution_config", "typed_dns_resolver_config",
-     "upstream_bind_config", "lb_subset_config", "original_dst_lb_config", "transport_socket",
-     "protocol_selection", "upstream_connection_options", "drain_connections_on_host_removal",
-     "ignore_health_on_host_removal", "filters", "lrs_server", "upstream_config",
-     "preconnect_policy", "connection_pool_per_downstream_connection");
+     "http_protocol_options", "extension_protocol_options", "upstream_bind_config",
+     "lb_subset_config", "original_dst_lb_config", "transport_socket", "protocol_selection",
+     "upstream_connection_options", "drain_connections_on_host_removal", "filters", "lrs_server",
+     "upstream_config", "preconnect_policy", "connection_pool_per_downstream_connection");
 LIST(sl_no_static, "secrets");
 LIST(sl_no_root, "dynamic_resources", "cluster_manager", "hds_config", "stats_sinks", "tracing",
      "layered_runtime", "runtime", "default_regex_engine", "bootstrap_extensions", "fatal_actions",
@@ -121,11 +120,10 @@ LIST(sl_tune_listener, "metadata", "deprecated_v1", "drain_type", "listener_filt
      "tcp_backlog_size", "max_connections_to_accept_per_socket_event", "ignore_global_conn_limit",
      "stat_prefix", "bypass_overload_manager");
 LIST(sl_tune_locality, "locality", "proximity", "metadata");
-LIST(sl_tune_cluster, "alt_stat_name", "wait_for_warm_on_init", "cleanup_interval", "metadata",
-     "track_timeout_budgets", "track_cluster_stats");
+LIST(sl_tune_cluster, "alt_stat_name", "cleanup_interval", "metadata", "track_timeout_budgets",
+     "track_cluster_stats");
 LIST(sl_tune_health_check, "event_log_path", "event_service", "event_logger",
      "always_log_health_check_failures", "always_log_health_check_success");
 LIST(sl_tune_root, "node", "flags_path", "stats_config", "stats_flush_interval",
      "stats_flush_on_admin", "watchdog", "watchdogs", "enable_dispatcher_stats", "header_prefix",
-     "stats_server_version_override", "use_tcp_for_dns_lookups", "dns_resolution_config",
-     "typed_dns_resolver_config", "memory_allocator_manager", "perf_tracing_file_path");
+     "stats_server_version_override", "memory_allocator_manager", "perf_tracing_file_path");

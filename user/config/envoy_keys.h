@@ -52,6 +52,7 @@ extern const char *const sl_no_ring_hash[];
 extern const char *const sl_no_zone_aware[];
 extern const char *const sl_no_common_lb[];
 extern const char *const sl_no_assignment_policy[];
+extern const char *const sl_no_cares[];
 extern const char *const sl_no_static[];
 extern const char *const sl_no_root[];
 

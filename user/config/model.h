@@ -10,6 +10,7 @@
 #include "config/actions_model.h"
 #include "config/cluster_model.h"
 #include "config/config.h"
+#include "config/dns_model.h"
 #include "config/limits_model.h"
 #include "config/match_model.h"
 #include "config/schema.h"
@@ -23,9 +24,16 @@ struct cfg_socket_address {
 	__u32 netns_index; /* validate: as sl_listener.netns */
 };
 
+struct cfg_pipe {
+	const struct sl_node *node;
+	const struct sl_node *path;
+};
+
+/* One of the two. */
 struct cfg_address {
 	const struct sl_node *node;
 	struct cfg_socket_address socket;
+	struct cfg_pipe pipe;
 };
 
 struct cfg_weight {
@@ -242,14 +250,7 @@ enum cfg_health_status {
 enum cfg_cluster_type {
 	CFG_STATIC,
 	CFG_STRICT_DNS,
-};
-
-enum cfg_dns_family {
-	CFG_DNS_AUTO,
-	CFG_DNS_V4_ONLY,
-	CFG_DNS_V6_ONLY,
-	CFG_DNS_V4_PREFERRED,
-	CFG_DNS_ALL,
+	CFG_LOGICAL_DNS,
 };
 
 struct cfg_cluster {
@@ -257,7 +258,7 @@ struct cfg_cluster {
 	const struct sl_node *name;
 	struct cfg_u32 type;
 	struct cfg_balance balance;
-	struct cfg_u32 dns_family;
+	struct cfg_dns dns;
 	struct cfg_assignment assignment;
 	struct cfg_list hosts; /* struct cfg_address */
 	struct cfg_cluster_limits limits;
@@ -283,6 +284,7 @@ struct cfg_root {
 	struct cfg_static resources;
 	struct cfg_sluice sluice;
 	struct cfg_overload overload;
+	struct cfg_resolvers resolvers;
 	/* validate: the route configurations; listeners with equal ones share one */
 	struct cfg_route_config *configs[SL_MAX_LISTENERS];
 	__u32 n_configs;
@@ -323,15 +325,14 @@ void sl_validate_hash(struct sl_walk *w, const struct cfg_route_action *a, __u32
 /* What follows NAME=VALUE in the Set-Cookie that makes @c. To be freed; NULL: out of memory. */
 char *sl_cookie_attributes(const struct cfg_hash_cookie *c);
 
-/* resolve.c: the addresses of @c's endpoints. Warnings go to w->diags. */
-struct cfg_resolved {
-	__u32 n;
-	struct sl_endpoint *items;    /* cluster is not set; freed by the caller */
-	struct sl_host_config *hosts; /* the same number; freed by the caller */
-};
+extern const struct sl_schema sl_schema_address;
 
-int sl_resolve(struct sl_walk *w, const struct cfg_cluster *c, const struct sl_config_flags *flags,
-	       struct cfg_resolved *ret);
+/*
+ * compile_members.c: the members of cluster @index, and the names among them. @resolvers: of the
+ * whole file. 0 or -ENOMEM.
+ */
+int sl_compile_members(const struct cfg_cluster *c, const struct cfg_resolvers *resolvers,
+		       __u32 index, struct sl_compiled *out);
 
 /* One of a's "1.2.3.4" or "::1" -> bytes and family. 0 or -EINVAL. */
 int sl_parse_ip(const char *s, __u8 addr[16], __u8 *ret_family);

@@ -242,8 +242,9 @@ int sl_compiled_check(const struct sl_compiled *c, const char **ret_why)
 				return wrong(ret_why, "endpoint.cluster");
 	}
 	for (__u32 i = 0; i < t->n_endpoints && !err; i++)
-		if (!c->endpoints[i].port ||
-		    (c->endpoints[i].family != AF_INET && c->endpoints[i].family != AF_INET6))
+		if (c->endpoints[i].family != AF_UNIX &&
+		    (!c->endpoints[i].port ||
+		     (c->endpoints[i].family != AF_INET && c->endpoints[i].family != AF_INET6)))
 			return wrong(ret_why, "endpoint address");
 	for (__u32 i = 0; i < t->n_splits && !err; i++)
 		err = check_split(t, &c->splits[i], ret_why);

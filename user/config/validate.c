@@ -57,6 +57,9 @@ static void check_listener_address(struct sl_walk *w, struct cfg_root *root, __u
 	const struct cfg_socket_address *sa = &l->address.socket;
 	struct sl_listener *out;
 
+	if (l->address.pipe.node)
+		sl_error(w, l->address.pipe.node,
+			 "a listener on a UNIX-domain socket is not supported yet");
 	if (!sa->address || !sa->port.value)
 		return;
 	out = sl_arena_alloc(w->arena, sizeof(*out));
@@ -168,17 +171,32 @@ static void check_listeners(struct sl_walk *w, struct cfg_root *root)
 
 /* ---- clusters ---- */
 
+static void check_pipe(struct sl_walk *w, const struct cfg_cluster *c, const struct cfg_pipe *p)
+{
+	if (c->type.value == CFG_STRICT_DNS || c->type.value == CFG_LOGICAL_DNS)
+		sl_error(w, p->node, "a pipe has no name to look up; it needs 'type: STATIC'");
+	if (p->path->len >= SL_PIPE_MAX)
+		sl_error(w, p->path, "the path of a UNIX-domain socket is longer than %u bytes",
+			 SL_PIPE_MAX - 1);
+	if (p->path->text[0] == '@' && !p->path->text[1])
+		sl_error(w, p->path, "an abstract socket needs a name behind its '@'");
+}
+
 static void check_endpoint(struct sl_walk *w, const struct cfg_cluster *c,
 			   const struct cfg_address *a, __u32 *n_endpoints)
 {
 	const struct sl_node *host = a->socket.address;
 	__u8 addr[16], family;
 
-	if (!host)
+	if (!host && !a->pipe.path)
 		return;
 	if ((*n_endpoints)++ == SL_MAX_ENDPOINTS)
 		sl_error(w, a->node, "too many endpoints; the limit is %u (SL_MAX_ENDPOINTS)",
 			 SL_MAX_ENDPOINTS);
+	if (a->pipe.path) {
+		check_pipe(w, c, &a->pipe);
+		return;
+	}
 	if (!sl_parse_ip(host->text, addr, &family)) {
 		if (is_zero(addr, sizeof(addr)))
 			sl_error(w, host, "'%s' is no address to connect to", host->text);
@@ -196,6 +214,7 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 {
 	const struct cfg_address *hosts = c->hosts.items;
 	__u32 before = *n_endpoints;
+	bool names;
 
 	for (__u32 i = 0; i < c->hosts.n; i++)
 		check_endpoint(w, c, &hosts[i], n_endpoints);
@@ -209,6 +228,11 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 						.endpoint.address,
 				       n_endpoints);
 	}
+	if (c->type.value == CFG_LOGICAL_DNS && *n_endpoints != before + 1)
+		sl_error(w, c->node, "a LOGICAL_DNS cluster has one endpoint, not %u",
+			 *n_endpoints - before);
+	names = c->type.value == CFG_STRICT_DNS || c->type.value == CFG_LOGICAL_DNS;
+	sl_validate_dns(w, &c->dns, names, c->balance.checks.n);
 	if (*n_endpoints == before && (c->hosts.node || c->assignment.node))
 		sl_warning(w, c->node, "cluster without endpoints; its requests are answered 503");
 }
@@ -253,6 +277,7 @@ void sl_validate(struct sl_walk *w, struct cfg_root *root)
 	__u64 n_slots = 0;
 
 	sl_validate_netns(w, root);
+	sl_validate_resolvers(w, &root->resolvers);
 	check_listeners(w, root);
 	for (__u32 i = 0; i < clusters->n; i++) {
 		if (i == SL_MAX_CLUSTERS) {

@@ -125,8 +125,10 @@ static void stray_socket(struct worker *w, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || listening ||
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
-	    (domain != AF_INET && domain != AF_INET6))
+	    (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX))
 		return;
+	if (domain == AF_UNIX && sl_maps_socket_get(w->maps, fd, &me))
+		return; /* not ours: what we were started with */
 	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT) {
 		front_add(w, fd, NO_INDEX); /* closes it if the slot is not free to take */
 		return;

@@ -162,7 +162,7 @@ static void begin(struct worker *w, struct check *c)
 		done(w, c, false, false, false);
 		return;
 	}
-	switch (endpoint_connect(e, c->io.fd)) {
+	switch (endpoint_connect(w, e, c->io.fd)) {
 	case 0:
 	case -EINPROGRESS:
 		break;

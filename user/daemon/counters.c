@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the user path counts: why a request is here, and how its exchange ended. */
+#include <sys/socket.h>
 #include "internal.h"
 
 static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *h,
@@ -8,6 +9,9 @@ static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *
 	const struct sl_decision *d = &f->s->decision;
 	__u32 reason;
 
+	if (f->decided && d->reason == SL_REASON_NO_IDLE_LANE && d->endpoint < SL_MAX_ENDPOINTS &&
+	    w->maps->endpoints[d->endpoint].family == AF_UNIX)
+		return SL_REASON_PIPE_ENDPOINT; /* lane_claim() gives none of its lanes */
 	if (f->decided)
 		return d->reason;
 	if (SL_READ(w->maps->control->flags) & SL_C_BYPASS)

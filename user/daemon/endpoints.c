@@ -3,6 +3,10 @@
  * Slots of the map `endpoints`: an endpoint that has left its cluster keeps its slot until its
  * exchanges are done, its lanes closed, and whoever had read the cluster's old view is through.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "daemon/place.h"
 #include "internal.h"
 
 #define LEFT_NS (3 * NS_PER_S) /* as long nobody has had to do with it */
@@ -24,6 +28,112 @@ void endpoint_begin(struct worker *w, __u32 i, const struct sl_endpoint *e)
 	live->busy = 0;
 	w->maps->hosts[i] = (struct sl_host){.healthy_ns = w->now_ns};
 }
+
+/* ---- a name's new addresses ---- */
+
+struct update {
+	__u32 cluster;
+	__u32 n;
+	struct sl_endpoint want[SL_MAX_ENDPOINTS];
+	struct sl_host_config hosts[SL_MAX_ENDPOINTS];
+	__u32 at[SL_MAX_ENDPOINTS];	 /* their slots */
+	__u32 leaving[SL_MAX_ENDPOINTS]; /* slots of those that are not wanted any more */
+	__u32 n_leaving;
+	__u8 taken[SL_MAX_ENDPOINTS];
+};
+
+/* The one endpoint of LOGICAL_DNS: new connections go elsewhere, those that there are stay. */
+static bool move_logical(struct worker *w, const struct update *u)
+{
+	const struct sl_compiled *c = w->args->compiled;
+	const struct sl_member *m = &c->members[u->hosts[0].member];
+	struct sl_cluster *cl = &w->maps->clusters[u->cluster];
+	struct sl_endpoint *e;
+
+	if (u->n != 1 || cl->n_endpoints != 1 || m->name == SL_NO_NAME ||
+	    !c->names[m->name].rules.logical)
+		return false;
+	e = &w->maps->endpoints[sl_endpoint_first(cl) % SL_MAX_ENDPOINTS];
+	memcpy(e->addr, u->want[0].addr, sizeof(e->addr));
+	SL_WRITE(e->family, u->want[0].family);
+	return true;
+}
+
+static void come(struct worker *w, const struct update *u, __u32 k)
+{
+	struct sl_host_config *known = (struct sl_host_config *)w->args->compiled->hosts;
+	struct sl_endpoint *e = &w->maps->endpoints[u->at[k]];
+
+	if (!e->family) {
+		endpoint_begin(w, u->at[k], &u->want[k]);
+		e->flags |= SL_ENDPOINT_OUT;
+	}
+	known[u->at[k]] = u->hosts[k];
+	w->maps->hosts[u->at[k]].member = u->hosts[k].member + 1;
+	if (u->at[k] >= endpoints_top(w))
+		SL_WRITE(w->maps->control->n_endpoints, u->at[k] + 1);
+	/* It may have left a moment ago. */
+	SL_WRITE(e->flags, e->flags & ~SL_ENDPOINT_DRAINING);
+}
+
+/* From the last to the first, so that whoever walks the list comes to an end. */
+static void list_make(struct worker *w, const struct update *u)
+{
+	for (__u32 k = u->n; k-- > 0;)
+		SL_WRITE(w->maps->endpoints[u->at[k]].next, k + 1 < u->n ? u->at[k + 1] + 1 : 0);
+	sl_cluster_range_set(&w->maps->clusters[u->cluster],
+			     (__u64)u->n << 32 | (u->n ? u->at[0] : 0));
+}
+
+static void find_leaving(struct worker *w, struct update *u)
+{
+	sl_each_endpoint (i, &w->maps->clusters[u->cluster], w->maps->endpoints)
+		if (!u->taken[i])
+			u->leaving[u->n_leaving++] = i;
+}
+
+static void update(struct worker *w, struct update *u)
+{
+	struct places p = {.live = w->maps->endpoints, .taken = u->taken};
+
+	u->n = sl_members_of(w->args->compiled, u->cluster, u->want, u->hosts, SL_MAX_ENDPOINTS);
+	if (move_logical(w, u))
+		return;
+	if (places_find(&p, u->cluster, u->want, u->n, u->at)) {
+		fprintf(stderr, "sluice: cluster '%.*s': no room for its %u addresses\n",
+			SL_NAME_MAX, w->maps->clusters[u->cluster].name, u->n);
+		return;
+	}
+	find_leaving(w, u);
+	for (__u32 k = 0; k < u->n; k++)
+		come(w, u, k);
+	list_make(w, u);
+	for (__u32 k = 0; k < u->n; k++)
+		health_begin(w, u->at[k]);
+	/* Whoever leaves is in no view before its door is shut. */
+	balance_update(w, u->cluster);
+	for (__u32 k = 0; k < u->n_leaving; k++) {
+		struct sl_endpoint *e = &w->maps->endpoints[u->leaving[k]];
+
+		SL_WRITE(e->flags, e->flags | SL_ENDPOINT_DRAINING);
+		health_end(w, u->leaving[k]);
+	}
+	w->any_left |= u->n_leaving;
+}
+
+void endpoints_update(struct worker *w, __u32 cluster)
+{
+	struct update *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return;
+	u->cluster = cluster;
+	update(w, u);
+	free(u);
+	count_limit(w, SL_COUNT_MEMBERSHIP_CHANGE, cluster);
+}
+
+/* ---- the end ---- */
 
 void endpoints_changed(struct worker *w)
 {

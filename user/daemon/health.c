@@ -89,6 +89,20 @@ void health_free(struct worker *w)
 	w->health = NULL;
 }
 
+void health_begin(struct worker *w, __u32 endpoint)
+{
+	if (w->health)
+		config_later(w, endpoint, health_rules(w, w->maps->endpoints[endpoint].cluster));
+}
+
+void health_end(struct worker *w, __u32 endpoint)
+{
+	const struct sl_health_check none = {0};
+
+	if (w->health && w->health->checks[endpoint])
+		check_config(w, endpoint, &none, false);
+}
+
 static void intervals(struct worker *w, __u64 *due)
 {
 	struct health *h = w->health;

@@ -58,6 +58,7 @@ enum io_kind {
 	IO_SIGNAL,
 	IO_EVENTS,
 	IO_CHECK,
+	IO_DNS,
 };
 
 /* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
@@ -242,6 +243,8 @@ struct back {
 
 struct balance;
 struct health;
+struct names;
+struct reload;
 
 struct worker {
 	const struct sl_worker_args *args; /* &own_args */
@@ -295,6 +298,8 @@ struct worker {
 	struct leaks *leaks;
 	struct balance *balance;
 	struct health *health;
+	struct names *names;
+	struct reload *reload;		   /* waits for names of the new config */
 	bool had_traffic[SL_MAX_CLUSTERS]; /* a lane to the cluster was opened */
 	__u64 *left_ns; /* [SL_MAX_ENDPOINTS]: an endpoint that has left was first seen unused */
 	bool any_left;	/* some have */
@@ -371,15 +376,28 @@ __u32 session_bits(const struct front *f);
 __u32 endpoints_top(const struct worker *w);
 /* The free slot @i becomes @e, which nobody has used yet; its flags and place in the list, too. */
 void endpoint_begin(struct worker *w, __u32 i, const struct sl_endpoint *e);
+/* Names of @cluster have other addresses: both paths' view of it is by them now. */
+void endpoints_update(struct worker *w, __u32 cluster);
 /* Some may have left their clusters. */
 void endpoints_changed(struct worker *w);
 /* Once a second: slots of those that have left are free when nobody has to do with them. */
 void endpoints_reap(struct worker *w);
 
+/* names.c: the names of the config are looked up from now on. 0 or -errno. */
+int names_start(struct worker *w);
+void names_stop(struct worker *w);
+void names_event(struct worker *w);
+void names_tick(struct worker *w);
+__u64 names_due(const struct worker *w);
+/* @c's names have the addresses that @old's have, if they are the same. 0 or -ENOMEM. */
+int names_inherit(const struct sl_compiled *old, struct sl_compiled *c);
+/* ... that a worker before us has put into the maps, for the same config. */
+int names_recover(struct sl_compiled *c, const struct sl_maps *m);
+
 /* lane.c */
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
-int endpoint_connect(const struct sl_endpoint *e, int fd); /* 0 or -errno */
+int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
 /* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
 struct back *lane_open(struct worker *w, __u32 endpoint);
 void lane_close(struct worker *w, struct back *b);
@@ -532,6 +550,9 @@ int health_init(struct worker *w); /* 0 or -ENOMEM */
 void health_free(struct worker *w);
 /* Endpoints are checked by @c from now on. */
 void health_config(struct worker *w, const struct sl_compiled *c);
+/* @endpoint has come into its cluster, or has left it. */
+void health_begin(struct worker *w, __u32 endpoint);
+void health_end(struct worker *w, __u32 endpoint);
 void health_tick(struct worker *w);
 __u64 health_due(const struct worker *w);
 
@@ -656,7 +677,11 @@ int adopt_all(struct worker *w);
 /* reload.c */
 /* Reads the config file again and applies it, or says why not. */
 void reload_run(struct worker *w);
-/* For a worker that follows one that had reloaded: makes the same config its own. 0 or -errno. */
+/* The new config is applied when its names are known. */
+void reload_tick(struct worker *w);
+__u64 reload_due(const struct worker *w);
+void reload_cancel(struct worker *w);
+/* For a worker that follows another: makes the config that is served its own. 0 or -errno. */
 int reload_resume(struct worker *w);
 
 /* leaks.c */

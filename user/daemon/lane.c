@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "internal.h"
 #include "kernel/netns.h"
@@ -193,12 +194,35 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	l->left = 0;
 }
 
-int endpoint_connect(const struct sl_endpoint *e, int fd)
+static int pipe_connect(struct worker *w, const struct sl_endpoint *e, int fd)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	struct sl_pipe pipe;
+	size_t len;
+	__u64 key;
+	int rc;
+
+	memcpy(&key, e->addr, sizeof(key));
+	rc = sl_maps_pipe_get(w->maps, key, &pipe);
+	if (rc)
+		return rc;
+	len = strnlen(pipe.path, sizeof(a.sun_path));
+	memcpy(a.sun_path, pipe.path, len);
+	/* An abstract name begins with NUL, and its length is part of it. */
+	if (pipe.path[0] == '@')
+		a.sun_path[0] = '\0';
+	len += offsetof(struct sockaddr_un, sun_path) + (pipe.path[0] != '@');
+	return connect(fd, (struct sockaddr *)&a, len) ? -errno : 0;
+}
+
+int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd)
 {
 	struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(e->port)};
 	struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(e->port)};
 	int rc;
 
+	if (e->family == AF_UNIX)
+		return pipe_connect(w, e, fd);
 	if (e->family == AF_INET6) {
 		memcpy(&a6.sin6_addr, e->addr, 16);
 		rc = connect(fd, (struct sockaddr *)&a6, sizeof(a6));
@@ -262,7 +286,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	b->l->back_fd = fd;
 	/* Without a slot, too: sk_lookup must know whose connection this is. */
 	(void)sl_maps_socket_set(w->maps, fd, &me);
-	rc = endpoint_connect(e, fd);
+	rc = endpoint_connect(w, e, fd);
 	b->connecting = true;
 	b->io.writable = false;
 	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 #include "config/config.h"
 #include "daemon/listen.h"
+#include "dns/batch.h"
 #include "internal.h"
 #include "util/names.h"
 
@@ -201,6 +203,8 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 	for (__u32 i = 0; i < t->n_endpoints; i++) {
 		if (!w->maps->endpoints[i].family)
 			endpoint_begin(w, i, &c->endpoints[i]);
+		if (!(c->endpoints[i].flags & SL_ENDPOINT_DRAINING))
+			w->maps->hosts[i].member = c->hosts[i].member + 1;
 		SL_WRITE(w->maps->endpoints[i].next, c->endpoints[i].next);
 		SL_WRITE(w->maps->endpoints[i].flags, c->endpoints[i].flags);
 	}
@@ -287,6 +291,8 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 	int rc = old ? 0 : -ENOMEM;
 
 	sl_listen_limits(w->maps->control, c);
+	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
+		rc = sl_maps_pipe_put(w->maps, &c->pipes[i]);
 	clusters_apply(w, c);
 	health_config(w, c);
 	balance_config(w, c);
@@ -318,50 +324,17 @@ static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matc
 	w->table = w->maps->table;
 }
 
-static int reload(struct worker *w, struct outcome *o)
-{
-	struct sl_shared *shared = w->args->shared;
-	struct sl_matcher *matcher = NULL;
-	struct sl_compiled *c = NULL;
-	char why[256] = "out of memory", path[PATH_MAX];
-	int fd, rc;
+/* ---- a reload, from the signal to the answer ---- */
 
-	if (!shared || !shared->config[0])
-		return -ENOENT;
-	text_path(shared, path);
-	fd = text_copy(path);
-	if (fd < 0) {
-		say(o, "cannot read %s: %s\n", path, strerror(-fd));
-		return fd;
-	}
-	rc = text_parse(path, fd, w->table->generation + 1, o, &c);
-	if (!rc)
-		rc = check_same(w->args->compiled, c, o);
-	if (!rc) {
-		rc = sl_remap(c, w->maps, why);
-		if (rc)
-			say(o, "%s\n", why);
-	}
-	if (!rc)
-		rc = sl_matcher_new(c->table, &matcher);
-	if (!rc)
-		rc = apply(w, c, o);
-	if (rc) {
-		sl_matcher_free(matcher);
-		health_config(w, w->args->compiled);
-		balance_config(w, w->args->compiled);
-		sl_compiled_free(c);
-		close(fd);
-		return rc;
-	}
-	adopt_config(w, c, matcher);
-	if (shared->text_fd >= 0)
-		close(shared->text_fd);
-	shared->text_fd = fd;
-	memcpy(shared->config, path, sizeof(path));
-	say(o, "config generation %u\n", w->table->generation);
-	return 0;
-}
+struct reload {
+	struct outcome o;
+	char path[PATH_MAX];
+	int fd; /* of the text's copy */
+	struct sl_compiled *c;
+	struct sl_batch *batch; /* names that are new */
+	struct io io;
+	__u64 until_ns;
+};
 
 static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 {
@@ -382,43 +355,183 @@ static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 	sl_add(&c->reloads, 1);
 }
 
+/* Reads the file; what it may not change is checked. */
+static int read_config(struct worker *w, struct reload *r)
+{
+	struct sl_shared *shared = w->args->shared;
+	int rc;
+
+	if (!shared || !shared->config[0])
+		return -ENOENT;
+	text_path(shared, r->path);
+	r->fd = text_copy(r->path);
+	if (r->fd < 0) {
+		say(&r->o, "cannot read %s: %s\n", r->path, strerror(-r->fd));
+		return r->fd;
+	}
+	rc = text_parse(r->path, r->fd, w->table->generation + 1, &r->o, &r->c);
+	return rc ? rc : check_same(w->args->compiled, r->c, &r->o);
+}
+
+/* Applies what has been read, with the addresses that names have now. */
+static int use_config(struct worker *w, struct reload *r)
+{
+	struct sl_shared *shared = w->args->shared;
+	struct sl_matcher *matcher = NULL;
+	char why[256] = "out of memory";
+	int rc;
+
+	if (r->o.f)
+		sl_names_warn(r->c, r->o.f, "");
+	(void)sl_members_place(r->c);
+	rc = sl_remap(r->c, w->maps, why);
+	if (rc)
+		say(&r->o, "%s\n", why);
+	if (!rc)
+		rc = sl_matcher_new(r->c->table, &matcher);
+	if (!rc)
+		rc = apply(w, r->c, &r->o);
+	if (rc) {
+		sl_matcher_free(matcher);
+		health_config(w, w->args->compiled);
+		balance_config(w, w->args->compiled);
+		return rc;
+	}
+	adopt_config(w, r->c, matcher);
+	r->c = NULL;
+	if (shared->text_fd >= 0)
+		close(shared->text_fd);
+	shared->text_fd = r->fd;
+	r->fd = -1;
+	memcpy(shared->config, r->path, sizeof(r->path));
+	say(&r->o, "config generation %u\n", w->table->generation);
+	if (names_start(w))
+		fprintf(stderr, "sluice: names cannot be looked up any more: out of memory\n");
+	return 0;
+}
+
+static void reload_free(struct worker *w, struct reload *r)
+{
+	sl_batch_free(r->batch);
+	sl_compiled_free(r->c);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+	w->reload = NULL;
+}
+
+static void reload_end(struct worker *w, int rc)
+{
+	struct reload *r = w->reload;
+
+	if (!rc)
+		rc = use_config(w, r);
+	outcome_tell(w, &r->o, rc);
+	reload_free(w, r);
+}
+
+/* Names that are known have their addresses; others are asked for. */
+static int ask_names(struct worker *w, struct reload *r)
+{
+	int rc = names_inherit(w->args->compiled, r->c);
+
+	if (!rc)
+		rc = sl_batch_new(r->c, &r->batch);
+	if (rc || !r->batch->left)
+		return rc;
+	r->until_ns = w->now_ns + SL_DNS_FIRST_MS * NS_PER_MS;
+	r->io = (struct io){.fd = sl_dns_fd(r->batch->dns), .kind = IO_DNS};
+	return io_add(w, &r->io, EPOLLIN);
+}
+
+void reload_cancel(struct worker *w)
+{
+	if (!w->reload)
+		return;
+	if (w->reload->o.f)
+		fclose(w->reload->o.f);
+	free(w->reload->o.text);
+	reload_free(w, w->reload);
+}
+
 void reload_run(struct worker *w)
 {
-	struct outcome o = {0};
+	struct reload *r;
 	int rc;
 
 	if (w->draining)
 		return;
-	o.f = open_memstream(&o.text, &o.size);
-	rc = reload(w, &o);
-	outcome_tell(w, &o, rc);
+	reload_cancel(w); /* the file may have changed since */
+	r = w->reload = calloc(1, sizeof(*r));
+	if (!r)
+		return;
+	r->fd = -1;
+	r->o.f = open_memstream(&r->o.text, &r->o.size);
+	rc = read_config(w, r);
+	if (!rc && r->c->n_names)
+		rc = ask_names(w, r);
+	if (rc || !r->batch || !r->batch->left)
+		reload_end(w, rc);
+}
+
+void reload_tick(struct worker *w)
+{
+	struct reload *r = w->reload;
+
+	if (!r)
+		return;
+	sl_dns_process(r->batch->dns);
+	if (!r->batch->left || w->now_ns >= r->until_ns)
+		reload_end(w, 0);
+}
+
+__u64 reload_due(const struct worker *w)
+{
+	if (!w->reload)
+		return ~0ULL;
+	return w->now_ns + sl_dns_timeout_ms(w->reload->batch->dns, 1000) * NS_PER_MS;
+}
+
+/* The numbers of @c, which is as the file has it, are those that the maps have. */
+static int follow(struct worker *w, struct sl_compiled *c)
+{
+	struct sl_matcher *matcher = NULL;
+	char why[256];
+	int rc = names_recover(c, w->maps);
+
+	if (rc)
+		return rc;
+	(void)sl_members_place(c);
+	rc = sl_remap(c, w->maps, why);
+	if (!rc)
+		rc = sl_matcher_new(c->table, &matcher);
+	if (!rc)
+		adopt_config(w, c, matcher);
+	return rc;
 }
 
 int reload_resume(struct worker *w)
 {
+	struct sl_shared *shared = w->args->shared;
 	struct outcome none = {0};
-	struct sl_matcher *matcher = NULL;
 	struct sl_compiled *c = NULL;
-	char why[256];
 	int rc;
 
-	if (!w->args->shared || w->args->shared->text_fd < 0)
+	if (!shared || !shared->workers++)
 		return 0;
+	if (shared->text_fd < 0)
+		return w->args->compiled->n_names
+			       ? follow(w, (struct sl_compiled *)w->args->compiled)
+			       : 0;
 	/* Our memory is the supervisor's: it knows the first table. */
 	rc = sl_maps_table_refresh(w->maps);
 	if (rc)
 		return rc;
 	w->table = w->maps->table;
-	rc = text_parse(w->args->shared->config, w->args->shared->text_fd, w->table->generation,
-			&none, &c);
+	rc = text_parse(shared->config, shared->text_fd, w->table->generation, &none, &c);
 	if (!rc)
-		rc = sl_remap(c, w->maps, why);
-	if (!rc)
-		rc = sl_matcher_new(c->table, &matcher);
-	if (rc) {
+		rc = follow(w, c);
+	if (rc)
 		sl_compiled_free(c);
-		return rc;
-	}
-	adopt_config(w, c, matcher);
-	return 0;
+	return rc;
 }

@@ -15,6 +15,7 @@ struct sl_shared {
 	const char *wanted;    /* path of the file that names another one, for the next reload */
 	const char *outcome;   /* path of the file that tells the last reload's messages */
 	__s32 text_fd;	       /* memfd: text of the config that is served; -1: the first one */
+	__u32 workers;	       /* started so far */
 };
 
 #define SL_RELOAD_OUTCOME "/run/sluice/%s.reload"

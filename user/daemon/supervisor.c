@@ -190,6 +190,8 @@ static int load(struct supervisor *s)
 	if (rc)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
 	s->maps.control->n_endpoints = s->compiled->table->n_endpoints;
+	for (__u32 i = 0; i < s->compiled->table->n_endpoints; i++)
+		s->maps.hosts[i].member = s->compiled->hosts[i].member + 1;
 	sl_listen_limits(s->maps.control, s->compiled);
 	rc = open_netns(s);
 	if (!rc)

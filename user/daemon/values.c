@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Values of headers that the config gives as text and command operators. */
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include "mutate.h"
@@ -48,6 +50,16 @@ static void put_address(struct values *v, const struct address *a, bool ip, bool
 	lines_puts(v->out, text);
 }
 
+static void put_pipe(struct values *v, const struct sl_endpoint *e)
+{
+	struct sl_pipe pipe;
+	__u64 key;
+
+	memcpy(&key, e->addr, sizeof(key));
+	if (!sl_maps_pipe_get(v->w->maps, key, &pipe))
+		lines_puts(v->out, pipe.path);
+}
+
 /* The endpoint that answers; a request's headers are made before it is known. */
 static void put_upstream(struct values *v)
 {
@@ -58,6 +70,10 @@ static void put_upstream(struct values *v)
 	if (!v->response || x->endpoint >= SL_MAX_ENDPOINTS || x->cluster == NO_INDEX)
 		return;
 	e = &v->w->maps->endpoints[x->endpoint];
+	if (e->family == AF_UNIX) {
+		put_pipe(v, e);
+		return;
+	}
 	memcpy(a.addr, e->addr, sizeof(a.addr));
 	a.family = e->family;
 	a.port = e->port;

@@ -113,6 +113,9 @@ static void dispatch(struct worker *w, struct io *io, __u32 events)
 	case IO_CHECK:
 		check_event(w, io, events);
 		break;
+	case IO_DNS:
+		names_event(w);
+		break;
 	case IO_EVENTS:
 		sl_events_consume(w->events);
 		break;
@@ -244,6 +247,8 @@ static void tick(struct worker *w)
 		mirror_timeouts(w);
 		endpoints_reap(w);
 	}
+	names_tick(w);
+	reload_tick(w);
 	health_tick(w);
 	balance_tick(w);
 	watch_scan(w);
@@ -267,6 +272,10 @@ static int timeout_ms(const struct worker *w)
 		next = health_due(w);
 	if (balance_due(w) < next)
 		next = balance_due(w);
+	if (names_due(w) < next)
+		next = names_due(w);
+	if (reload_due(w) < next)
+		next = reload_due(w);
 	return next <= w->now_ns ? 1 : (next - w->now_ns + NS_PER_MS - 1) / NS_PER_MS;
 }
 
@@ -387,6 +396,8 @@ void worker_free(struct worker *w)
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
 	leaks_free(w);
+	reload_cancel(w);
+	names_stop(w);
 	health_free(w);
 	balance_free(w);
 	buffer_pool_free(w);
@@ -419,6 +430,9 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = balance_init(w);
 	if (!rc)
 		rc = adopt_all(w);
+	/* Its sockets are none that a dead worker has left. */
+	if (!rc)
+		rc = names_start(w);
 	if (!rc)
 		rc = loop(w);
 	worker_free(w);

@@ -203,6 +203,9 @@ static int fill_tables(struct sl_loader *l, struct sl_compiled *c)
 	if (!rc)
 		rc = fill_array(l->skel->maps.endpoints, c->endpoints, sizeof(*c->endpoints),
 				t->n_endpoints);
+	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
+		rc = bpf_map_update_elem(bpf_map__fd(l->skel->maps.pipes), &c->pipes[i].key,
+					 &c->pipes[i], BPF_ANY);
 	if (!rc)
 		rc = fill_array(l->skel->maps.routes, c->route_infos, sizeof(*c->route_infos),
 				t->n_routes);

@@ -204,6 +204,16 @@ int sl_maps_split_put(const struct sl_maps *m, __u32 id, const struct sl_split *
 	return bpf_map_update_elem(m->splits_fd, &id, split, BPF_ANY) ? -errno : 0;
 }
 
+int sl_maps_pipe_get(const struct sl_maps *m, __u64 key, struct sl_pipe *ret)
+{
+	return bpf_map_lookup_elem(m->pipes_fd, &key, ret) ? -errno : 0;
+}
+
+int sl_maps_pipe_put(const struct sl_maps *m, const struct sl_pipe *pipe)
+{
+	return bpf_map_update_elem(m->pipes_fd, &pipe->key, pipe, BPF_ANY) ? -errno : 0;
+}
+
 int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info)
 {
 	return bpf_map_update_elem(m->routes_fd, &index, info, BPF_ANY) ? -errno : 0;

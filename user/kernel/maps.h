@@ -55,6 +55,10 @@ int sl_maps_split_set(const struct sl_maps *m, __u32 id, const struct sl_split *
 /* The same, whether there is one or not. */
 int sl_maps_split_put(const struct sl_maps *m, __u32 id, const struct sl_split *split);
 
+/* The path of a UNIX-domain endpoint, by its key. 0 or -errno. */
+int sl_maps_pipe_get(const struct sl_maps *m, __u64 key, struct sl_pipe *ret);
+int sl_maps_pipe_put(const struct sl_maps *m, const struct sl_pipe *pipe);
+
 /* Information on route @index. 0 or -errno. */
 int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info *ret);
 

@@ -49,7 +49,8 @@
  * for a lock, which a client that pipelines may hold, and then for a CPU. `mover` tells that it is
  * under way, where the kernel tells `landed`. A canned answer
  * (sl_canned.h), given in a send of the client, must not overtake them: it is only
- * given SL_MOVE_QUIET (without `landed`) behind an answer of a lane (last_ns; `cluster` tells that there was one).
+ * given SL_MOVE_QUIET (without `landed`) behind an answer of a lane (last_ns; `cluster` tells that
+ *there was one).
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H

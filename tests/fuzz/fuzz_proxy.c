@@ -514,13 +514,12 @@ static __u32 free_lanes(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const struct sl_config_flags flags = {.no_dns = true};
 	static struct sl_worker_args args = {.maps = &maps, .signal_fd = -1};
 	struct sl_diag_list diags;
 	__u32 n_slots;
 
 	(void)argc, (void)argv;
-	check(!sl_config_parse("fuzz", config, strlen(config), &flags, &diags, &compiled));
+	check(!sl_config_parse("fuzz", config, strlen(config), NULL, &diags, &compiled));
 	sl_diag_free(&diags);
 	args.compiled = compiled;
 	maps.control = calloc(1, sizeof(*maps.control));

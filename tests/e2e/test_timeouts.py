@@ -314,7 +314,7 @@ def lane_life(t, door):
     s.check()
 
 
-@test(seconds=30, each=["both", "remote-both"])
+@test(seconds=30, each=["both", "remote-client"])
 def after_a_crash(t, door):
     """What the next worker finds under way is timed, too."""
     Scripted(t)

@@ -35,6 +35,7 @@ struct answer {
 struct service {
 	int port;
 	struct answer small;
+	struct answer last; /* the same, and the connection ends */
 };
 
 /* Of one connection; its events' pointer. A listening socket has no buffer. */
@@ -189,6 +190,8 @@ static bool request_take(struct conn *c)
 	c->out = answer_for(c, c->in, n);
 	c->sent = 0;
 	c->last = find(c->in, n, "onnection: close");
+	if (c->last && c->out == &c->service->small)
+		c->out = &c->service->last;
 	c->body = c->in[0] == 'G' ? 0 : body_length(c->in, n);
 	c->n_in -= n;
 	memmove(c->in, c->in + n, c->n_in);
@@ -296,12 +299,15 @@ int main(int argc, char **argv)
 		return 2;
 	for (int i = 2; i < argc; i++) {
 		const char *name = strchr(argv[i], '=');
-		char text[128];
+		char text[128], closing[64];
 
 		if (!name)
 			return 2;
 		snprintf(text, sizeof(text), "Hello from %s\n", name + 1);
+		snprintf(closing, sizeof(closing), "Connection: close\r\nContent-Length: %zu\r\n",
+			 strlen(text));
 		services[n_services].port = atoi(argv[i]);
+		services[n_services].last = answer_make(closing, "", strlen(text), text, "");
 		services[n_services++].small = answer_sized(strlen(text), text);
 	}
 	big_64k = answer_sized(64 << 10, "0123456789abcdef");

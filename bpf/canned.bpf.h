@@ -87,7 +87,7 @@ SL_FN __u32 canned_barred(const struct sl_control *control, const struct sl_sess
 	return SL_REASON_NONE;
 }
 
-/* The session is in an exchange that has both its ends; @status. False: it is not idle any more. */
+/* The session is in an exchange that has both its ends. False: it is not idle any more. */
 SL_FN bool canned_begin(struct sl_session *s, __u32 gen)
 {
 	s->lane = 0;

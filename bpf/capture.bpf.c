@@ -372,18 +372,41 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 }
 
 /*
- * A front that dies before the daemon has accepted it: nobody else ends the exchange that BPF
- * has begun for it meanwhile.
+ * Takes the session from a front that the daemon has not accepted. In one step: it may be doing
+ * so now, and whose the slot is must be clear. The word before; 0: the daemon's.
+ */
+__noinline __u64 session_orphan(__u64 *word, __u32 gen)
+{
+	if (!word)
+		return 0;
+	for (int i = 0; i < SL_CAS_TRIES; i++) {
+		__u64 old = SL_READ(*word);
+		__u32 bits = SL_BITS(old) & ~(SL_S_EXCHANGE_BITS | SL_S_FRONT);
+
+		if (SL_GEN(old) != gen || (SL_BITS(old) & SL_S_ADOPTED))
+			return 0;
+		bits |= SL_S_CLOSING | SL_S_ABORTED;
+		if (sl_cmpxchg(word, old, SL_WORD(gen, bits)) == old)
+			return old;
+	}
+	return 0;
+}
+
+/*
+ * A front has died. If the daemon has not accepted it, nobody else ends the exchange that BPF has
+ * begun for it meanwhile.
  */
 SL_FN void front_lost(struct sl_session *s, __u32 slot, __u32 gen)
 {
-	__u64 old = word_change(&s->word, gen, SL_S_CLOSING | SL_S_ABORTED, SL_S_EXCHANGE_BITS);
-	__u32 lane_slot = s->lane - 1;
+	__u32 lane_slot = s->lane - 1, lane_gen = s->lane_gen;
 	struct sl_lane *l = lane_at(lane_slot);
+	struct sl_control *c = control_get();
+	__u64 old = session_orphan(&s->word, gen);
 
 	if ((SL_BITS(old) & SL_S_EXCHANGE) && l && l->session == slot + 1 && l->session_gen == gen)
-		lane_surrender(l, lane_slot, s->lane_gen, SL_LANE_KERNEL);
-	session_release(slot, gen, SL_S_FRONT);
+		lane_surrender(l, lane_slot, lane_gen, SL_LANE_KERNEL);
+	if (c && (SL_BITS(old) & SL_S_HELD) == SL_S_FRONT)
+		sl_stack_push(&c->free_sessions, &s->next, slot);
 }
 
 /* tcp_set_state(TCP_CLOSE): the connection is over; its place in a sockmap goes with close(). */
@@ -413,9 +436,8 @@ SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct s
 			session_release(me->slot, me->gen, SL_S_CLIENT);
 		break;
 	case SL_ROLE_FRONT:
-		/* Died before the daemon accepted it; else the daemon clears the bit. */
 		s = session_at(me->slot);
-		if (s && !(SL_BITS(SL_READ(s->word)) & SL_S_ADOPTED))
+		if (s)
 			front_lost(s, me->slot, me->gen);
 		break;
 	case SL_ROLE_SERVER:

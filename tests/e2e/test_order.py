@@ -7,6 +7,7 @@ next request, which the client did not wait to send, must not get in before it.
 import threading
 import time
 
+from lib import linux
 from lib.config import config, route
 from lib.fault import PAGE, Memory
 from lib.http1 import Conn, build
@@ -75,5 +76,42 @@ def next_answer(t):
         assert bodies == [b"one", b"two"], bodies
         first.join()
         sender.join()
+        lane.close()
+    s.check()
+
+
+@test()
+def next_answer_is_moved_too(t):
+    """The move of one answer is under way (here it looks as if) when the daemon sends the next request:
+    BPF must not begin a second move, which could be the first to have the client's lock."""
+    back = t.listen(9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    size, mover = linux.member_of(s.pin("sessions"), "sl_session", "mover")
+    _, front = linux.member_of(s.pin("sessions"), "sl_session", "front_sk")
+    with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:
+        conn.send(build("GET", "/"))
+        lane, _ = back.accept()
+        for _ in range(3):
+            head(lane)
+            lane.sendall(answer(b"one"))
+            assert conn.response().body == b"one"
+            conn.send(build("GET", "/"))
+        head(lane)
+        lane.sendall(answer(b"one"))
+        assert conn.response().body == b"one"
+        assert s.stats().kernel, s.stats()
+        slot = next(i for i in range(1024) if any(sessions[i * size + front:i * size + front + 8]))
+        sessions[slot * size + mover] = 1
+        conn.send_pieces([b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n"])  # the daemon's to send
+        head(lane)
+        lane.sendall(answer(b"two"))
+        conn.sock.settimeout(0.3)
+        try:
+            assert not conn.sock.recv(1), "it came before the one that is being moved"
+        except TimeoutError:
+            pass
+        sessions[slot * size + mover] = 0
+        conn.sock.settimeout(10)
+        assert conn.response().body == b"two"
         lane.close()
     s.check()

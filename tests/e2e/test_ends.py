@@ -372,3 +372,22 @@ def while_bpf_begins(t, door):
         stage.answer(OK)
         assert outcome(conn) == (200, b"ok")
     stage.s.check()
+
+
+@test(each=list(DOORS))
+def reset_waits_for_the_answers_before(t, door):
+    """An answer whose end only a reset can tell from a whole one is cut, behind one that was whole
+    and that its client has not read yet: a reset must not take that along."""
+    stage, body = Stage(t, door), b"0123456789" * 5000
+    with Conn(FRONT, timeout=SECONDS, rcvbuf=4096) as conn:
+        conn.send(GET + GET)
+        stage.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        lane = stage.answer(TO_CLOSE)
+        t.wait(lambda: stage.s.stats().tree["lanes"]["user"] == 1, "the answer is on its way")
+        stage.backend.end(lane, "rst")
+        t.wait(lambda: not stage.s.stats().tree["lanes"]["open"], "the daemon has seen the end")
+        assert outcome(conn) == (200, body)
+        assert outcome(conn) == "cut"
+    t.wait(lambda: stage.s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    stage.others_go_on()
+    stage.s.check()

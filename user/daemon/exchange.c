@@ -57,25 +57,22 @@ static bool answer_is_sent(const struct front *f)
 
 /*
  * The answer was cut: the client must not take what it has for the whole. A FIN tells where the
- * length is known; it leaves the client the answers before this one, which a reset could destroy.
+ * length is known; a body that ends with the connection would look complete.
  */
 void exchange_cut(struct worker *w, struct front *f)
 {
-	struct linger reset = {.l_onoff = 1};
+	bool resets = f->x.dechunk || f->x.resp_body.kind == SL_BODY_CLOSE;
 
-	if (!f->x.dechunk && f->x.resp_body.kind != SL_BODY_CLOSE) {
-		if (f->x.kernel)
-			handover_seize(w, f, false);
-		else if (f->back)
-			lane_close(w, f->back);
-		if (!f->x.counted && f->x.route != NO_INDEX)
-			count_exchange(w, f, 0);
+	if (f->x.kernel)
+		handover_seize(w, f, false);
+	else if (f->back)
+		lane_close(w, f->back);
+	if (!f->x.counted && f->x.route != NO_INDEX)
+		count_exchange(w, f, 0);
+	if (resets)
+		front_reset(w, f);
+	else
 		front_linger(w, f);
-		return;
-	}
-	/* A body that ends with the connection would look complete. */
-	(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	front_close(w, f);
 }
 
 /* The lane is free again: to the pool, if nothing speaks against it. */

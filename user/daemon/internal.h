@@ -205,6 +205,7 @@ struct front {
 
 	bool owned;	/* USER is ours */
 	bool lingering; /* answered and shut down; reading until the client's FIN */
+	bool resets;	/* ... not shut down: it is reset when the client has all */
 	bool pipelined; /* this request was read together with an earlier one */
 	bool decided;	/* s->decision is about this request */
 	__u64 linger_until_ns;
@@ -356,6 +357,7 @@ void front_add(struct worker *w, int fd, __u32 index);
 /* Closes a session that cannot be adopted; its fd may be gone already. */
 void front_drop(struct worker *w, struct front *f);
 void front_linger(struct worker *w, struct front *f);
+void front_reset(struct worker *w, struct front *f);
 void front_timeout(struct worker *w, struct front *f);
 
 enum take {

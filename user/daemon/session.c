@@ -315,6 +315,39 @@ void front_linger(struct worker *w, struct front *f)
 	front_event(w, f);
 }
 
+/* Time to read is over, unless the client is still at it. */
+static void linger_timeout(struct worker *w, struct front *f)
+{
+	const struct linger reset = {.l_onoff = 1};
+	int unread = 0;
+
+	if (w->now_ns < f->linger_until_ns && !ioctl(f->io.fd, SIOCOUTQ, &unread) && unread) {
+		timer_set(w, f, w->now_ns + (f->resets ? TICK_NS : LINGER_NS));
+		return;
+	}
+	if (f->resets)
+		(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	front_close(w, f);
+}
+
+/*
+ * The session ends by RST, when the client has what was written before: a reset would take
+ * that along, and with it answers that were whole. Not CLOSING: a worker that follows this one
+ * has to reset it, too.
+ */
+void front_reset(struct worker *w, struct front *f)
+{
+	session_change(f, SL_S_USER, SL_S_CLOSING);
+	f->lingering = f->resets = true;
+	SL_WRITE(f->s->user_dirty, 1);
+	buffer_drop(w, &f->in);
+	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->out);
+	f->linger_until_ns = w->now_ns + LINGER_MAX_NS;
+	linger_timeout(w, f);
+}
+
 static void linger_read(struct worker *w, struct front *f)
 {
 	static __u8 sink[DRAIN_CHUNK];
@@ -328,7 +361,7 @@ static void linger_read(struct worker *w, struct front *f)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if ((n < 0 && errno == EAGAIN) || (!n && f->resets))
 			return;
 		front_close(w, f);
 		return;
@@ -336,17 +369,6 @@ static void linger_read(struct worker *w, struct front *f)
 	/* It sends on: others first. */
 	if (list_empty(&f->undrained))
 		list_add(&w->undrained, &f->undrained);
-}
-
-/* Time to read is over, unless the client is still at it. */
-static void linger_timeout(struct worker *w, struct front *f)
-{
-	int unread = 0;
-
-	if (w->now_ns < f->linger_until_ns && !ioctl(f->io.fd, SIOCOUTQ, &unread) && unread)
-		timer_set(w, f, w->now_ns + LINGER_NS);
-	else
-		front_close(w, f);
 }
 
 /* What epoll said is in f->io. */

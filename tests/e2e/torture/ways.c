@@ -83,12 +83,6 @@ static enum answered read_answers(struct client *c, const struct train *t, uint3
 {
 	enum answered rc = GOES_ON;
 
-	/* An answer whose end only RST can tell from a whole one: it may take those before along.
-	 */
-	for (uint32_t i = 1; i < n; i++)
-		c->doomed |= t->asks[i].fate == FATE_DIE_MID &&
-			     (t->asks[i].framing == FRAMED_CLOSE ||
-			      t->asks[i].framing == FRAMED_CLOSE10 || t->asks[i].version10);
 	for (uint32_t i = 0; i < n && rc == GOES_ON; i++) {
 		c->behind = i + 1 < t->n;
 		rc = client_answer(c, &t->asks[i]);

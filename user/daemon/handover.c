@@ -220,7 +220,7 @@ bool handover_finish(struct worker *w, struct front *f)
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
 	__u32 set = 0, old;
-	bool req, resp, reusable;
+	bool req, resp, reusable, clean;
 
 	if (!side_done(f, &req, &resp))
 		return false;
@@ -260,13 +260,13 @@ bool handover_finish(struct worker *w, struct front *f)
 	buffer_drop(w, &f->req);
 	buffer_drop(w, &f->rin);
 	buffer_drop(w, &f->out);
-	if (!req || !resp) {
-		if (f->in.pos == f->in.end) {
-			buffer_drop(w, &f->in);
-			SL_WRITE(f->s->user_dirty, 0);
-		}
-	}
+	clean = (!req || !resp) && f->in.pos == f->in.end;
+	if (clean)
+		buffer_drop(w, &f->in);
 	old = session_change(f, set, 0) | set;
+	/* Not before the mark: a worker that follows this one would relay the request again. */
+	if (clean)
+		SL_WRITE(f->s->user_dirty, 0);
 	if ((old & SL_S_REQ_DONE) && (old & SL_S_RESP_DONE)) {
 		/* BPF had finished its side before the mark: the end is ours. */
 		if (!(req && resp)) {

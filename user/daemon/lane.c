@@ -336,6 +336,8 @@ void lane_died(struct worker *w, struct back *b)
 	if (!lane_move(b, SL_LANE_IDLE, SL_LANE_DEAD)) {
 		if ((lane_bits(b) & SL_L_STATE) == SL_LANE_KERNEL)
 			handover_response(w, b);
+		else /* or has it taken it and given it back? Nobody would tell again. */
+			lane_again(w, b);
 		return;
 	}
 	w->dirty_endpoints[b->endpoint] = 1;

@@ -374,6 +374,7 @@ class Adversary:
         self.unsteady = bool(UNSTEADY & set(ops))
         self.kills = kills  # a worker is killed now and then: connections may end
         self.n = self.answered = 0
+        self.unsent = False  # on this connection
         self.ways = collections.Counter()
 
     def want(self):
@@ -385,6 +386,7 @@ class Adversary:
         way = rnd.choice(("serial", "serial", "serial", "pipeline", "train", "half", "reset",
                           "reset_mid", "dribble"))
         self.ways[way] += 1
+        self.unsent = False
         conn = Conn(self.front, timeout=30, rcvbuf=rnd.choice((None, None, 4096)))
         trail = []
         try:
@@ -403,6 +405,8 @@ class Adversary:
             return False
         if isinstance(e, TimeoutError):
             return False
+        if self.unsent and (self.unsteady or self.kills):
+            return True
         if isinstance(e, Closed) and e.got and trail and trail[-1].op not in ("die_mid",):
             if not self.kills or not (body_of(trail[-1].id, trail[-1].size).startswith(e.got) or
                                       e.got.startswith((b"HTTP/1.1 ", b"\r\n")) or
@@ -436,12 +440,17 @@ class Adversary:
             raise Wrong(f"bytes behind the last answer {bytes(conn.buf[:80])!r}")
 
     def send(self, conn, data, cuts, rnd):
+        """A send that fails on a connection that lives (see tests/e2e/torture/wire.c) ends it."""
         at = [0] + sorted(rnd.randrange(len(data)) for _ in range(cuts)) + [len(data)]
         try:
             for a, b in zip(at, at[1:]):
                 if b > a:
                     conn.send(data[a:b])
-        except (BrokenPipeError, ConnectionResetError):
+        except BrokenPipeError:
+            if is_established(conn.sock):
+                self.unsent = True
+                quiet_shutdown(conn.sock)
+        except ConnectionResetError:
             pass  # answered early, perhaps
 
     def way_dribble(self, conn, rnd, trail):
@@ -535,6 +544,13 @@ class Adversary:
         trail.append(want)
         self.send(conn, want.data, 0, rnd)
         conn.sock.recv(rnd.choice((1, 50, 300, 30_000)))
+
+
+def is_established(sock):
+    try:
+        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
+    except OSError:
+        return False
 
 
 def quiet_shutdown(sock, how=socket.SHUT_RDWR):

@@ -32,6 +32,14 @@ static bool end_is_due(const struct client *c)
 	return c->kills || c->doomed || ask_may_fail(&c->ask);
 }
 
+enum answered client_unsent(struct client *c)
+{
+	if (!c->kills && !mix_is_unsteady(c->mix))
+		return client_wrong(c, "EPIPE, and the connection lives");
+	c->counts->unsent++;
+	return ENDED;
+}
+
 /* The connection ended by @err before the whole answer was there. */
 static enum answered cut(struct client *c, int err, const char *where)
 {
@@ -39,6 +47,8 @@ static enum answered cut(struct client *c, int err, const char *where)
 		return c->wrong[0] ? WRONG : client_wrong(c, "%s: %s", where, c->w.wrong);
 	if (err == -ETIMEDOUT)
 		return client_wrong(c, "%s: hangs", where);
+	if (err == -ENOLINK)
+		return client_unsent(c);
 	if (!end_is_due(c))
 		return client_wrong(c, "%s: %s", where, err == -ENODATA ? "FIN" : strerror(-err));
 	c->counts->cut++;

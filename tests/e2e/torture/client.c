@@ -124,13 +124,14 @@ static void print_counts(uint64_t ms)
 		all.own += counts[i].own;
 		all.lost += counts[i].lost;
 		all.cut += counts[i].cut;
+		all.unsent += counts[i].unsent;
 		all.wrong += counts[i].wrong;
 	}
 	printf("{\"seed\": %" PRIu64 ", \"connections\": %" PRIu64 ", \"exchanges\": %" PRIu64
 	       ", \"own\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"cut\": %" PRIu64
-	       ", \"wrong\": %" PRIu64 ", \"ms\": %" PRIu64 "}\n",
-	       args.seed, all.connections, all.exchanges, all.own, all.lost, all.cut, all.wrong,
-	       ms);
+	       ", \"unsent\": %" PRIu64 ", \"wrong\": %" PRIu64 ", \"ms\": %" PRIu64 "}\n",
+	       args.seed, all.connections, all.exchanges, all.own, all.lost, all.cut, all.unsent,
+	       all.wrong, ms);
 }
 
 static int usage(void)

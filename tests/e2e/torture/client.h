@@ -15,6 +15,7 @@ struct counts {
 	uint64_t lost; /* ... for what cannot be repeated, on a lane that was closed as it was taken
 			*/
 	uint64_t cut;  /* answers that ended as their fate says */
+	uint64_t unsent; /* sends that failed though the connection lives */
 	uint64_t wrong;
 };
 
@@ -51,6 +52,9 @@ struct ask client_ask(struct client *c);
 
 /* Reads and checks the answer to @a. */
 enum answered client_answer(struct client *c, const struct ask *a);
+
+/* A send has failed on a connection that lives: its server's end has closed. */
+enum answered client_unsent(struct client *c);
 
 /* The fault, with what was asked; returns WRONG. */
 __attribute__((format(printf, 2, 3))) enum answered client_wrong(struct client *c, const char *fmt,

@@ -74,6 +74,8 @@ static enum answered send_rest(struct client *c)
 
 	if (!err)
 		return GOES_ON;
+	if (err == -ENOLINK)
+		return client_unsent(c);
 	if (err != -ETIMEDOUT && (c->doomed || c->kills))
 		return ENDED;
 	return client_wrong(c, "the rest of the request: %s", strerror(-err));
@@ -198,6 +200,10 @@ static enum answered way_half(struct client *c)
 	if (err == -ETIMEDOUT) {
 		free(t.bytes);
 		return client_wrong(c, "cannot be sent");
+	}
+	if (err == -ENOLINK) {
+		free(t.bytes);
+		return client_unsent(c);
 	}
 	(void)shutdown(c->w.fd, SHUT_WR);
 	rc = read_answers(c, &t, 1);

@@ -118,6 +118,21 @@ static ssize_t send_piece(struct wire *w, const uint8_t *p, size_t len, bool las
 	}
 }
 
+/*
+ * Bytes that were to be moved into a server's socket, which closed in that moment, are gone, and
+ * the kernel says EPIPE though the connection lives (tcp_bpf_sendmsg_redir()).
+ */
+static int wire_error(const struct wire *w, int err)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (err == EPIPE && !getsockopt(w->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	    info.tcpi_state == TCP_ESTABLISHED)
+		return -ENOLINK;
+	return err == EAGAIN ? 0 : -err;
+}
+
 /* Sends what the socket takes. 0: all, or it takes no more. */
 static int wire_push(struct wire *w)
 {
@@ -126,7 +141,7 @@ static int wire_push(struct wire *w)
 		ssize_t n = send_piece(w, w->out + w->out_at, end - w->out_at, end == w->out_len);
 
 		if (n < 0)
-			return errno == EAGAIN ? 0 : -errno;
+			return wire_error(w, errno);
 		w->out_at += n;
 		if (w->pause_us && w->out_at == end && wire_has_output(w))
 			usleep(w->pause_us);
@@ -184,6 +199,8 @@ int wire_fill(struct wire *w)
 		/* The far end may have answered before it closed: read on. The socket tells of a
 		 * reset once, and then of an end. */
 		err = wire_push(w);
+		if (err == -ENOLINK)
+			return err;
 		if (err)
 			w->out_at = w->out_len;
 		w->reset |= err == -ECONNRESET;

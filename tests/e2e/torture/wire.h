@@ -4,7 +4,8 @@
  * while input is waited for, so neither side waits for the other for ever.
  *
  * Errors are -errno; besides: -ENODATA, the far end's FIN where more was due; -EBADMSG, not strict
- * HTTP: why is in ->wrong; -ETIMEDOUT, nothing for WIRE_PATIENCE_MS.
+ * HTTP: why is in ->wrong; -ETIMEDOUT, nothing for WIRE_PATIENCE_MS; -ENOLINK, a send failed on a
+ * connection that lives.
  */
 #ifndef TORTURE_WIRE_H
 #define TORTURE_WIRE_H

@@ -17,10 +17,12 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from lib import net  # noqa: E402
+from lib.config import DOORS  # noqa: E402
 from lib.runner import test  # noqa: E402
 from lib.torture import Torture  # noqa: E402
 
-ADDRESS = "10.99.0.1"
+# Of another instance's clients with the same address one would take the other's for its own.
+ADDRESSES = {door: f"10.99.0.{i + 1}" for i, door in enumerate(DOORS)}
 FIRST, LAST = 20000, 20999  # local ports of victims and of the hostile one
 TARGETS = (8000, 9001, 9002)
 ASKED = b"GET /hostile HTTP/1.1\r\nHost: hostile\r\n\r\n"
@@ -32,12 +34,12 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nHOSTILE"
 class Overlap:
     """A connection with a tuple that a victim may have: both its ends are ours."""
 
-    def __init__(self, listeners, port, target):
-        self.port, self.target = port, target
+    def __init__(self, listeners, address, port, target):
+        self.address, self.port, self.target = address, port, target
         self.near = socket.socket()
         self.near.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.near.bind((ADDRESS, port))
-        self.near.connect((ADDRESS, target))
+        self.near.bind((address, port))
+        self.near.connect((address, target))
         self.far, _ = listeners[target].accept()
         for s in (self.near, self.far):
             s.settimeout(5)
@@ -67,12 +69,12 @@ class Overlap:
             s.close()
 
 
-def hostile():
+def hostile(address):
     resource.setrlimit(resource.RLIMIT_NOFILE, (16384, 16384))
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    listeners = {port: socket.create_server((ADDRESS, port), backlog=64) for port in TARGETS}
-    held = [Overlap(listeners, port, target)
+    listeners = {port: socket.create_server((address, port), backlog=64) for port in TARGETS}
+    held = [Overlap(listeners, address, port, target)
             for target in TARGETS for port in range(FIRST, LAST + 1)]
     print("holds all", flush=True)
     exchanges = 0
@@ -85,31 +87,32 @@ def hostile():
             print(f"FOREIGN end: {e}", flush=True)
         if exchanges % 50 == 0:
             held[i].close()
-            held[i] = Overlap(listeners, held[i].port, held[i].target)
+            held[i] = Overlap(listeners, address, held[i].port, held[i].target)
     print(f"exchanges {exchanges}", flush=True)
 
 
 # --- the test ---
 
-def prepare(ns):
+def prepare(ns, address):
     """The victims' address and local ports, in @ns."""
     with ns:
-        net.ip("addr", "add", f"{ADDRESS}/32", "dev", "lo")
+        net.ip("addr", "add", f"{address}/32", "dev", "lo")
         for name, value in (("ip_local_port_range", f"{FIRST} {LAST}"), ("tcp_tw_reuse", "1")):
             with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
                 f.write(value)
 
 
-@test(seconds=90, each=["both", "remote-both"])
+@test(seconds=90, each=list(DOORS))
 def overlapping_tuples(t, door):
-    other = t.netns()
-    prepare(t.main_ns)
-    prepare(other)
+    other, address = t.netns(), ADDRESSES[door]
+    prepare(t.main_ns, address)
+    prepare(other, address)
     with other:
-        tenant = t.start(["/usr/bin/python3", os.path.abspath(__file__)], name="hostile")
+        tenant = t.start(["/usr/bin/python3", os.path.abspath(__file__), address],
+                         name="hostile")
     tenant.wait_line("holds all")
-    torture = Torture(t, door, "steady", address=ADDRESS)
-    counts = torture.run(4, threads=12)
+    torture = Torture(t, door, "steady", address=address)
+    counts = torture.run(3, threads=12)
     stats = torture.sluice.stats()
     t.note(f"{counts} {stats}")
     # Its connections may hold slots of sessions until they end: they could have been clients.
@@ -121,4 +124,4 @@ def overlapping_tuples(t, door):
 
 
 if __name__ == "__main__":
-    hostile()
+    hostile(sys.argv[1])

@@ -20,6 +20,7 @@
 	X(DOWN_RQ_IDLE, downstream_rq_idle_timeout, "exchanges without a byte for too long")    \
 	X(DOWN_RQ_HEAD_LARGE, downstream_rq_head_too_large, "heads over the limit: 431, 414")   \
 	X(DOWN_RQ_DURATION, downstream_rq_max_duration_reached, "exchanges that took too long") \
+	X(DOWN_RQ_OVERLOAD, downstream_rq_overload_close, "requests over max_heap_size: 503")   \
 	X(UP_CX_OVERFLOW, upstream_cx_overflow, "connections not made for max_connections")     \
 	X(UP_CX_CONNECT_FAIL, upstream_cx_connect_fail, "connections refused or unreachable")   \
 	X(UP_CX_CONNECT_TIMEOUT, upstream_cx_connect_timeout, "connections not made in time")   \

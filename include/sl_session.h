@@ -269,7 +269,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 6
+#define SL_ABI 7
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -302,7 +302,8 @@ struct sl_control {
 	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
 	__s32 tai_s;	     /* CLOCK_TAI - CLOCK_REALTIME; written by the daemon */
 	__u32 zero2;
-	__u64 zero[4];
+	__u64 heap; /* bytes that the worker has for what is in its hands; written by it */
+	__u64 zero[3];
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

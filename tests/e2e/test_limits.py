@@ -296,3 +296,89 @@ def session_table_full(t):
     t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "all are gone", 20)
     assert back.requests == 20 * 3 + 2 * more + 20
     s.check()
+
+
+def heap(max_bytes, threshold=1.0):
+    """Envoy's limit of memory."""
+    name, kind = "envoy.resource_monitors.fixed_heap", "resource_monitors.fixed_heap.v3.FixedHeapConfig"
+    return {"overload_manager": {
+        "resource_monitors": [{"name": name, "typed_config": {
+            "@type": f"type.googleapis.com/envoy.extensions.{kind}", "max_heap_size_bytes": max_bytes}}],
+        "actions": [{"name": "envoy.overload_actions.stop_accepting_requests",
+                     "triggers": [{"name": name, "threshold": {"value": threshold}}]}]}}
+
+
+def check_overloaded(r):
+    assert r.status == 503 and r.body == b"envoy overloaded\n", f"{r} {r.body}"
+    assert r.get("x-envoy-overloaded") == "true", r
+
+
+@test(seconds=40, each=["remote-both", "user"])
+def max_heap(t, door):
+    """Over the limit of memory requests are answered 503; what is in hand goes on, and later all do."""
+    Scripted(t)
+    s = t.sluice(conf(door, root=heap(8 << 20, 0.5)))
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(Conn(FRONT))
+        slow = [stack.enter_context(Conn(FRONT)) for _ in range(100)]
+        for conn in slow:  # each has its bytes in hand
+            conn.send(b"POST /fast HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
+        t.wait(lambda: limits(s).get("downstream_rq_overload_close", 0) > 10, "some are refused")
+        with Conn(FRONT) as late:
+            check_overloaded(late.get("/fast"))
+        check_overloaded(before.get("/fast"))
+        t.wait(lambda: s.stats().tree["heap"] >= 4 << 20, "the limit is reached")
+        served = 0
+        for conn in slow:
+            try:
+                conn.send(b"2")
+            except OSError:
+                pass
+            r = conn.response("POST")
+            served += r.status == 200
+            if r.status != 200:
+                check_overloaded(r)
+        assert 20 < served < 70, served
+        assert s.stats().tree["heap"] < 5 << 20, s.stats().tree["heap"]
+    with Conn(FRONT) as conn:
+        assert conn.get("/fast").status == 200
+    t.wait(lambda: s.stats().tree["heap"] < 1 << 20, "the memory is free again")
+    s.check()
+
+
+@test(seconds=40, each=["remote-both", "user"])
+def max_heap_of_heads(t, door):
+    """Heads that never end take no more than there is, and the next client is told so."""
+    Scripted(t)
+    s = t.sluice(conf(door, root=heap(4 << 20)))
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(Conn(FRONT)).send(b"GET /fast HTTP/1.1\r\nHost: ")
+        t.wait(lambda: limits(s).get("downstream_rq_overload_close", 0) > 100, "some are refused")
+        with Conn(FRONT) as conn:
+            check_overloaded(conn.get("/fast"))
+            assert conn.at_eof()
+        t.wait(lambda: s.stats().tree["heap"] >= 4 << 20, "the limit is reached")
+        assert s.stats().tree["heap"] < 5 << 20, s.stats().tree["heap"]
+    with Conn(FRONT) as conn:
+        t.wait(lambda: conn.get("/fast").status == 200, "there is room again")
+    s.check()
+
+
+@test()
+def max_heap_and_the_kernel_path(t):
+    """What BPF serves takes none of that memory, and is served."""
+    Scripted(t)
+    s = t.sluice(conf("both", root=heap(4 << 20)))
+    with contextlib.ExitStack() as stack:
+        good = stack.enter_context(Conn(FRONT))
+        for _ in range(5):
+            assert good.get("/fast").status == 200
+        for _ in range(200):
+            stack.enter_context(Conn(FRONT)).send(b"GET /fast HTTP/1.1\r\nHost: ")
+        t.wait(lambda: limits(s).get("downstream_rq_overload_close", 0) > 20, "some are refused")
+        before = s.stats().kernel
+        for _ in range(50):
+            assert good.get("/fast").status == 200
+        assert s.stats().kernel - before == 50, s.stats()
+    s.check()

@@ -46,6 +46,7 @@ static void given(void)
 	CU_ASSERT_EQUAL(two->idle_ms, 0);
 	CU_ASSERT_EQUAL(two->lane_requests, 3);
 	CU_ASSERT_EQUAL(c->options.max_sessions, 400);
+	CU_ASSERT_EQUAL(c->options.heap_stop, 4750000000);
 	sl_compiled_free(c);
 }
 
@@ -77,6 +78,7 @@ static void defaults(void)
 	CU_ASSERT_EQUAL(one->max_retries, 3);
 	CU_ASSERT_EQUAL(c->clusters[0].max_lanes, 1024);
 	CU_ASSERT_EQUAL(c->options.max_sessions, SL_NO_LIMIT);
+	CU_ASSERT_EQUAL(c->options.heap_stop, 0);
 	sl_compiled_free(c);
 }
 

@@ -147,6 +147,7 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 				 "no_session", (json_int_t)m->control->no_session, "lost_events",
 				 (json_int_t)m->control->lost_events);
 
+	json_object_set_new(root, "heap", json_integer(m->control->heap));
 	json_object_set_new(root, "generations", generations_json(m));
 	json_object_set_new(root, "limits", sl_counts_json(&s->down, false));
 	return sl_json_print(root) || fflush(stdout) ? SL_EXIT_SYSTEM : SL_EXIT_DONE;

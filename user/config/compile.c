@@ -334,6 +334,7 @@ static int fill(struct compile *c)
 		.colocated_clients = any_on(&s->colocated_clients),
 		.colocated_servers = any_on(&s->colocated_servers),
 		.max_sessions = sl_compile_max_sessions(&s->max_sessions, &c->root->overload),
+		.heap_stop = sl_compile_heap_stop(&c->root->overload),
 	};
 	for (__u32 i = 0; i < listeners->n && !err; i++)
 		err = compile_listener(c, &cfg_items(*listeners, struct cfg_listener)[i]);

@@ -37,6 +37,7 @@ struct sl_options {		/* the `sluice:` section */
 	bool colocated_clients; /* default true */
 	bool colocated_servers; /* default true */
 	__u32 max_sessions;	/* open at a time; default SL_NO_LIMIT */
+	__u64 heap_stop; /* bytes in the worker's hands at which it takes no request; 0: any */
 };
 
 struct sl_compiled {

@@ -81,7 +81,9 @@ LIST(sl_no_cluster_options, "max_stream_duration", "headers_with_underscores_act
 LIST(sl_no_explicit_http, "http3_protocol_options");
 LIST(sl_no_upstream_http, "upstream_http_protocol_options", "auto_config", "http_filters",
      "header_validation_config", "outlier_detection");
-LIST(sl_no_overload, "actions", "loadshed_points", "buffer_factory_config");
+LIST(sl_no_overload, "loadshed_points", "buffer_factory_config");
+LIST(sl_no_overload_action, "typed_config");
+LIST(sl_no_trigger, "scaled");
 LIST(sl_no_http_check, "send", "receive", "response_buffer_size", "service_name_matcher",
      "request_headers_to_add", "request_headers_to_remove", "use_http2", "service_name");
 LIST(sl_no_tcp_check, "send", "receive", "proxy_protocol_config");

@@ -40,6 +40,8 @@ extern const char *const sl_no_cluster_options[];
 extern const char *const sl_no_explicit_http[];
 extern const char *const sl_no_upstream_http[];
 extern const char *const sl_no_overload[];
+extern const char *const sl_no_overload_action[];
+extern const char *const sl_no_trigger[];
 extern const char *const sl_no_cluster[];
 extern const char *const sl_no_http_check[];
 extern const char *const sl_no_tcp_check[];

@@ -129,7 +129,44 @@ __u32 sl_compile_max_sessions(const struct cfg_u32 *ours, const struct cfg_overl
 	__u32 max = value_or(ours, SL_NO_LIMIT);
 
 	for (__u32 i = 0; i < envoys->monitors.n; i++)
-		if (all[i].config.max.node && all[i].config.max.value < max)
-			max = all[i].config.max.value;
+		if (all[i].config.max_connections.node && all[i].config.max_connections.value < max)
+			max = all[i].config.max_connections.value;
 	return max;
+}
+
+static __u64 max_heap(const struct cfg_overload *envoys)
+{
+	const struct cfg_monitor *all = envoys->monitors.items;
+	__u64 max = 0;
+
+	for (__u32 i = 0; i < envoys->monitors.n; i++)
+		if (all[i].config.heap && (!max || all[i].config.heap < max))
+			max = all[i].config.heap;
+	return max;
+}
+
+/* The first of the action's triggers that fires; thousandths. */
+static __u32 lowest_threshold(const struct cfg_overload_action *a)
+{
+	const struct cfg_trigger *all = a->triggers.items;
+	__u32 lowest = 1000;
+
+	for (__u32 i = 0; i < a->triggers.n; i++)
+		if (all[i].threshold.value.value < lowest)
+			lowest = all[i].threshold.value.value;
+	return lowest;
+}
+
+__u64 sl_compile_heap_stop(const struct cfg_overload *envoys)
+{
+	const struct cfg_overload_action *all = envoys->actions.items;
+	__u64 max = max_heap(envoys), stop = 0;
+
+	for (__u32 i = 0; i < envoys->actions.n && max; i++) {
+		__u64 at = (__u64)((double)max / 1000 * lowest_threshold(&all[i]));
+
+		if (all[i].name.value == SL_OVERLOAD_STOP_REQUESTS && (!stop || at < stop))
+			stop = at ? at : 1;
+	}
+	return stop;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Envoy's messages that hold nothing but timeouts and limits, as tables (schema.h). */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/envoy_keys.h"
@@ -125,44 +127,142 @@ PUBLIC_SCHEMA(breakers, struct cfg_breakers, "circuit_breakers", .unsupported = 
 
 /* ---- overload_manager ---- */
 
-static const char monitor_name[] = "envoy.resource_monitors.global_downstream_max_connections";
-static const char monitor_type[] =
-	"type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3."
-	"DownstreamConnectionsConfig";
+#define CONNECTIONS "envoy.resource_monitors.global_downstream_max_connections"
+#define HEAP "envoy.resource_monitors.fixed_heap"
+#define MONITOR_TYPE(name) "type.googleapis.com/envoy.extensions.resource_monitors." name
 
-static void connections_monitor_done(struct sl_walk *w, void *dst)
-{
-	type_check(w, ((struct cfg_connections_monitor *)dst)->type_url, monitor_type);
-}
+static const char connections_type[] =
+	MONITOR_TYPE("downstream_connections.v3.DownstreamConnectionsConfig");
+static const char heap_type[] = MONITOR_TYPE("fixed_heap.v3.FixedHeapConfig");
 
-static const struct sl_key connections_monitor_keys[] = {
-	KEY("@type", STRING, REQ, struct cfg_connections_monitor, type_url),
-	KEY("max_active_downstream_connections", U32, REQ, struct cfg_connections_monitor, max,
+static const struct sl_key monitor_config_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_monitor_config, type_url),
+	KEY("max_active_downstream_connections", U32, 0, struct cfg_monitor_config, max_connections,
 	    .min = 1, .max = 4294967295u),
+	KEY("max_heap_size_bytes", STRING, 0, struct cfg_monitor_config, max_heap),
 	END,
 };
-SCHEMA(connections_monitor, struct cfg_connections_monitor, "resource monitor",
-       .done = connections_monitor_done);
+SCHEMA(monitor_config, struct cfg_monitor_config, "resource monitor");
+
+/* A uint64 of protobuf: more than the tables' numbers hold. */
+static void heap_read(struct sl_walk *w, struct cfg_monitor_config *c)
+{
+	char *end;
+
+	errno = 0;
+	c->heap = strtoull(c->max_heap->text, &end, 10);
+	if (*c->max_heap->text < '0' || *c->max_heap->text > '9' || *end || errno || !c->heap)
+		sl_error(w, c->max_heap,
+			 "'max_heap_size_bytes' is a number from 1 to 18446744073709551615, not "
+			 "'%.64s'",
+			 c->max_heap->text);
+}
+
+static void wants(struct sl_walk *w, const struct cfg_monitor *m, const struct sl_node *one,
+		  const struct sl_node *other, const char *name)
+{
+	if (!one && !w->unsure)
+		sl_error(w, m->config.node, "resource monitor lacks '%s'", name);
+	if (other)
+		sl_error(w, other, "this is no key of '%.128s'", m->name->text);
+}
 
 static void monitor_done(struct sl_walk *w, void *dst)
 {
-	const struct cfg_monitor *m = dst;
+	struct cfg_monitor *m = dst;
+	const struct sl_node *connections = m->config.max_connections.node;
 
-	if (m->name && strcmp(m->name->text, monitor_name))
-		sl_error(w, m->name, "resource monitor '%.128s' is not supported yet; only '%s' is",
-			 m->name->text, monitor_name);
+	if (m->config.max_heap)
+		heap_read(w, &m->config);
+	if (!m->name || !m->config.node)
+		return;
+	if (!strcmp(m->name->text, CONNECTIONS)) {
+		type_check(w, m->config.type_url, connections_type);
+		wants(w, m, connections, m->config.max_heap, "max_active_downstream_connections");
+	} else if (!strcmp(m->name->text, HEAP)) {
+		type_check(w, m->config.type_url, heap_type);
+		wants(w, m, m->config.max_heap, connections, "max_heap_size_bytes");
+	} else {
+		sl_error(w, m->name,
+			 "resource monitor '%.128s' is not supported yet; only '" CONNECTIONS
+			 "' and '" HEAP "' are",
+			 m->name->text);
+	}
 }
 
 static const struct sl_key monitor_keys[] = {
 	KEY("name", STRING, FULL, struct cfg_monitor, name),
-	KEY("typed_config", MAP, REQ, struct cfg_monitor, config, .sub = &connections_monitor),
+	KEY("typed_config", MAP, REQ, struct cfg_monitor, config, .sub = &monitor_config),
 	END,
 };
 SCHEMA(monitor, struct cfg_monitor, "resource monitor", .done = monitor_done);
 
+static const struct sl_key overload_threshold_keys[] = {
+	KEY("value", DECIMAL, REQ, struct cfg_overload_threshold, value, .max = 1000),
+	END,
+};
+SCHEMA(overload_threshold, struct cfg_overload_threshold, "overload trigger's threshold");
+
+static void trigger_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_trigger *t = dst;
+
+	if (t->name && strcmp(t->name->text, HEAP))
+		sl_error(w, t->name,
+			 "a trigger by '%.128s' is not supported yet; only by '" HEAP "'",
+			 t->name->text);
+}
+
+static const struct sl_key trigger_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_trigger, name),
+	KEY("threshold", MAP, REQ, struct cfg_trigger, threshold, .sub = &overload_threshold),
+	END,
+};
+SCHEMA(trigger, struct cfg_trigger, "overload trigger", .unsupported = sl_no_trigger,
+       .done = trigger_done);
+
+/* shrink_heap: nothing is kept over the limit in any case. */
+static const char *const overload_actions[] = {
+	"envoy.overload_actions.stop_accepting_requests",
+	"envoy.overload_actions.shrink_heap",
+	"-envoy.overload_actions.stop_accepting_connections",
+	"-envoy.overload_actions.reject_incoming_connections",
+	"-envoy.overload_actions.disable_http_keepalive",
+	"-envoy.overload_actions.reduce_timeouts",
+	"-envoy.overload_actions.reset_high_memory_stream",
+	NULL};
+
+static const struct sl_key overload_action_keys[] = {
+	KEY("name", ENUM, REQ, struct cfg_overload_action, name, .names = overload_actions,
+	    .note = "envoy.overload_actions.stop_accepting_requests or shrink_heap"),
+	KEY("triggers", LIST, FULL, struct cfg_overload_action, triggers, .sub = &trigger),
+	END,
+};
+SCHEMA(overload_action, struct cfg_overload_action, "overload action",
+       .unsupported = sl_no_overload_action);
+
+/* A trigger is by a monitor that is there. */
+static void overload_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_overload *o = dst;
+	const struct cfg_monitor *all = o->monitors.items;
+	const struct sl_node *heap = NULL;
+
+	for (__u32 i = 0; i < o->monitors.n; i++)
+		if (all[i].config.max_heap)
+			heap = all[i].config.node;
+	if (o->actions.n && !heap && !w->unsure)
+		sl_error(w, o->actions.node,
+			 "'actions' of overload_manager without the monitor that triggers them");
+	if (heap && !o->actions.n && !w->unsure)
+		sl_warning(w, heap, "without 'actions' '" HEAP "' limits nothing");
+}
+
 static const struct sl_key overload_keys[] = {
 	KEY("resource_monitors", LIST, FULL, struct cfg_overload, monitors, .sub = &monitor),
+	KEY("actions", LIST, 0, struct cfg_overload, actions, .sub = &overload_action),
 	IGNORED("refresh_interval"), /* it is counted, not sampled */
 	END,
 };
-PUBLIC_SCHEMA(overload, struct cfg_overload, "overload_manager", .unsupported = sl_no_overload);
+PUBLIC_SCHEMA(overload, struct cfg_overload, "overload_manager", .unsupported = sl_no_overload,
+	      .done = overload_done);

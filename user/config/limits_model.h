@@ -82,22 +82,44 @@ struct cfg_cluster_limits {
 	struct cfg_breakers breakers;
 };
 
-/* overload_manager: the one monitor that we have. */
-struct cfg_connections_monitor {
+/* overload_manager: the two monitors that we have, and what one of them does. */
+struct cfg_monitor_config {
 	const struct sl_node *node;
 	const struct sl_node *type_url;
-	struct cfg_u32 max;
+	struct cfg_u32 max_connections;
+	const struct sl_node *max_heap;
+	__u64 heap; /* bytes, of max_heap; done() */
 };
 
 struct cfg_monitor {
 	const struct sl_node *node;
 	const struct sl_node *name;
-	struct cfg_connections_monitor config;
+	struct cfg_monitor_config config;
+};
+
+struct cfg_overload_threshold {
+	const struct sl_node *node;
+	struct cfg_u32 value; /* thousandths */
+};
+
+struct cfg_trigger {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_overload_threshold threshold;
+};
+
+#define SL_OVERLOAD_STOP_REQUESTS 0 /* stop_accepting_requests, of overload_actions[] */
+
+struct cfg_overload_action {
+	const struct sl_node *node;
+	struct cfg_u32 name;
+	struct cfg_list triggers; /* struct cfg_trigger */
 };
 
 struct cfg_overload {
 	const struct sl_node *node;
 	struct cfg_list monitors; /* struct cfg_monitor */
+	struct cfg_list actions;  /* struct cfg_overload_action */
 };
 
 /* limits_keys.c: tables for the mappings that hold nothing but limits. */
@@ -120,5 +142,7 @@ struct sl_route_limits sl_compile_route_limits(const struct cfg_route_limits *l)
 struct sl_cluster_limits sl_compile_cluster_limits(const struct cfg_cluster_limits *l);
 /* Open sessions; SL_NO_LIMIT: as many as there are descriptors for. */
 __u32 sl_compile_max_sessions(const struct cfg_u32 *ours, const struct cfg_overload *envoys);
+/* Bytes of the worker at which it takes no more requests; 0: any number. */
+__u64 sl_compile_heap_stop(const struct cfg_overload *envoys);
 
 #endif /* SL_LIMITS_MODEL_H */

@@ -311,6 +311,7 @@ struct worker {
 
 	__u8 *spare[256]; /* buffers at hand */
 	__u32 n_spare;
+	__u32 n_buffers; /* in use */
 
 	struct sl_head head; /* scratch of the parsers */
 	struct sl_head request_head;
@@ -496,6 +497,10 @@ bool limits_reached(const struct worker *w);
 void limits_sessions_changed(struct worker *w);
 /* Whether there are too many sessions even to say so to one more. Counts it. */
 bool limits_hopeless(struct worker *w);
+/* Whether what is in hand takes as much memory as it may: no request more is taken. */
+bool limits_heap_full(const struct worker *w);
+/* Once a second: what `sluice stats` shows. */
+void limits_heap_tell(struct worker *w);
 /* A new session: over max_sessions it is to be refused. */
 void limits_accepted(struct worker *w, struct front *f);
 

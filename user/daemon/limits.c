@@ -73,6 +73,27 @@ void count_limit(struct worker *w, enum sl_count what, __u32 cluster)
 		sl_add(&w->maps->counts[key].n[what], 1);
 }
 
+/* ---- memory ---- */
+
+/* What grows with what clients do: nothing else of the daemon does. */
+static __u64 heap_used(const struct worker *w)
+{
+	return (__u64)w->n_buffers * BUFFER_CAP + (__u64)w->n_fronts * sizeof(struct front) +
+	       (__u64)w->n_backs * sizeof(struct back);
+}
+
+bool limits_heap_full(const struct worker *w)
+{
+	__u64 stop = w->args->compiled->options.heap_stop;
+
+	return stop && heap_used(w) >= stop;
+}
+
+void limits_heap_tell(struct worker *w)
+{
+	SL_WRITE(w->maps->control->heap, heap_used(w));
+}
+
 /* ---- open sessions ---- */
 
 #define TOLD_MAX 256 /* sessions over the limit that are told so at a time; more: closed */

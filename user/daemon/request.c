@@ -6,6 +6,32 @@
 #include "mutate.h"
 #include "util/normal.h"
 
+/* Over the limit of memory: 503, as Envoy words it. */
+static __u32 overloaded(struct worker *w, struct front *f)
+{
+	count_limit(w, SL_COUNT_DOWN_RQ_OVERLOAD, NO_INDEX);
+	f->x.why = "envoy overloaded\n";
+	f->x.overloaded = true;
+	return 503;
+}
+
+/*
+ * Not even the head of a request is read: who sends it byte by byte would have its memory. There is
+ * something to be read, and no FIN alone.
+ */
+static bool request_unread(struct worker *w, struct front *f)
+{
+	__u8 byte;
+
+	if (f->x.req != SIDE_HEAD || f->in.data || !limits_heap_full(w) ||
+	    recv(f->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+		return false;
+	f->x.start_ns = clock_ns();
+	f->x.close = true;
+	reply(w, f, overloaded(w, f));
+	return true;
+}
+
 bool request_read(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -14,6 +40,8 @@ bool request_read(struct worker *w, struct front *f)
 
 	if (!f->io.readable || (x->req == SIDE_HEAD ? !f->owned : x->req != SIDE_BODY))
 		return false;
+	if (request_unread(w, f))
+		return true;
 	if (!buffer_take(w, &f->in)) {
 		front_close(w, f);
 		return false;
@@ -107,6 +135,8 @@ static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, 
 		f->x.why = "too many connections\n";
 		return 503;
 	}
+	if (limits_heap_full(w))
+		return overloaded(w, f);
 	/* RFC 9110 section 10.1.1 */
 	if ((h->flags & SL_HEAD_EXPECT) && !(h->flags & SL_HEAD_EXPECT_CONTINUE))
 		return 417;

@@ -242,6 +242,7 @@ static void tick(struct worker *w)
 		w->sweep_ns = w->now_ns;
 		sessions_sweep(w);
 		tell_tai(w);
+		limits_heap_tell(w);
 		lane_timeouts(w);
 		leaks_scan(w);
 		mirror_timeouts(w);

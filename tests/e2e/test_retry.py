@@ -2,6 +2,7 @@
 """Retry policies and mirrored requests."""
 import contextlib
 import socket
+import threading
 import time
 
 from lib.config import config, route
@@ -11,6 +12,7 @@ from lib.runner import test
 from lib.keeper import OK, Keeper
 
 from test_actions import CLUSTERS, FRONT, PATHS, action, insert
+from test_reload import reload
 
 
 def answer(status, *headers, body=b"no"):
@@ -306,6 +308,98 @@ def max_retries(t):
         conn.close()
     assert 3 <= answered <= 6, answered
     t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    s.check()
+
+
+def budget(text, **threshold):
+    """With @threshold as the circuit breaker of cluster one."""
+    return insert(text, 'connect_timeout: "0.25s"', {"circuit_breakers": {"thresholds": [threshold]}})
+
+
+@test()
+def retry_budget(t):
+    """A share of the requests under way may be retries, and some in any case, whatever max_retries
+    says."""
+    policy = {"retry_on": "5xx", "num_retries": 1,
+              "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.001s"}}
+    text = config(FRONT, CLUSTERS, [action("/", retry_policy=policy)])
+    one, held = Keeper(t, 9001), []
+    release = threading.Event()
+    t.stack.callback(release.set)
+
+    def slow(request, n):
+        if request.target == "/held":
+            release.wait()
+        return answer(503) if request.target == "/fails" else OK
+
+    def tries():
+        before = sum(q.target == "/fails" for q in one.requests)
+        with Conn(FRONT) as conn:
+            assert conn.get("/fails").status == 503
+        return sum(q.target == "/fails" for q in one.requests) - before
+
+    one.answer = slow
+    s = t.sluice(budget(text, max_retries=0, retry_budget={
+        "budget_percent": {"value": 50}, "min_retry_concurrency": 0}))
+    assert tries() == 1  # half of one request is none
+    for i in range(3):
+        held.append(t.stack.enter_context(Conn(FRONT)))
+        held[-1].send(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+    t.wait(lambda: sum(q.target == "/held" for q in one.requests) == 3, "three under way")
+    assert tries() == 2
+    reload(s, budget(text, max_retries=0, retry_budget={"budget_percent": {"value": 0}}))
+    assert tries() == 2  # min_retry_concurrency is 3 by default
+    reload(s, budget(text, max_retries=0))
+    assert tries() == 1
+    release.set()
+    for conn in held:
+        assert conn.response().status == 200
+    s.check()
+
+
+@test(each=list(PATHS))
+def previous_hosts(t, path):
+    """retry_host_predicate: no endpoint twice for one request, if one of so many choices is
+    another one."""
+    ports = (9001, 9002, 9003)
+    text = config(FRONT, {"one": [("127.0.0.1", port) for port in ports]}, [
+        action("/", retry_policy={
+            "retry_on": "5xx", "num_retries": 2, "host_selection_retry_max_attempts": 200,
+            "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}],
+            "retry_back_off": {"base_interval": "0.001s"}})], PATHS[path])
+    s = t.sluice(text.replace("ROUND_ROBIN", "RANDOM"))
+    servers = [Keeper(t, port, answer(503)) for port in ports]
+    servers[0].answer = OK
+    for i in range(60):
+        with Conn(FRONT) as conn:
+            assert conn.get(f"/{i}").status == 200
+    for server in servers:
+        seen = [q.target for q in server.requests]
+        assert len(seen) == len(set(seen)), seen
+    assert len(servers[1].requests) > 10 and len(servers[2].requests) > 10
+    s.check()
+
+
+@test()
+def per_try_idle_timeout(t):
+    """A try that says nothing for so long is given up for another one; an answer that stops in
+    its middle is cut; one that goes on slowly is not."""
+    s, one = serve(t, {"retry_on": "5xx", "num_retries": 1, "per_try_idle_timeout": "0.2s",
+                       "retry_back_off": {"base_interval": "0.001s"}})
+    stop = threading.Event()
+    t.stack.callback(stop.set)
+    one.answer = lambda request, n: stop.wait() and None if n == 1 else OK
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 200 and len(one.requests) == 2
+    one.answer = lambda request, n: stop.wait() and None
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 504 and len(one.requests) == 4
+    one.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+    with Conn(FRONT) as conn:
+        with contextlib.suppress(Closed):
+            r = conn.get("/")
+            assert False, r
+    assert len(one.requests) == 5
     s.check()
 
 

@@ -135,10 +135,13 @@ struct sl_rules {
 
 struct sl_retry {
 	__u32 on;
-	__u32 n;	  /* num_retries */
-	__u32 per_try_ms; /* 0: none */
-	__u32 base_ms;	  /* back-off: a random time below base, 2 * base, ... */
-	__u32 max_ms;	  /* ... up to this */
+	__u32 n;	       /* num_retries */
+	__u32 per_try_ms;      /* 0: none */
+	__u32 per_try_idle_ms; /* 0: none */
+	bool other_hosts;      /* retry_host_predicate: previous_hosts */
+	__u32 host_tries;      /* host_selection_retry_max_attempts */
+	__u32 base_ms;	       /* back-off: a random time below base, 2 * base, ... */
+	__u32 max_ms;	       /* ... up to this */
 	__u32 n_codes;
 	__u16 codes[SL_RETRY_CODES_MAX];
 	struct sl_rules headers;	 /* retriable_headers, of the answer */

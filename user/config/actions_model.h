@@ -67,11 +67,26 @@ struct cfg_back_off {
 	struct cfg_u32 max;
 };
 
+struct cfg_predicate_type {
+	const struct sl_node *node;
+	const struct sl_node *type_url;
+};
+
+/* RetryHostPredicate */
+struct cfg_predicate {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	struct cfg_predicate_type typed;
+};
+
 struct cfg_retry {
 	const struct sl_node *node;
 	const struct sl_node *retry_on;
 	struct cfg_u32 n;
 	struct cfg_u32 per_try;
+	struct cfg_u32 per_try_idle;
+	struct cfg_list predicates; /* struct cfg_predicate: all of them previous_hosts */
+	struct cfg_u32 host_tries;
 	struct cfg_list codes;		 /* const struct sl_node * */
 	struct cfg_list headers;	 /* struct cfg_rule */
 	struct cfg_list request_headers; /* struct cfg_rule */

@@ -12,9 +12,7 @@ LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
 LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "tls_context",
      "dynamic_metadata", "filter_state", "method");
 LIST(sl_no_header_value, "raw_value");
-LIST(sl_no_retry, "per_try_idle_timeout", "retry_priority", "retry_host_predicate",
-     "retry_options_predicates", "host_selection_retry_max_attempts",
-     "rate_limited_retry_back_off");
+LIST(sl_no_retry, "retry_priority", "retry_options_predicates", "rate_limited_retry_back_off");
 LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
@@ -72,7 +70,7 @@ LIST(sl_no_zone_aware, "routing_enabled", "min_cluster_size", "force_locality_di
 LIST(sl_no_common_lb, "locality_weighted_lb_config", "update_merge_window",
      "ignore_new_hosts_until_first_hc", "close_connections_on_host_set_change",
      "consistent_hashing_lb_config", "override_host_status");
-LIST(sl_no_threshold, "retry_budget", "track_remaining", "max_connection_pools");
+LIST(sl_no_threshold, "track_remaining", "max_connection_pools");
 LIST(sl_no_stream_duration, "grpc_timeout_header_max", "grpc_timeout_header_offset");
 LIST(sl_no_hcm_options, "headers_with_underscores_action", "max_requests_per_connection",
      "max_response_headers_kb");

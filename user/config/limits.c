@@ -36,10 +36,38 @@ static void warn_zero(struct sl_walk *w, const struct cfg_u32 *n, const char *na
 			   name);
 }
 
+/* The first of a priority counts (Envoy); NULL: there is none of DEFAULT, the only one that we
+ * have. */
+static const struct cfg_threshold *threshold(const struct cfg_breakers *b)
+{
+	const struct cfg_threshold *all = b->thresholds.items;
+
+	for (__u32 i = 0; i < b->thresholds.n; i++)
+		if (!all[i].priority.value)
+			return &all[i];
+	return NULL;
+}
+
+static void warn_unused(struct sl_walk *w, const struct cfg_breakers *b)
+{
+	const struct cfg_threshold *all = b->thresholds.items;
+	const struct cfg_threshold *used = threshold(b);
+
+	for (__u32 i = 0; i < b->thresholds.n; i++) {
+		if (all[i].priority.value == 1)
+			sl_warning(w, all[i].node,
+				   "no request has the priority HIGH here; ignored");
+		else if (&all[i] != used)
+			sl_warning(w, all[i].node,
+				   "the threshold at line %u has the same priority; ignored",
+				   used->node->line);
+	}
+}
+
 void sl_validate_cluster_limits(struct sl_walk *w, const struct cfg_cluster_limits *l)
 {
 	const struct cfg_http_options *ext = &l->extensions.http.common;
-	const struct cfg_threshold *t = l->breakers.thresholds.items;
+	const struct cfg_threshold *t = threshold(&l->breakers);
 
 	if (l->common.node && ext->node)
 		sl_error(w, ext->node,
@@ -47,10 +75,8 @@ void sl_validate_cluster_limits(struct sl_walk *w, const struct cfg_cluster_limi
 			 l->common.node->line);
 	twice(w, &l->max_requests, &l->common.max_requests, "'max_requests_per_connection'");
 	twice(w, &l->max_requests, &ext->max_requests, "'max_requests_per_connection'");
-	if (l->breakers.thresholds.n > 1)
-		sl_error(w, l->breakers.thresholds.node->items[1],
-			 "more than one circuit breaker threshold is not supported yet");
-	if (!l->breakers.thresholds.n)
+	warn_unused(w, &l->breakers);
+	if (!t)
 		return;
 	if (t->max_connections.value > SL_MAX_LANES)
 		sl_warning(w, t->max_connections.node,
@@ -108,18 +134,21 @@ struct sl_cluster_limits sl_compile_cluster_limits(const struct cfg_cluster_limi
 {
 	const struct cfg_http_options *o = l->common.node ? &l->common : &l->extensions.http.common;
 	struct sl_cluster_limits out = sl_cluster_defaults;
-	const struct cfg_threshold *t = l->breakers.thresholds.items;
+	const struct cfg_threshold *t = threshold(&l->breakers);
 
 	out.connect_ms = value_or(&l->connect, out.connect_ms);
 	out.idle_ms = value_or(&o->idle, out.idle_ms);
 	out.max_duration_ms = value_or(&o->max_duration, out.max_duration_ms);
 	out.lane_requests = value_or(&l->max_requests, value_or(&o->max_requests, 0));
-	if (!l->breakers.thresholds.n)
+	if (!t)
 		return out;
 	out.max_connections = value_or(&t->max_connections, out.max_connections);
 	out.max_pending = value_or(&t->max_pending, out.max_pending);
 	out.max_requests = value_or(&t->max_requests, out.max_requests);
 	out.max_retries = value_or(&t->max_retries, out.max_retries);
+	out.has_budget = t->budget.node;
+	out.retry_budget = value_or(&t->budget.percent.value, SL_RETRY_BUDGET);
+	out.min_retries = value_or(&t->budget.min, SL_MIN_RETRIES);
 	return out;
 }
 

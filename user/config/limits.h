@@ -6,6 +6,8 @@
 #ifndef SL_CONFIG_LIMITS_H
 #define SL_CONFIG_LIMITS_H
 
+#include <stdbool.h>
+
 #include "sl_types.h"
 
 #define SL_NO_LIMIT (~0U)
@@ -23,6 +25,8 @@
 #define SL_MAX_PENDING 1024
 #define SL_MAX_REQUESTS 1024
 #define SL_MAX_RETRIES 3
+#define SL_RETRY_BUDGET 20000 /* thousandths of a percent */
+#define SL_MIN_RETRIES 3
 
 /* Of one listener: its HTTP connection manager's. */
 struct sl_listener_limits {
@@ -52,6 +56,9 @@ struct sl_cluster_limits {
 	__u32 max_pending;     /* requests that wait for a connection, to be made or to be free */
 	__u32 max_requests;    /* requests under way */
 	__u32 max_retries;     /* repeated requests under way */
+	bool has_budget;       /* retry_budget: stands for max_retries, ... */
+	__u32 retry_budget;    /* ... budget_percent of the requests under way, in thousandths */
+	__u32 min_retries;     /* ... but min_retry_concurrency may be under way in any case */
 };
 
 /*

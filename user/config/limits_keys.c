@@ -104,16 +104,30 @@ PUBLIC_SCHEMA(extensions, struct cfg_extensions, "typed_extension_protocol_optio
 
 /* ---- circuit_breakers ---- */
 
-static const char *const priorities[] = {"DEFAULT", "-HIGH", NULL};
+static const char *const priorities[] = {"DEFAULT", "HIGH", NULL};
+
+static const struct sl_key budget_percent_keys[] = {
+	KEY("value", DECIMAL, 0, struct cfg_budget_percent, value, .max = 100000),
+	END,
+};
+SCHEMA(budget_percent, struct cfg_budget_percent, "a percentage");
+
+static const struct sl_key budget_keys[] = {
+	KEY("budget_percent", MAP, 0, struct cfg_budget, percent, .sub = &budget_percent),
+	COUNT("min_retry_concurrency", struct cfg_budget, min),
+	END,
+};
+SCHEMA(budget, struct cfg_budget, "retry_budget");
 
 static const struct sl_key threshold_keys[] = {
 	KEY("priority", ENUM, 0, struct cfg_threshold, priority, .names = priorities,
-	    .note = "DEFAULT"),
+	    .note = "DEFAULT or HIGH"),
 	KEY("max_connections", U32, 0, struct cfg_threshold, max_connections, .min = 1,
 	    .max = 4294967295u),
 	COUNT("max_pending_requests", struct cfg_threshold, max_pending),
 	COUNT("max_requests", struct cfg_threshold, max_requests),
 	COUNT("max_retries", struct cfg_threshold, max_retries),
+	KEY("retry_budget", MAP, 0, struct cfg_threshold, budget, .sub = &budget),
 	END,
 };
 SCHEMA(threshold, struct cfg_threshold, "circuit breaker threshold",

@@ -41,6 +41,17 @@ struct cfg_route_limits {
 	struct cfg_stream_duration max_stream;
 };
 
+struct cfg_budget_percent {
+	const struct sl_node *node;
+	struct cfg_u32 value; /* thousandths */
+};
+
+struct cfg_budget {
+	const struct sl_node *node;
+	struct cfg_budget_percent percent;
+	struct cfg_u32 min;
+};
+
 struct cfg_threshold {
 	const struct sl_node *node;
 	struct cfg_u32 priority;
@@ -48,6 +59,7 @@ struct cfg_threshold {
 	struct cfg_u32 max_pending;
 	struct cfg_u32 max_requests;
 	struct cfg_u32 max_retries;
+	struct cfg_budget budget;
 };
 
 struct cfg_breakers {

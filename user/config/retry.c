@@ -23,6 +23,40 @@ static const struct sl_key back_off_keys[] = {
 };
 SCHEMA(back_off, struct cfg_back_off, "retry_back_off");
 
+static const char predicate_name[] = "envoy.retry_host_predicates.previous_hosts";
+static const char *const predicate_types[] = {
+	"type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+	"type.googleapis.com/envoy.config.retry.previous_hosts.v2.PreviousHostsPredicate",
+};
+
+static const struct sl_key predicate_type_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_predicate_type, type_url),
+	END,
+};
+SCHEMA(predicate_type, struct cfg_predicate_type, "previous hosts");
+
+/* With a typed_config the type counts, and the name is free. */
+static void predicate_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_predicate *p = dst;
+	const struct sl_node *type = p->typed.type_url;
+
+	if (type && strcmp(type->text, predicate_types[0]) &&
+	    strcmp(type->text, predicate_types[1]))
+		sl_error(w, type, "'%.128s' is not supported yet; only '%s' is", type->text,
+			 predicate_types[0]);
+	if (!type && !p->typed.node && p->name && strcmp(p->name->text, predicate_name))
+		sl_error(w, p->name, "'%.64s' is not supported yet; only '%s' is", p->name->text,
+			 predicate_name);
+}
+
+static const struct sl_key predicate_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_predicate, name),
+	KEY("typed_config", MAP, 0, struct cfg_predicate, typed, .sub = &predicate_type),
+	END,
+};
+SCHEMA(predicate, struct cfg_predicate, "retry host predicate", .done = predicate_done);
+
 static const struct {
 	const char *name;
 	__u32 on;
@@ -103,6 +137,9 @@ static const struct sl_key retry_keys[] = {
 	KEY("retry_on", STRING, 0, struct cfg_retry, retry_on),
 	KEY("num_retries", U32, 0, struct cfg_retry, n, .max = 1000),
 	KEY("per_try_timeout", DURATION, 0, struct cfg_retry, per_try, .max = SL_TIMEOUT_MAX_MS),
+	TIMEOUT("per_try_idle_timeout", struct cfg_retry, per_try_idle),
+	KEY("retry_host_predicate", LIST, 0, struct cfg_retry, predicates, .sub = &predicate),
+	KEY("host_selection_retry_max_attempts", U32, 0, struct cfg_retry, host_tries, .max = 1000),
 	KEY("retriable_status_codes", STRINGS, 0, struct cfg_retry, codes),
 	KEY("retriable_headers", LIST, 0, struct cfg_retry, headers, .sub = &sl_schema_header),
 	KEY("retriable_request_headers", LIST, 0, struct cfg_retry, request_headers,
@@ -125,6 +162,9 @@ struct sl_retry sl_retry_of(const struct cfg_retry *c)
 		.on = c->conditions,
 		.n = c->n.node ? c->n.value : 1,
 		.per_try_ms = c->per_try.value,
+		.per_try_idle_ms = c->per_try_idle.value,
+		.other_hosts = c->predicates.n,
+		.host_tries = c->host_tries.node ? c->host_tries.value : 1,
 		.base_ms = c->back_off.base.node ? c->back_off.base.value : BACK_OFF_MS,
 	};
 

@@ -10,7 +10,6 @@
 
 /* A view that has been replaced may still be read by who had begun: so long. */
 #define REST_NS (2 * NS_PER_S)
-#define OTHER_TRIES 8 /* choices made to find another endpoint than the one that failed */
 #define DRIFT_SCANS 5 /* looks with the same wrong number of busy lanes, until it is believed */
 
 struct resting {
@@ -265,12 +264,21 @@ __u32 balance_pick(struct worker *w, __u32 cluster, const __u64 *hash)
 	return endpoint;
 }
 
-__u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, __u32 not )
+static bool is_one_of(__u32 endpoint, const __u32 *list, __u32 n)
+{
+	for (__u32 i = 0; i < n; i++)
+		if (list[i] == endpoint)
+			return true;
+	return false;
+}
+
+__u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, const __u32 * not, __u32 n,
+		    __u32 tries)
 {
 	__u64 next = hash ? *hash : 0;
-	__u32 endpoint = not ;
+	__u32 endpoint = NO_INDEX;
 
-	for (int i = 0; i < OTHER_TRIES && endpoint == not ; i++) {
+	for (__u32 i = 0; i < tries && (!i || is_one_of(endpoint, not, n)); i++) {
 		endpoint = balance_pick(w, cluster, hash ? &next : NULL);
 		next = sl_mix(next + 1);
 	}

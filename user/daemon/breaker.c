@@ -44,14 +44,35 @@ bool breaker_requests_bind(const struct worker *w, __u32 cluster)
 	return l->max_requests < l->max_connections;
 }
 
+/* Requests that are under way to @cluster or wait for a connection, on both paths. */
+static __u64 under_way(const struct worker *w, __u32 cluster)
+{
+	__u64 n = w->n_pending[cluster];
+
+	sl_each_endpoint (i, &w->maps->clusters[cluster], w->maps->endpoints)
+		n += SL_READ(w->maps->endpoints[i].busy);
+	return n;
+}
+
+/* ResourceManagerImpl::RetryBudgetImpl::max(), or max_retries. */
+static __u64 max_retries(const struct worker *w, __u32 cluster)
+{
+	const struct sl_cluster_limits *l = limits_of_cluster(w, cluster);
+	__u64 share;
+
+	if (!l->has_budget)
+		return l->max_retries;
+	share = under_way(w, cluster) * l->retry_budget / 100000;
+	return share > l->min_retries ? share : l->min_retries;
+}
+
 bool breaker_retry(struct worker *w, struct front *f)
 {
 	__u32 cluster = f->x.cluster;
 
 	if (f->x.retrying)
 		return true;
-	if (cluster >= SL_MAX_CLUSTERS ||
-	    w->n_retrying[cluster] >= limits_of_cluster(w, cluster)->max_retries) {
+	if (cluster >= SL_MAX_CLUSTERS || w->n_retrying[cluster] >= max_retries(w, cluster)) {
 		count_limit(w, SL_COUNT_UP_RQ_RETRY_OVERFLOW, cluster);
 		return false;
 	}

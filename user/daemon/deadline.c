@@ -109,6 +109,9 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 	if (x->sent_ns && !x->answered && f->back)
 		due_add(&d, CAUSE_TRY, x->sent_ns > x->connect_ns ? x->sent_ns : x->connect_ns,
 			retry_try_ms(w, f) * NS_PER_MS);
+	if (x->sent_ns && !p.complete && f->back && !x->connecting)
+		due_add(&d, CAUSE_TRY_IDLE, x->moved_ns > x->sent_ns ? x->moved_ns : x->sent_ns,
+			retry_idle_ms(w, f) * NS_PER_MS);
 	due_add(&d, CAUSE_RETRY, x->retry_ns, x->retry_wait_ns);
 	due_add(&d, CAUSE_REST, x->rest_ns, REST_NS);
 	if (f->io.rdhup && !f->io.writable)
@@ -153,6 +156,18 @@ static void client_timeout(struct worker *w, struct front *f, enum sl_count what
 	reply(w, f, 408);
 }
 
+/* Of one try: per_try_timeout, or per_try_idle_timeout, which an answer that has begun can meet. */
+static void try_timeout(struct worker *w, struct front *f)
+{
+	count_limit(w, SL_COUNT_UP_RQ_TIMEOUT, f->x.cluster);
+	if (f->x.answered) {
+		exchange_cut(w, f);
+	} else if (!retry_failed(w, f, FAILURE_TIMEOUT)) {
+		f->x.why = "upstream request timeout\n";
+		reply(w, f, 504);
+	}
+}
+
 void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool sent)
 {
 	struct exchange *x = &f->x;
@@ -184,11 +199,8 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 			reply(w, f, 504);
 		break;
 	case CAUSE_TRY:
-		count_limit(w, SL_COUNT_UP_RQ_TIMEOUT, x->cluster);
-		if (retry_failed(w, f, FAILURE_TIMEOUT))
-			break;
-		x->why = "upstream request timeout\n";
-		reply(w, f, 504);
+	case CAUSE_TRY_IDLE:
+		try_timeout(w, f);
 		break;
 	case CAUSE_RETRY:
 		retry_now(w, f);

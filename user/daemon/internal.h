@@ -31,6 +31,7 @@
 #define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */
 #define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
 #define CONNECT_TRIES 3		      /* endpoints tried for one request */
+#define TRIED_MAX 8		      /* endpoints that a retry remembers */
 #define DISCARD_MAX (1024 * 1024)     /* request body bytes read for an answer of our own */
 
 /* Bodies of answers of our own, as Envoy words them. */
@@ -93,6 +94,7 @@ enum cause {
 	CAUSE_STREAM,	/* stream_idle_timeout, or the route's idle_timeout */
 	CAUSE_DURATION, /* max_stream_duration */
 	CAUSE_TRY,	/* retry_policy.per_try_timeout */
+	CAUSE_TRY_IDLE, /* ... per_try_idle_timeout */
 	CAUSE_RETRY,	/* none: the back-off before another try is over */
 	CAUSE_REST,	/* for what is left of a request whose answer is complete */
 	CAUSE_END,	/* the session's, see front.ending */
@@ -176,7 +178,8 @@ struct exchange {
 	bool keep;	 /* the body is added to f->req while it fits */
 	bool mirror;	 /* a copy goes to other clusters when the request is whole */
 	__u32 retries;
-	__u64 retry_ns; /* waits for the next try since; 0: does not */
+	__u32 tried[TRIED_MAX]; /* endpoints that have failed: retry k's at k % TRIED_MAX */
+	__u64 retry_ns;		/* waits for the next try since; 0: does not */
 	__u64 retry_wait_ns;
 	struct address remote; /* the client as far as it is trusted; for routes with actions */
 	struct sl_body req_body;
@@ -553,6 +556,8 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 /* Another endpoint of the exchange's cluster than the one it has, if there is one; NO_INDEX: none.
  */
 __u32 route_other(struct worker *w, struct front *f);
+/* None of the @n endpoints @not, if one of @tries choices is so. */
+__u32 route_but(struct worker *w, struct front *f, const __u32 * not, __u32 n, __u32 tries);
 
 /* health.c */
 int health_init(struct worker *w); /* 0 or -ENOMEM */
@@ -583,8 +588,9 @@ void balance_update(struct worker *w, __u32 cluster);
 void balance_config(struct worker *w, const struct sl_compiled *c);
 /* @hash: of the request, by its route's policies; or NULL. NO_INDEX: there is none. */
 __u32 balance_pick(struct worker *w, __u32 cluster, const __u64 *hash);
-/* Not @not, if it can be helped. */
-__u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, __u32 not );
+/* None of the @n endpoints @not, if one of @tries choices is so; else the last one. */
+__u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, const __u32 * not, __u32 n,
+		    __u32 tries);
 /* At least once a second. */
 void balance_tick(struct worker *w);
 __u64 balance_due(const struct worker *w);
@@ -632,6 +638,7 @@ void retry_now(struct worker *w, struct front *f);
 /* No lane could be had: another try if there may be one, else the answer @status. */
 void retry_or_reply(struct worker *w, struct front *f, __u32 status);
 __u32 retry_try_ms(const struct worker *w, const struct front *f); /* 0: none */
+__u32 retry_idle_ms(const struct worker *w, const struct front *f);
 /* Decides whether the body is kept; moves what came of it behind the head. */
 void keep_begin(struct worker *w, struct front *f);
 void keep_body(struct front *f);

@@ -72,6 +72,7 @@ static bool start(struct worker *w, struct front *f, const struct sl_retry *p)
 
 	if (!breaker_retry(w, f))
 		return false;
+	x->tried[x->retries % TRIED_MAX] = f->back ? f->back->endpoint : x->endpoint;
 	if (f->back)
 		lane_close(w, f->back);
 	waiting_cancel(w, f);
@@ -169,6 +170,20 @@ void retry_or_reply(struct worker *w, struct front *f, __u32 status)
 		reply(w, f, status);
 }
 
+/*
+ * previous_hosts: an endpoint that has not failed before, if one of so many choices is such a one;
+ * else the last one chosen (LoadBalancerBase::chooseHost()).
+ */
+static __u32 endpoint_of(struct worker *w, struct front *f)
+{
+	const struct sl_retry *p = policy_of(w, f);
+	__u32 n = f->x.retries < TRIED_MAX ? f->x.retries : TRIED_MAX;
+
+	if (!p || !p->other_hosts)
+		return route_other(w, f);
+	return route_but(w, f, f->x.tried, n, 1 + p->host_tries);
+}
+
 /* The back-off is over. */
 void retry_now(struct worker *w, struct front *f)
 {
@@ -176,7 +191,7 @@ void retry_now(struct worker *w, struct front *f)
 	__u32 status = 503;
 
 	x->retry_ns = 0;
-	x->endpoint = route_other(w, f);
+	x->endpoint = endpoint_of(w, f);
 	if (x->endpoint != NO_INDEX)
 		status = lane_get(w, f, false);
 	if (status)
@@ -188,6 +203,13 @@ __u32 retry_try_ms(const struct worker *w, const struct front *f)
 	const struct sl_retry *p = policy_of(w, f);
 
 	return p ? p->per_try_ms : 0;
+}
+
+__u32 retry_idle_ms(const struct worker *w, const struct front *f)
+{
+	const struct sl_retry *p = policy_of(w, f);
+
+	return p ? p->per_try_idle_ms : 0;
 }
 
 void keep_begin(struct worker *w, struct front *f)

@@ -3,6 +3,8 @@
 #include <string.h>
 #include "mutate.h"
 
+#define OTHER_TRIES 8 /* choices made to find another endpoint than the one that failed */
+
 static const __u64 *hash_of(const struct front *f)
 {
 	return f->x.hashed ? &f->x.hash : NULL;
@@ -10,7 +12,12 @@ static const __u64 *hash_of(const struct front *f)
 
 __u32 route_other(struct worker *w, struct front *f)
 {
-	return balance_other(w, f->x.cluster, hash_of(f), f->x.endpoint);
+	return route_but(w, f, &f->x.endpoint, 1, OTHER_TRIES);
+}
+
+__u32 route_but(struct worker *w, struct front *f, const __u32 * not, __u32 n, __u32 tries)
+{
+	return balance_other(w, f->x.cluster, hash_of(f), not, n, tries);
 }
 
 /*

@@ -31,7 +31,7 @@ USER = {
     "route entry": "redirect direct_response",
     "route": "cluster_header cluster_not_found_response_code prefix_rewrite regex_rewrite "
              "host_rewrite_literal host_rewrite host_rewrite_header auto_host_rewrite_header "
-             "host_rewrite_path_regex append_x_forwarded_host retry_policy request_mirror_policies",
+             "host_rewrite_path_regex append_x_forwarded_host auto_host_rewrite path_rewrite retry_policy request_mirror_policies",
     "match": "safe_regex regex grpc",
     "header matcher": "safe_regex_match regex_match",
     "string_match": "safe_regex regex",

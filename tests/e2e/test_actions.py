@@ -131,6 +131,104 @@ def hosts(t, path):
     s.check()
 
 
+@test(each=list(PATHS))
+def formats(t, path):
+    """path_rewrite and host_rewrite: text with command operators, of the request as the route has
+    changed it; the query stays. A path that comes out empty changes nothing, a value that is
+    missing in a host is "-"; what is no path is answered 500."""
+    s, one, _ = serve(t, [
+        action("/a", path_rewrite="/%REQ(x-version)%/new%PATH(NQ)%", top={
+            "request_headers_to_add": [add("x-version", "v2")]}),
+        action("/b", path_rewrite="%REQ(x-none)%"),
+        action("/c", path_rewrite="%REQ(x-path?x-other):6%"),
+        action("/d", host_rewrite="%REQ(x-tenant)%.%REQ(x-zone)%.example",
+               append_x_forwarded_host=True),
+        action("/e", path_rewrite="%PATH%", host_rewrite="plain.example"),
+    ], path)
+    with Conn(FRONT) as conn:
+        for sent, headers, target, host in (
+                ("/a/b?q=1", {}, "/v2/new/a/b?q=1", "test"),
+                ("/b/x?q", {}, "/b/x?q", "test"),
+                ("/c/x?q", {"x-other": "/abcdefgh"}, "/abcde?q", "test"),
+                ("/d", {"x-tenant": "t", "x-zone": "z"}, "/d", "t.z.example"),
+                ("/d", {"x-zone": "z"}, "/d", "-.z.example"),
+                ("/e?q", {}, "/e?q?q", "plain.example")):
+            assert conn.get(sent, headers.items()).status == 200
+            got = one.last()
+            assert got.target == target and got.all("host") == [host], (sent, got)
+            assert got.get("x-envoy-original-path") == (None if sent[:2] in ("/b", "/d")
+                                                        else sent), got
+            assert got.get("x-envoy-original-host") == (None if host == "test" else "test"), got
+            assert got.get("x-forwarded-host") == ("test" if sent == "/d" else None), got
+        n = len(one.requests)
+        for bad in ("relative", "/a b", "/a#b"):
+            assert conn.get("/c", [("X-Path", bad)]).status == 500, bad
+        assert len(one.requests) == n
+    s.check()
+
+
+def with_hostnames(text, names):
+    """@names: {port: hostname} of endpoints."""
+    for port, name in names.items():
+        text = re.sub(rf'(?m)^( *)(address:\n *socket_address:\n *address: .*\n *port_value: {port})$',
+                      rf'\1hostname: "{name}"\n\1\2', text)
+    return text
+
+
+@test(each=list(PATHS))
+def auto_host_rewrite(t, path):
+    """Host is the name of the endpoint that gets the request, also when another one has failed;
+    an endpoint without a name leaves it."""
+    policy = {"retry_on": "5xx", "retry_back_off": {"base_interval": "0.001s"}}
+    text = config(FRONT, {"one": [("127.0.0.1", 9001), ("127.0.0.1", 9002)],
+                          "none": [("127.0.0.1", 9003)], "name": [("localhost", 9004)],
+                          "down": [("127.0.0.1", 9009), ("127.0.0.1", 9002)]}, [
+        action("/one", auto_host_rewrite=True, append_x_forwarded_host=True, retry_policy=policy),
+        action("/none", weighted_clusters={"clusters": [{"name": "none", "weight": 1}]},
+               auto_host_rewrite=True),
+        action("/name", weighted_clusters={"clusters": [{"name": "name", "weight": 1}]},
+               auto_host_rewrite=True),
+        action("/down", weighted_clusters={"clusters": [{"name": "down", "weight": 1}]},
+               auto_host_rewrite=True),
+        action("/off", auto_host_rewrite=False)], PATHS[path])
+    text = with_hostnames(text, {9001: "a.example", 9002: "long.name.b.example", 9009: "gone"})
+    at = text.index("localhost")
+    before = text[:at].rindex('type: "STATIC"')
+    text = text[:before] + 'dns_lookup_family: "V4_ONLY"\n      type: "STRICT_DNS"' + \
+        text[before + len('type: "STATIC"'):]
+    servers = {port: Keeper(t, port) for port in (9001, 9002, 9003, 9004)}
+    s = t.sluice(text)
+    names = {9001: "a.example", 9002: "long.name.b.example", 9003: "test", 9004: "localhost"}
+
+    def check(*ports):
+        for port in ports:
+            for q in servers[port].requests:
+                assert q.all("host") == [names[port]], q
+            assert servers[port].requests, port
+    with Conn(FRONT) as conn:
+        for i in range(6):
+            r = conn.request("POST", "/one", body=b"b" * i)
+            assert r.status == 200
+        check(9001, 9002)
+        assert servers[9001].last().all("x-forwarded-host") == ["test"]
+        assert servers[9001].last().all("x-envoy-original-host") == ["test"]
+        servers[9001].answer = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        before = len(servers[9002].requests)
+        for i in range(6):
+            r = conn.request("POST", "/one", body=b"body" * i)
+            assert r.status == 200 and servers[9002].last().body == b"body" * i, r
+        assert len(servers[9002].requests) == before + 6
+        for _ in range(4):
+            assert conn.get("/down").status == 200
+        for where in ("/none", "/name"):
+            assert conn.get(where).status == 200
+        check(9001, 9002, 9003, 9004)
+        conn.get("/off")
+        assert [q.all("host") for q in servers[9001].requests + servers[9002].requests
+                if q.target == "/off"] == [["test"]]
+    s.check()
+
+
 REDIRECTS = {
     "https_redirect": ({"https_redirect": True}, "https://test/r?q=1", 301),
     "scheme_redirect": ({"scheme_redirect": "ftp"}, "ftp://test/r?q=1", 301),

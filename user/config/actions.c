@@ -27,6 +27,11 @@ static void *alloc(struct actions *a, size_t size)
 	return p;
 }
 
+static bool is_given(const struct sl_node *n)
+{
+	return n && n->len;
+}
+
 /* NULL for a node that is not given or empty. */
 static const char *text(struct actions *a, const struct sl_node *n, bool lower)
 {
@@ -82,7 +87,8 @@ static enum sl_append_action append_action(const struct cfg_header_option *o)
 }
 
 static void compile_mutation(struct actions *a, const struct cfg_list *add,
-			     const struct cfg_list *remove, bool response, struct sl_mutation *out)
+			     const struct cfg_list *remove, enum sl_format_use use,
+			     struct sl_mutation *out)
 {
 	const struct cfg_header_option *options = add->items;
 	const struct sl_node *const *names = remove->items;
@@ -95,7 +101,7 @@ static void compile_mutation(struct actions *a, const struct cfg_list *add,
 		h->name = text(a, options[i].header.key, true);
 		h->action = append_action(&options[i]);
 		h->keep_empty = options[i].keep_empty.value;
-		if (sl_format_compile(&a->w, options[i].header.value, response, &a->out->arena,
+		if (sl_format_compile(&a->w, options[i].header.value, use, &a->out->arena,
 				      &h->value))
 			a->err = -ENOMEM;
 	}
@@ -111,8 +117,8 @@ static bool has_changes(const struct cfg_header_changes *c)
 static void compile_changes(struct actions *a, const struct cfg_header_changes *c,
 			    struct sl_header_changes *out)
 {
-	compile_mutation(a, &c->request_add, &c->request_remove, false, &out->request);
-	compile_mutation(a, &c->response_add, &c->response_remove, true, &out->response);
+	compile_mutation(a, &c->request_add, &c->request_remove, SL_FOR_REQUEST, &out->request);
+	compile_mutation(a, &c->response_add, &c->response_remove, SL_FOR_RESPONSE, &out->response);
 }
 
 static const struct sl_header_changes *new_changes(struct actions *a,
@@ -141,16 +147,32 @@ static __u32 matched(const struct cfg_match *m)
 	return m->prefix ? m->prefix->len : m->separated ? m->separated->len : 0;
 }
 
+/* NULL for a node that is not given or empty. */
+static const struct sl_format *format(struct actions *a, const struct sl_node *n,
+				      enum sl_format_use use, const char *missing)
+{
+	struct sl_format *f = n && n->len ? alloc(a, sizeof(*f)) : NULL;
+
+	if (!f)
+		return NULL;
+	if (sl_format_compile(&a->w, n, use, &a->out->arena, f))
+		a->err = -ENOMEM;
+	f->missing = missing;
+	return f;
+}
+
 static const char *compile_rewrite(struct actions *a, const struct cfg_rewrite *c,
 				   const struct cfg_match *m, const struct sl_rewrite **ret)
 {
-	const char *why = c->prefix && c->prefix->len ? "prefix_rewrite"
-			  : c->regex.node	      ? "regex_rewrite"
-			  : c->host && c->host->len   ? "host_rewrite_literal"
-			  : c->host_header	      ? "host_rewrite_header"
-			  : c->host_regex.node	      ? "host_rewrite_path_regex"
-			  : c->auto_host.value	      ? "auto_host_rewrite"
-						      : NULL;
+	const char *why = is_given(c->prefix)	     ? "prefix_rewrite"
+			  : c->regex.node	     ? "regex_rewrite"
+			  : is_given(c->path)	     ? "path_rewrite"
+			  : is_given(c->host)	     ? "host_rewrite_literal"
+			  : is_given(c->host_format) ? "host_rewrite"
+			  : c->host_header	     ? "host_rewrite_header"
+			  : c->host_regex.node	     ? "host_rewrite_path_regex"
+			  : c->auto_host.value	     ? "auto_host_rewrite"
+						     : NULL;
 	struct sl_rewrite *r = why ? alloc(a, sizeof(*r)) : NULL;
 
 	if (!r)
@@ -159,6 +181,9 @@ static const char *compile_rewrite(struct actions *a, const struct cfg_rewrite *
 	r->matched = matched(m);
 	r->regex = regex(a, &c->regex.pattern, false);
 	r->substitution = text_or_empty(a, c->regex.substitution);
+	/* Whether a value that is missing leaves a sign is Envoy's choice of omit_empty_values. */
+	r->path_format = format(a, c->path, SL_FOR_REQUEST, NULL);
+	r->host_format = format(a, c->host_format, SL_FOR_REQUEST, "-");
 	r->host = text(a, c->host, false);
 	r->host_header = text(a, c->host_header, true);
 	r->host_regex = regex(a, &c->host_regex.pattern, false);

@@ -32,7 +32,8 @@
 	X(PROTOCOL, "PROTOCOL")                                                  \
 	X(ROUTE_NAME, "ROUTE_NAME")                                              \
 	X(HOSTNAME, "HOSTNAME")                                                  \
-	X(START_TIME, "START_TIME")
+	X(START_TIME, "START_TIME")                                              \
+	X(PATH, "PATH")
 
 enum sl_format_op {
 	SL_FORMAT_TEXT,
@@ -41,16 +42,26 @@ enum sl_format_op {
 #undef X
 };
 
+/* Where a text stands: some operators have no answer there. */
+enum sl_format_use {
+	SL_FOR_REQUEST,	 /* a header that is sent on, its path, its Host */
+	SL_FOR_RESPONSE, /* a header of an answer */
+};
+
 struct sl_format_part {
 	enum sl_format_op op;
 	const char *text; /* TEXT: as it is; REQ and RESP: the header's name, lower case */
 	const char *alt;  /* REQ and RESP: the header to take if that is not there; NULL: none */
 	__u32 max;	  /* bytes of the value that are taken; 0: all */
+	bool no_query;	  /* PATH: NQ */
+	bool original;	  /* PATH: ORIG or ORIG_OR_PATH, before a route has rewritten it */
+	bool rewritten;	  /* PATH: PATH or ORIG_OR_PATH */
 };
 
 struct sl_format {
 	struct sl_format_part *parts;
 	__u32 n;
+	const char *missing; /* stands for a value that there is not; NULL: nothing does */
 };
 
 /* HeaderValueOption.append_action, in Envoy's order. */
@@ -89,15 +100,17 @@ struct sl_target_action {
 
 struct sl_regex;
 
-/* Path and Host as they are sent on. At most one of prefix and regex, at most one way for Host. */
+/* Path and Host as they are sent on. At most one way for each of the two. */
 struct sl_rewrite {
 	const char *prefix; /* stands for what the match took; NULL: no prefix_rewrite */
 	__u32 matched;	    /* bytes that the match took; 0: the whole path */
 	struct sl_regex *regex;
 	const char *substitution;
-	const char *host;	     /* host_rewrite_literal */
-	const char *host_header;     /* host_rewrite_header, lower case */
-	struct sl_regex *host_regex; /* host_rewrite_path_regex */
+	const struct sl_format *path_format; /* path_rewrite */
+	const struct sl_format *host_format; /* host_rewrite */
+	const char *host;		     /* host_rewrite_literal */
+	const char *host_header;	     /* host_rewrite_header, lower case */
+	struct sl_regex *host_regex;	     /* host_rewrite_path_regex */
 	const char *host_substitution;
 	bool auto_host;	     /* the endpoint's name, if it has one */
 	bool forwarded_host; /* append_x_forwarded_host */

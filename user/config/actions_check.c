@@ -89,7 +89,7 @@ static bool check_count(struct sl_walk *w, const struct cfg_list *l)
 	return false;
 }
 
-static void check_adds(struct sl_walk *w, const struct cfg_list *l, bool response)
+static void check_adds(struct sl_walk *w, const struct cfg_list *l, enum sl_format_use use)
 {
 	const struct cfg_header_option *all = l->items;
 
@@ -99,7 +99,7 @@ static void check_adds(struct sl_walk *w, const struct cfg_list *l, bool respons
 		if (h->key)
 			check_changed_name(w, h->key, "modified");
 		check_value(w, h->value);
-		sl_validate_format(w, h->value, response);
+		sl_validate_format(w, h->value, use);
 	}
 }
 
@@ -113,8 +113,8 @@ static void check_removes(struct sl_walk *w, const struct cfg_list *l)
 
 void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_changes *c)
 {
-	check_adds(w, &c->request_add, false);
-	check_adds(w, &c->response_add, true);
+	check_adds(w, &c->request_add, SL_FOR_REQUEST);
+	check_adds(w, &c->response_add, SL_FOR_RESPONSE);
 	check_removes(w, &c->request_remove);
 	check_removes(w, &c->response_remove);
 }
@@ -162,16 +162,22 @@ static void check_one_of(struct sl_walk *w, const struct sl_node *const *n,
 
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r)
 {
-	static const char *const paths[] = {"prefix_rewrite", "regex_rewrite", NULL};
-	static const char *const hosts[] = {"host_rewrite_literal", "host_rewrite_header",
-					    "host_rewrite_path_regex", "auto_host_rewrite", NULL};
+	static const char *const paths[] = {"prefix_rewrite", "regex_rewrite", "path_rewrite",
+					    NULL};
+	static const char *const hosts[] = {
+		"host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex",
+		"auto_host_rewrite",	"host_rewrite",	       NULL};
 
-	check_one_of(w, (const struct sl_node *[]){r->prefix, r->regex.node}, paths);
+	check_one_of(w, (const struct sl_node *[]){r->prefix, r->regex.node, r->path}, paths);
 	check_one_of(w,
 		     (const struct sl_node *[]){r->host, r->host_header, r->host_regex.node,
-						r->auto_host.node},
+						r->auto_host.node, r->host_format},
 		     hosts);
 	check_path(w, r->prefix);
+	check_text(w, r->path, "a path", " \t#");
+	sl_validate_format(w, r->path, SL_FOR_REQUEST);
+	check_text(w, r->host_format, "a Host header", " \t/#@");
+	sl_validate_format(w, r->host_format, SL_FOR_REQUEST);
 	sl_validate_regex_rewrite(w, &r->regex);
 	check_text(w, r->host, "a Host header", " \t/?#@");
 	sl_validate_regex_rewrite(w, &r->host_regex);

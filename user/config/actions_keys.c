@@ -79,6 +79,7 @@ const struct sl_schema sl_schema_redirect = {
 	.what = "redirect",
 	.size = sizeof(struct cfg_redirect),
 	.keys = redirect_keys,
+	.unsupported = sl_no_redirect,
 };
 
 const char *const sl_server_transformations[] = {"OVERWRITE", "APPEND_IF_ABSENT", "PASS_THROUGH",

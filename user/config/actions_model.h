@@ -41,7 +41,9 @@ struct cfg_regex_rewrite {
 struct cfg_rewrite {
 	const struct sl_node *prefix;
 	struct cfg_regex_rewrite regex;
+	const struct sl_node *path; /* path_rewrite, a format */
 	const struct sl_node *host;
+	const struct sl_node *host_format;
 	const struct sl_node *host_header;
 	struct cfg_regex_rewrite host_regex;
 	struct cfg_u32 auto_host;
@@ -148,8 +150,10 @@ extern const char *const sl_not_found_codes[];
 #define REWRITE_KEYS(st, field)                                                                 \
 	KEY("prefix_rewrite", STRING, 0, st, field.prefix),                                     \
 		KEY("regex_rewrite", MAP, 0, st, field.regex, .sub = &sl_schema_regex_rewrite), \
+		KEY("path_rewrite", STRING, 0, st, field.path),                                 \
 		KEY("host_rewrite_literal", STRING, 0, st, field.host),                         \
-		KEY("host_rewrite", STRING, 0, st, field.host),                                 \
+		KEY("host_rewrite", STRING, 0, st, field.host_format),                          \
+		KEY("auto_host_rewrite", BOOL, 0, st, field.auto_host),                         \
 		KEY("host_rewrite_header", STRING, 0, st, field.host_header),                   \
 		KEY("auto_host_rewrite_header", STRING, 0, st, field.host_header),              \
 		KEY("host_rewrite_path_regex", MAP, 0, st, field.host_regex,                    \
@@ -202,8 +206,8 @@ bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded
 const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f);
 
 /* format.c: the text of a header's value. 0, -EINVAL with the error in w->diags, or -ENOMEM. */
-int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool response,
+int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
 		      struct sl_arena *arena, struct sl_format *ret);
-void sl_validate_format(struct sl_walk *w, const struct sl_node *value, bool response);
+void sl_validate_format(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use);
 
 #endif /* SL_ACTIONS_MODEL_H */

@@ -63,8 +63,23 @@ static int add_pipe(struct sl_compiled *c, const struct cfg_pipe *p, struct sl_e
 	return 0;
 }
 
+/* StrictDnsClusterImpl::ResolveTarget: hostname_. */
+static int set_hostname(struct sl_member *m, const struct cfg_address *a,
+			const struct sl_node *name)
+{
+	if (name && name->len)
+		m->hostname = strdup(name->text);
+	else if (m->name != SL_NO_NAME)
+		m->hostname = strdup(a->socket.address->text);
+	else
+		return 0;
+	return m->hostname ? 0 : -ENOMEM;
+}
+
+/* @hostname: NULL: not given. */
 static int add_member(struct sl_compiled *c, __u32 cluster, const struct cfg_address *a,
-		      const struct sl_host_config *h, const struct sl_dns_rules *rules)
+		      const struct sl_node *hostname, const struct sl_host_config *h,
+		      const struct sl_dns_rules *rules)
 {
 	struct sl_member *all = room(c->members, c->n_members, sizeof(*all));
 	struct sl_member *m = &all[c->n_members];
@@ -86,6 +101,8 @@ static int add_member(struct sl_compiled *c, __u32 cluster, const struct cfg_add
 		m->name = c->n_names;
 		err = add_name(c, a->socket.address, rules);
 	}
+	if (!err)
+		err = set_hostname(m, a, hostname);
 	if (!err)
 		c->n_members++;
 	return err;
@@ -112,7 +129,7 @@ int sl_compile_members(const struct cfg_cluster *c, const struct cfg_resolvers *
 		err = sl_compile_dns(&c->dns, resolvers, c->type.value == CFG_LOGICAL_DNS, out,
 				     &rules);
 	for (__u32 i = 0; i < c->hosts.n && !err; i++)
-		err = add_member(out, index, &hosts[i], &plain, &rules);
+		err = add_member(out, index, &hosts[i], NULL, &plain, &rules);
 	for (__u32 i = 0; i < c->assignment.endpoints.n; i++) {
 		const struct cfg_locality *loc =
 			&cfg_items(c->assignment.endpoints, struct cfg_locality)[i];
@@ -123,7 +140,8 @@ int sl_compile_members(const struct cfg_cluster *c, const struct cfg_resolvers *
 		for (__u32 j = 0; j < loc->lb_endpoints.n && !err; j++) {
 			struct sl_host_config h = host_config(&lb[j], priority);
 
-			err = add_member(out, index, &lb[j].endpoint.address, &h, &rules);
+			err = add_member(out, index, &lb[j].endpoint.address,
+					 lb[j].endpoint.hostname, &h, &rules);
 		}
 	}
 	return err;

@@ -71,6 +71,7 @@ struct sl_member {
 	__u32 name;		     /* index; SL_NO_NAME: it has an address */
 	struct sl_endpoint endpoint; /* of a name: port and namespace alone */
 	struct sl_host_config host;
+	char *hostname; /* hostname, else the name that has its addresses; NULL: neither */
 };
 
 struct sl_compiled;

@@ -12,17 +12,18 @@ LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
 LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "tls_context",
      "dynamic_metadata", "filter_state", "method");
 LIST(sl_no_header_value, "raw_value");
+LIST(sl_no_redirect, "path_rewrite");
 LIST(sl_no_retry, "retry_priority", "retry_options_predicates", "rate_limited_retry_back_off");
 LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
      "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
-     "path_rewrite_policy", "path_rewrite", "auto_host_rewrite", "host_rewrite_path",
-     "flush_timeout", "early_data_policy", "retry_policy_typed_config", "request_mirror_policy",
-     "priority", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
-     "grpc_timeout_offset", "internal_redirect_policy", "internal_redirect_action",
-     "max_internal_redirects", "hedge_policy", "use_websocket");
+     "path_rewrite_policy", "host_rewrite_path", "flush_timeout", "early_data_policy",
+     "retry_policy_typed_config", "request_mirror_policy", "priority", "rate_limits",
+     "include_vh_rate_limits", "cors", "max_grpc_timeout", "grpc_timeout_offset",
+     "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
+     "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_direct, "body_format");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",

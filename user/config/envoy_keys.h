@@ -10,6 +10,7 @@ extern const char *const sl_no_socket_address[];
 extern const char *const sl_no_address[];
 extern const char *const sl_no_string_match[];
 extern const char *const sl_no_header_value[];
+extern const char *const sl_no_redirect[];
 extern const char *const sl_no_retry[];
 extern const char *const sl_no_mirror[];
 extern const char *const sl_no_cookie[];

@@ -29,7 +29,7 @@ struct format {
 	const struct sl_node *value;
 	struct sl_arena *arena;
 	struct sl_format *out;
-	bool response;
+	enum sl_format_use use;
 };
 
 static int fail(struct format *f, const char *what, const char *at)
@@ -76,6 +76,11 @@ static bool is_name(const char *s, size_t len)
 	return len > 0;
 }
 
+static bool is_word(const char *s, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(s, word, len);
+}
+
 /* "NAME?ALTERNATIVE" in the brackets of REQ and RESP. */
 static int set_header(struct format *f, struct sl_format_part *part, const char *arg, size_t len)
 {
@@ -88,6 +93,29 @@ static int set_header(struct format *f, struct sl_format_part *part, const char 
 	if (alt)
 		part->alt = copy(f, alt + 1, len - first - 1, true);
 	return part->text && (!alt || part->alt) ? 0 : -ENOMEM;
+}
+
+/* "WQ" or "NQ", and behind a colon "ORIG", "PATH" or "ORIG_OR_PATH", in the brackets of PATH. */
+static int set_path(struct format *f, struct sl_format_part *part, const char *arg, size_t len)
+{
+	const char *colon = arg ? memchr(arg, ':', len) : NULL;
+	size_t first = colon ? (size_t)(colon - arg) : len;
+	const char *which = colon ? colon + 1 : "ORIG_OR_PATH";
+	size_t rest = colon ? len - first - 1 : strlen(which);
+
+	part->no_query = is_word(arg, first, "NQ");
+	part->original = is_word(which, rest, "ORIG") || is_word(which, rest, "ORIG_OR_PATH");
+	part->rewritten = is_word(which, rest, "PATH") || is_word(which, rest, "ORIG_OR_PATH");
+	if ((!part->no_query && first && !is_word(arg, first, "WQ")) ||
+	    (!part->original && !part->rewritten))
+		return fail(f, "not WQ or NQ, or not ORIG, PATH or ORIG_OR_PATH", arg);
+	return 0;
+}
+
+/* Is there something that @op can stand for? */
+static bool has_answer(const struct format *f, enum sl_format_op op)
+{
+	return f->use == SL_FOR_RESPONSE || (op != SL_FORMAT_RESP && op != SL_FORMAT_RESPONSE_CODE);
 }
 
 /* One operator, @p behind its percent sign; *ret_end behind the closing one. */
@@ -109,7 +137,7 @@ static int add_operator(struct format *f, const char *p, const char **ret_end)
 		return unknown(f, p, len);
 	part->op = ops[i].op;
 	header = part->op == SL_FORMAT_REQ || part->op == SL_FORMAT_RESP;
-	if ((part->op == SL_FORMAT_RESP || part->op == SL_FORMAT_RESPONSE_CODE) && !f->response)
+	if (!has_answer(f, part->op))
 		return fail(f, "a request has no response yet", p - 1);
 	if (*end == '(') {
 		arg = end + 1;
@@ -118,12 +146,11 @@ static int add_operator(struct format *f, const char *p, const char **ret_end)
 		if (*end++ != ')')
 			return fail(f, "missing ')'", p - 1);
 	}
-	if (header != (arg != NULL))
-		return fail(f,
-			    header ? "missing the header's name in brackets"
-				   : "an argument is not supported yet",
-			    p - 1);
-	if (*end == ':' && header) {
+	if (header && !arg)
+		return fail(f, "missing the header's name in brackets", p - 1);
+	if (arg && !header && part->op != SL_FORMAT_PATH)
+		return fail(f, "an argument is not supported yet", p - 1);
+	if (*end == ':' && (header || part->op == SL_FORMAT_PATH)) {
 		char digits[12];
 		size_t n = strspn(end + 1, "0123456789");
 
@@ -138,6 +165,8 @@ static int add_operator(struct format *f, const char *p, const char **ret_end)
 	if (*end != '%')
 		return fail(f, "missing the closing percent sign", p - 1);
 	err = header ? set_header(f, part, arg, arg_len) : 0;
+	if (part->op == SL_FORMAT_PATH)
+		err = set_path(f, part, arg, arg_len);
 	*ret_end = end + 1;
 	return err;
 }
@@ -160,10 +189,10 @@ static int add_text(struct format *f, const char *p, const char **ret_end)
 	return 0;
 }
 
-int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool response,
+int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
 		      struct sl_arena *arena, struct sl_format *ret)
 {
-	struct format f = {w, value, arena, ret, response};
+	struct format f = {w, value, arena, ret, use};
 	const char *p = value ? value->text : "";
 	__u32 max = 1;
 	int err = 0;
@@ -171,7 +200,7 @@ int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool respo
 	/* Each operator has two percent signs and at most a text before it. */
 	for (const char *q = p; *q; q++)
 		max += *q == '%';
-	ret->n = 0;
+	*ret = (struct sl_format){0};
 	ret->parts = sl_arena_alloc(arena, (max + 1) * sizeof(*ret->parts));
 	if (!ret->parts)
 		return -ENOMEM;
@@ -184,10 +213,10 @@ int sl_format_compile(struct sl_walk *w, const struct sl_node *value, bool respo
 	return err;
 }
 
-void sl_validate_format(struct sl_walk *w, const struct sl_node *value, bool response)
+void sl_validate_format(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use)
 {
 	struct sl_format unused;
 
-	if (sl_format_compile(w, value, response, w->arena, &unused) == -ENOMEM)
+	if (sl_format_compile(w, value, use, w->arena, &unused) == -ENOMEM)
 		w->err = -ENOMEM;
 }

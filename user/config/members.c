@@ -109,6 +109,8 @@ void sl_members_free(struct sl_compiled *c)
 		free(c->names[i].host);
 		free(c->names[i].addresses);
 	}
+	for (__u32 i = 0; i < c->n_members; i++)
+		free(c->members[i].hostname);
 	for (__u32 i = 0; i < c->n_resolvers; i++)
 		free(c->resolvers[i].servers);
 	free(c->names);

@@ -222,11 +222,13 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 		const struct cfg_locality *loc =
 			&cfg_items(c->assignment.endpoints, struct cfg_locality)[i];
 
-		for (__u32 j = 0; j < loc->lb_endpoints.n; j++)
-			check_endpoint(w, c,
-				       &cfg_items(loc->lb_endpoints, struct cfg_lb_endpoint)[j]
-						.endpoint.address,
-				       n_endpoints);
+		for (__u32 j = 0; j < loc->lb_endpoints.n; j++) {
+			const struct cfg_endpoint *e =
+				&cfg_items(loc->lb_endpoints, struct cfg_lb_endpoint)[j].endpoint;
+
+			check_endpoint(w, c, &e->address, n_endpoints);
+			sl_validate_rewrite(w, &(struct cfg_rewrite){.host = e->hostname});
+		}
 	}
 	if (c->type.value == CFG_LOGICAL_DNS && *n_endpoints != before + 1)
 		sl_error(w, c->node, "a LOGICAL_DNS cluster has one endpoint, not %u",

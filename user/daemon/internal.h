@@ -149,6 +149,7 @@ struct exchange {
 	__u32 route;	  /* NO_INDEX: none */
 	__u32 cluster;	  /* NO_INDEX: none */
 	__u32 endpoint;	  /* of the last lane tried */
+	__u32 named;	  /* whose name Host is, if the route makes it so */
 	__u64 hash;	  /* by the route's policies; valid when `hashed` */
 	bool hashed;
 	bool pending;	   /* counted in n_pending */

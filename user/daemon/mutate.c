@@ -142,6 +142,22 @@ void mutate_again(struct worker *w, struct front *f)
 	replace_value(&f->req, h, TRIES_HEADER, text_of(number));
 }
 
+void mutate_endpoint(struct worker *w, struct front *f)
+{
+	const struct sl_route_action *action = action_of(w, f);
+	__u32 len = f->req.end < SL_HEAD_MAX ? f->req.end : SL_HEAD_MAX;
+	struct sl_head *h = &w->request_head;
+	const char *name;
+
+	if (!action || !action->rewrite || !action->rewrite->auto_host || !f->req.data ||
+	    f->x.named == f->x.endpoint)
+		return;
+	f->x.named = f->x.endpoint;
+	name = hostname_of(w, f->x.endpoint);
+	if (name && sl_request_parse(h, f->req.data, len) == SL_PARSE_DONE)
+		replace_value(&f->req, h, "host", text_of(name));
+}
+
 /* The request as it was sent, for values that name its headers. NULL: it is not kept. */
 static struct lines *request_lines(struct worker *w, struct front *f)
 {

@@ -29,6 +29,8 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l);
 
 /* Another try: the head in f->req says so, if it tells. */
 void mutate_again(struct worker *w, struct front *f);
+/* Before the head in f->req is sent to another endpoint than it was made for: auto_host_rewrite. */
+void mutate_endpoint(struct worker *w, struct front *f);
 
 /*
  * route.c: cluster_header: the first value of @header names the cluster. NO_INDEX: none of that
@@ -36,9 +38,14 @@ void mutate_again(struct worker *w, struct front *f);
  */
 __u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf);
 
-/* target.c: path and Host. 0, or the status to answer. */
-__u32 rewrite_target(const struct sl_route_action *action, __u32 cluster, bool original_path,
-		     struct lines *l);
+/*
+ * target.c: path and Host; @keep_old: with x-envoy-original-path and -host. 0, or the status to
+ * answer.
+ */
+__u32 rewrite_target(struct worker *w, struct front *f, const struct sl_route_action *action,
+		     bool keep_old, struct lines *l);
+/* The name of @endpoint, by its hostname or DNS; NULL: it has none. */
+const char *hostname_of(const struct worker *w, __u32 endpoint);
 /* The path (with query) that @r makes of @target, in memory of @l. False: it makes none. */
 bool rewrite_path(const struct sl_rewrite *r, struct text target, struct lines *l,
 		  struct text *ret);

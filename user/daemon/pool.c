@@ -2,7 +2,7 @@
 /* The pool of idle lanes of each endpoint, which BPF and the daemon share. */
 #include <errno.h>
 #include <sys/socket.h>
-#include "internal.h"
+#include "mutate.h"
 
 #define POP_TRIES 64 /* dead lanes skipped for one request */
 
@@ -187,6 +187,7 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	f->x.write_failed = false;
 	f->back = b;
 	b->front = f;
+	mutate_endpoint(w, f);
 	return 0;
 }
 

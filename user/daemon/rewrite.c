@@ -168,8 +168,9 @@ __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h
 	collect(w, f, h, buf);
 	if (action) {
 		mutate_request(w, f, &w->request);
-		status = rewrite_target(action, f->x.cluster,
-					!config || !config->suppress_envoy_headers, &w->request);
+		status = rewrite_target(w, f, action, !config || !config->suppress_envoy_headers,
+					&w->request);
+		f->x.named = f->x.endpoint;
 	}
 	if (status)
 		return status;

@@ -53,10 +53,10 @@ bool rewrite_path(const struct sl_rewrite *r, struct text target, struct lines *
 }
 
 /*
- * The new Host; what it was goes to X-Forwarded-Host, once, if that is wanted
- * (Utility::updateAuthority).
+ * The new Host; what it was goes to X-Forwarded-Host, once, if that is wanted, and to Envoy's own
+ * header (Utility::updateAuthority).
  */
-static void set_host(struct lines *l, struct text host, bool forwarded)
+static void set_host(struct lines *l, struct text host, bool forwarded, bool keep_old)
 {
 	const struct line *old = lines_find(l, "host", 0);
 	const struct line *last = NULL, *next;
@@ -75,6 +75,8 @@ static void set_host(struct lines *l, struct text host, bool forwarded)
 		if (tail.len != value.len || memcmp(tail.s, value.s, value.len))
 			lines_append(l, "x-forwarded-host", value, ",");
 	}
+	if (keep_old && old && old->value.len && !lines_find(l, "x-envoy-original-host", 0))
+		lines_add(l, text_of("x-envoy-original-host"), old->value);
 	lines_set(l, "host", host);
 }
 
@@ -86,7 +88,17 @@ static bool is_host(struct text t)
 	return t.len > 0;
 }
 
-static void rewrite_host(const struct sl_rewrite *r, struct lines *l)
+const char *hostname_of(const struct worker *w, __u32 endpoint)
+{
+	const struct sl_compiled *c = w->args->compiled;
+	__u32 member =
+		c->hosts && endpoint < SL_MAX_ENDPOINTS ? c->hosts[endpoint].member : c->n_members;
+
+	return member < c->n_members ? c->members[member].hostname : NULL;
+}
+
+static void rewrite_host(struct values *v, const struct sl_rewrite *r, struct lines *l,
+			 bool keep_old)
 {
 	const struct line *line;
 	struct text host = {0};
@@ -94,6 +106,10 @@ static void rewrite_host(const struct sl_rewrite *r, struct lines *l)
 
 	if (r->host) {
 		host = text_of(r->host);
+	} else if (r->host_format) {
+		host = value_of(v, r->host_format);
+	} else if (r->auto_host && hostname_of(v->w, v->f->x.endpoint)) {
+		host = text_of(hostname_of(v->w, v->f->x.endpoint));
 	} else if (r->host_header && (line = lines_find(l, r->host_header, 0))) {
 		host = line->value;
 	} else if (r->host_regex) {
@@ -102,28 +118,47 @@ static void rewrite_host(const struct sl_rewrite *r, struct lines *l)
 			host = lines_made(l, from);
 	}
 	if (is_host(host))
-		set_host(l, host, r->forwarded_host);
+		set_host(l, host, r->forwarded_host, keep_old);
 }
 
-__u32 rewrite_target(const struct sl_route_action *action, __u32 cluster, bool original_path,
-		     struct lines *l)
+/* path_rewrite: the path that the format makes, and the query as it was. False: it makes none. */
+static bool format_path(struct values *v, const struct sl_rewrite *r, struct text target,
+			struct text *ret)
 {
+	__u32 path = path_len(target), from = v->out->made_len;
+
+	if (!value_of(v, r->path_format).len)
+		return false;
+	lines_put(v->out, (struct text){target.s + path, target.len - path});
+	*ret = lines_made(v->out, from);
+	return true;
+}
+
+__u32 rewrite_target(struct worker *w, struct front *f, const struct sl_route_action *action,
+		     bool keep_old, struct lines *l)
+{
+	struct values v = {.w = w, .f = f, .out = l, .request = l};
 	const struct sl_rewrite *r = action->rewrite;
+	__u32 cluster = f->x.cluster;
 	struct text target;
 
 	/* Of the split's cluster before the route's, which has the last word. */
 	for (__u32 i = 0; i < action->n_targets; i++)
 		if (action->targets[i].cluster == cluster && action->targets[i].host)
-			set_host(l, text_of(action->targets[i].host), false);
+			set_host(l, text_of(action->targets[i].host), false, keep_old);
 	if (!r)
 		return 0;
-	rewrite_host(r, l);
+	rewrite_host(&v, r, l, keep_old);
 	/* OPTIONS * has no path. */
-	if ((!r->prefix && !r->regex) || l->target.s[0] != '/')
+	if ((!r->prefix && !r->regex && !r->path_format) || l->target.s[0] != '/')
 		return 0;
-	if (!rewrite_path(r, l->target, l, &target) || !is_target(target))
+	if (r->path_format && !format_path(&v, r, l->target, &target))
+		return 0;
+	if (!r->path_format && !rewrite_path(r, l->target, l, &target))
 		return 500;
-	if (original_path)
+	if (!is_target(target))
+		return 500;
+	if (keep_old)
 		lines_set(l, "x-envoy-original-path", l->target);
 	l->target = target;
 	return 0;

@@ -7,33 +7,59 @@
 #include <unistd.h>
 #include "mutate.h"
 
-static void put_header(struct values *v, struct lines *from, const struct sl_format_part *part)
+/* The value of the header @name, the first one as Envoy's formatter takes it; s NULL: none. */
+static struct text header_of(struct lines *from, const char *name)
+{
+	const struct line *line;
+
+	if (from->method.len && name[0] == ':') {
+		if (!strcmp(name, ":method"))
+			return from->method;
+		if (!strcmp(name, ":path"))
+			return from->target;
+		if (!strcmp(name, ":scheme"))
+			return forwarded_scheme(from);
+		if (!strcmp(name, ":authority"))
+			name = "host";
+	}
+	line = lines_find(from, name, 0);
+	return line ? line->value : (struct text){0};
+}
+
+static void put_some(struct values *v, struct text value, __u32 max)
+{
+	if (max && value.len > max)
+		value.len = max;
+	lines_put(v->out, value);
+}
+
+/* False: there is no such header. */
+static bool put_header(struct values *v, struct lines *from, const struct sl_format_part *part)
 {
 	const char *name = part->text;
 	struct text value = {0};
-	const struct line *line;
 
-	for (int i = 0; i < 2 && from && name && !value.len; i++, name = part->alt) {
-		if (from->method.len && name[0] == ':') {
-			if (!strcmp(name, ":method"))
-				value = from->method;
-			else if (!strcmp(name, ":path"))
-				value = from->target;
-			else if (!strcmp(name, ":scheme"))
-				value = forwarded_scheme(from);
-			else if (!strcmp(name, ":authority") &&
-				 (line = lines_find(from, "host", 0)))
-				value = line->value;
-		} else {
-			/* The first, as Envoy's formatter takes it. */
-			line = lines_find(from, name, 0);
-			if (line)
-				value = line->value;
-		}
-	}
-	if (part->max && value.len > part->max)
-		value.len = part->max;
-	lines_put(v->out, value);
+	for (int i = 0; i < 2 && from && name && !value.len; i++, name = part->alt)
+		value = header_of(from, name);
+	put_some(v, value, part->max);
+	return value.s;
+}
+
+/* PathFormatter: of Envoy's header if the route has rewritten it already. */
+static bool put_path(struct values *v, const struct sl_format_part *part)
+{
+	struct text path = {0};
+	const char *query;
+
+	if (part->original && v->request)
+		path = header_of(v->request, "x-envoy-original-path");
+	if (!path.s && part->rewritten && v->request)
+		path = v->request->target;
+	query = part->no_query && path.len ? memchr(path.s, '?', path.len) : NULL;
+	if (query)
+		path.len = query - path.s;
+	put_some(v, path, part->max);
+	return path.s;
 }
 
 static void put_address(struct values *v, const struct address *a, bool ip, bool port)
@@ -112,8 +138,10 @@ static void put_hostname(struct values *v)
 	lines_puts(v->out, name);
 }
 
-static void put_part(struct values *v, const struct sl_format_part *part)
+/* False: there is nothing that the part stands for. */
+static bool put_part(struct values *v, const struct sl_format_part *part)
 {
+	__u32 from = v->out->made_len;
 	const struct exchange *x = &v->f->x;
 	const struct sl_actions *a = v->w->args->compiled->actions;
 	struct address peer = {0}, own = {0};
@@ -125,13 +153,13 @@ static void put_part(struct values *v, const struct sl_format_part *part)
 	switch (part->op) {
 	case SL_FORMAT_TEXT:
 		lines_puts(v->out, part->text);
-		break;
+		return true;
 	case SL_FORMAT_REQ:
-		put_header(v, v->request, part);
-		break;
+		return put_header(v, v->request, part);
 	case SL_FORMAT_RESP:
-		put_header(v, v->response, part);
-		break;
+		return put_header(v, v->response, part);
+	case SL_FORMAT_PATH:
+		return put_path(v, part);
 	case SL_FORMAT_DOWNSTREAM_REMOTE:
 	case SL_FORMAT_DOWNSTREAM_REMOTE_IP:
 	case SL_FORMAT_DOWNSTREAM_REMOTE_PORT:
@@ -175,6 +203,7 @@ static void put_part(struct values *v, const struct sl_format_part *part)
 		put_time(v);
 		break;
 	}
+	return v->out->made_len > from;
 }
 
 struct text value_of(struct values *v, const struct sl_format *format)
@@ -182,6 +211,7 @@ struct text value_of(struct values *v, const struct sl_format *format)
 	__u32 from = v->out->made_len;
 
 	for (__u32 i = 0; i < format->n; i++)
-		put_part(v, &format->parts[i]);
+		if (!put_part(v, &format->parts[i]) && format->missing)
+			lines_puts(v->out, format->missing);
 	return lines_made(v->out, from);
 }

@@ -416,6 +416,48 @@ def own_answers(t):
 
 
 @test(each=list(PATHS))
+def body_format(t, path):
+    """direct_response.body_format: text and JSON of the request and of the body, in the type that
+    they say; what is missing is "-", null, or nothing with omit_empty_values."""
+    def direct(prefix, status, body, **form):
+        r = route(prefix=prefix, direct=(status, body))
+        r["direct_response"]["body_format"] = form
+        return r
+    s, _, _ = serve(t, [
+        direct("/text", 418, "tea", text_format_source={
+            "inline_string": "%LOCAL_REPLY_BODY% for %REQ(x-name)%: %RESPONSE_CODE%, 100%%\n"}),
+        direct("/empty", 200, "x", text_format="<%REQ(x-name)%%UPSTREAM_HOST%>",
+               omit_empty_values=True, content_type="text/x-special"),
+        direct("/json", 503, 'say "no"\n', json_format={
+            "status": "%RESPONSE_CODE%", "text": "%RESPONSE_CODE%: %REQ(x-name)%",
+            "message": "%LOCAL_REPLY_BODY%", "name": "%REQ(x-name)%", "plain": 'a "b"',
+            "list": [1, True, {"host": "%UPSTREAM_HOST%"}]}),
+        direct("/nobody", 204, None, text_format="never"),
+    ], path)
+    with Conn(FRONT) as conn:
+        for name, shown in (("Ann", "Ann"), (None, "-")):
+            r = conn.get("/text", [("X-Name", name)] if name else [])
+            assert (r.status, r.body) == (418, f"tea for {shown}: 418, 100%\n".encode()), r
+            assert r.get("content-type") == "text/plain"
+        r = conn.get("/empty")
+        assert (r.body, r.get("content-type")) == (b"<>", "text/x-special"), r
+        r = conn.request("HEAD", "/empty", [("x-name", "four")])
+        assert r.status == 200 and r.get("content-length") == "6" and not r.body, r
+        for name in ('q"\\t', None):
+            r = conn.get("/json", [("X-Name", name)] if name else [])
+            assert r.status == 503 and r.get("content-type") == "application/json", r
+            assert json.loads(r.body) == {
+                "status": 503, "text": f"503: {name or '-'}", "message": 'say "no"\n', "name": name,
+                "plain": 'a "b"', "list": [1, True, {"host": None}]}, r
+            assert list(json.loads(r.body))[0] == "status" and r.body.endswith(b"}\n")
+        r = conn.request("GET", "/json", [("x-name", "\xff")])
+        assert "\ufffd" in json.loads(r.body)["name"], r
+        r = conn.get("/nobody")
+        assert (r.status, r.body) == (204, b""), r
+    s.check()
+
+
+@test(each=list(PATHS))
 def cluster_header(t, path):
     """The cluster that the request names; the configured status if there is none of that name."""
     s, one, two = serve(t, [

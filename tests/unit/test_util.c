@@ -7,6 +7,7 @@
 
 #include "util/columns.h"
 #include "util/json.h"
+#include "util/json_escape.h"
 #include "util/parse.h"
 #include "util/suggest.h"
 
@@ -128,6 +129,35 @@ static void test_json_text(void)
 	json_decref(cut);
 }
 
+/* @in of @len bytes becomes @expected in @size bytes; NULL: it does not fit. */
+static void escapes(const char *in, size_t len, size_t size, const char *expected)
+{
+	char out[64] = "";
+	long n = sl_json_escape(in, len, out, size);
+
+	CU_ASSERT_EQUAL(n, expected ? (long)strlen(expected) : -1);
+	if (expected)
+		CU_ASSERT_STRING_EQUAL(out, expected);
+}
+
+static void test_json_escape(void)
+{
+	escapes("", 0, 0, "");
+	escapes("plain/", 6, 6, "plain/");
+	escapes("a\"b\\c", 5, 60, "a\\\"b\\\\c");
+	escapes("\n\r\t\b\0\x7f", 6, 60, "\\n\\r\\t\\u0008\\u0000\\u007f");
+	escapes("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, 9,
+		"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+	/* Cut, overlong, a surrogate, beyond Unicode, a tail alone. */
+	escapes("\xe2\x82", 2, 60, "\xef\xbf\xbd\xef\xbf\xbd");
+	escapes("\xc0\xaf", 2, 60, "\xef\xbf\xbd\xef\xbf\xbd");
+	escapes("\xed\xa0\x80", 3, 60, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	escapes("\xf4\x90\x80\x80", 4, 60, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	escapes("a\x80", 2, 60, "a\xef\xbf\xbd");
+	escapes("abc", 3, 2, NULL);
+	escapes("\"", 1, 1, NULL);
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -141,6 +171,7 @@ int main(void)
 	CU_add_test(suite, "instance names", test_instance);
 	CU_add_test(suite, "tables of text", test_columns);
 	CU_add_test(suite, "JSON text", test_json_text);
+	CU_add_test(suite, "JSON escapes", test_json_escape);
 	CU_basic_set_mode(CU_BRM_SILENT);
 	CU_basic_run_tests();
 	CU_basic_show_failures(CU_get_failure_list());
@@ -148,5 +179,5 @@ int main(void)
 	failed = CU_get_number_of_tests_failed();
 	CU_cleanup_registry();
 	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed || run != 5;
+	return failed || run != 6;
 }

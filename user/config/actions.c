@@ -315,6 +315,28 @@ static void because(struct sl_route_action *out, const char *why)
 		out->why = why;
 }
 
+static void compile_body_format(struct actions *a, const struct cfg_body_format *c,
+				struct sl_route_action *out)
+{
+	const char *missing = c->omit_empty.value ? NULL : "-";
+	struct sl_format *f;
+
+	out->content_type = text(a, c->content_type, false);
+	if (!c->json) {
+		out->body = format(a, c->text ? c->text : c->source.text, SL_FOR_BODY, missing);
+		return;
+	}
+	f = alloc(a, sizeof(*f));
+	if (!f)
+		return;
+	if (sl_format_json(&a->w, c->json, &a->out->arena, f))
+		a->err = -ENOMEM;
+	f->missing = missing;
+	out->body = f;
+	if (!out->content_type)
+		out->content_type = "application/json";
+}
+
 static void compile_route(struct actions *a, const struct cfg_route *r, struct sl_route_action *out)
 {
 	static const __u16 not_found[] = {503, 404, 500};
@@ -323,6 +345,8 @@ static void compile_route(struct actions *a, const struct cfg_route *r, struct s
 	out->name = text_or_empty(a, r->name);
 	out->changes[0] = new_changes(a, &r->changes);
 	if (r->direct.node) {
+		if (r->direct.format.node)
+			compile_body_format(a, &r->direct.format, out);
 		because(out, "direct_response");
 		return;
 	}

@@ -33,7 +33,8 @@
 	X(ROUTE_NAME, "ROUTE_NAME")                                              \
 	X(HOSTNAME, "HOSTNAME")                                                  \
 	X(START_TIME, "START_TIME")                                              \
-	X(PATH, "PATH")
+	X(PATH, "PATH")                                                          \
+	X(LOCAL_REPLY_BODY, "LOCAL_REPLY_BODY")
 
 enum sl_format_op {
 	SL_FORMAT_TEXT,
@@ -46,6 +47,13 @@ enum sl_format_op {
 enum sl_format_use {
 	SL_FOR_REQUEST,	 /* a header that is sent on, its path, its Host */
 	SL_FOR_RESPONSE, /* a header of an answer */
+	SL_FOR_BODY,	 /* of an answer of our own */
+};
+
+enum sl_format_as {
+	SL_AS_TEXT,
+	SL_AS_JSON_STRING, /* in the quotes of a JSON string */
+	SL_AS_JSON_VALUE,  /* a JSON value: string, number or null */
 };
 
 struct sl_format_part {
@@ -53,6 +61,7 @@ struct sl_format_part {
 	const char *text; /* TEXT: as it is; REQ and RESP: the header's name, lower case */
 	const char *alt;  /* REQ and RESP: the header to take if that is not there; NULL: none */
 	__u32 max;	  /* bytes of the value that are taken; 0: all */
+	__u8 as;	  /* enum sl_format_as */
 	bool no_query;	  /* PATH: NQ */
 	bool original;	  /* PATH: ORIG or ORIG_OR_PATH, before a route has rewritten it */
 	bool rewritten;	  /* PATH: PATH or ORIG_OR_PATH */
@@ -183,6 +192,8 @@ struct sl_route_action {
 	const struct sl_header_changes *changes[3]; /* route, virtual host, route config; or NULL */
 	struct sl_target_action *targets;	    /* of the split */
 	__u32 n_targets;
+	const struct sl_format *body;	    /* of direct_response; NULL: as it is */
+	const char *content_type;	    /* of that body; NULL: text/plain */
 	__u32 not_found;		    /* status when cluster_header names no cluster */
 	const char *cluster_header;	    /* lower case; NULL: the table has the cluster */
 	const char *split_header;	    /* weighted_clusters.header_name, lower case; or NULL */

@@ -200,6 +200,17 @@ void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r)
 	sl_validate_regex_rewrite(w, &r->regex);
 }
 
+void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
+			     const struct sl_node *json, const struct sl_node *content_type)
+{
+	struct sl_format unused;
+
+	sl_validate_format(w, text, SL_FOR_BODY);
+	if (json && sl_format_json(w, json, w->arena, &unused) == -ENOMEM)
+		w->err = -ENOMEM;
+	check_value(w, content_type);
+}
+
 /* ---- the HTTP connection manager's ---- */
 
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f)

@@ -194,6 +194,8 @@ __u32 sl_redirect_status(const struct cfg_redirect *r);
 void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_changes *c);
 void sl_validate_regex_rewrite(struct sl_walk *w, const struct cfg_regex_rewrite *r);
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
+void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
+			     const struct sl_node *json, const struct sl_node *content_type);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f);
 /* SL_NORMAL_* (util/normal.h) */
@@ -204,6 +206,15 @@ bool sl_proto_is_believed(const struct cfg_forwarded *f);
 bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded *b);
 /* A node of @f that is given, for the place of a message; NULL: none is. */
 const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f);
+
+/* format.c: parts that @value can make, at most. */
+__u32 sl_format_parts(const struct sl_node *value);
+/* ... and adds them to @ret, which has room for them. As sl_format_compile(). */
+int sl_format_add(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
+		  struct sl_arena *arena, struct sl_format *ret);
+/* format_json.c: of a json_format; likewise. */
+int sl_format_json(struct sl_walk *w, const struct sl_node *value, struct sl_arena *arena,
+		   struct sl_format *ret);
 
 /* format.c: the text of a header's value. 0, -EINVAL with the error in w->diags, or -ENOMEM. */
 int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,

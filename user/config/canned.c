@@ -51,7 +51,8 @@ static bool is_constant(const struct sl_route_action *a, const struct sl_forward
 		if (m && (m->n_adds || m->n_removes))
 			return false;
 	}
-	return !a->cluster_header && !a->tell_tries && !f->via && !f->request_id_in_response;
+	return !a->cluster_header && !a->body && !a->content_type && !a->tell_tries && !f->via &&
+	       !f->request_id_in_response;
 }
 
 /*

@@ -178,12 +178,40 @@ static const struct sl_key body_keys[] = {
 };
 SCHEMA(body, struct cfg_body, "body", .unsupported = sl_no_body, .done = body_done);
 
+static void body_format_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_body_format *f = dst;
+
+	if (f->text && f->source.node)
+		both(w, f->text, "text_format", f->source.node, "text_format_source");
+	if (f->text && f->json)
+		both(w, f->text, "text_format", f->json, "json_format");
+	if (f->source.node && f->json)
+		both(w, f->source.node, "text_format_source", f->json, "json_format");
+	if (!w->unsure && !given(f->node, "text_format") && !given(f->node, "json_format") &&
+	    !given(f->node, "text_format_source"))
+		sl_error(w, f->node,
+			 "missing 'text_format_source' or 'json_format' in body_format");
+}
+
+static const struct sl_key body_format_keys[] = {
+	KEY("text_format", STRING, 0, struct cfg_body_format, text),
+	KEY("text_format_source", MAP, 0, struct cfg_body_format, source, .sub = &body),
+	KEY("json_format", ANY, 0, struct cfg_body_format, json),
+	KEY("omit_empty_values", BOOL, 0, struct cfg_body_format, omit_empty),
+	KEY("content_type", STRING, 0, struct cfg_body_format, content_type),
+	END,
+};
+SCHEMA(body_format, struct cfg_body_format, "body_format", .unsupported = sl_no_body_format,
+       .done = body_format_done);
+
 static const struct sl_key direct_keys[] = {
 	KEY("status", U32, REQ, struct cfg_direct, status, .min = 200, .max = 599),
 	KEY("body", MAP, 0, struct cfg_direct, body, .sub = &body),
+	KEY("body_format", MAP, 0, struct cfg_direct, format, .sub = &body_format),
 	END,
 };
-SCHEMA(direct, struct cfg_direct, "direct_response", .unsupported = sl_no_direct);
+SCHEMA(direct, struct cfg_direct, "direct_response");
 
 static void route_done(struct sl_walk *w, void *dst)
 {

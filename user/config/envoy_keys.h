@@ -18,7 +18,7 @@ extern const char *const sl_no_match[];
 extern const char *const sl_no_weight[];
 extern const char *const sl_no_action[];
 extern const char *const sl_no_body[];
-extern const char *const sl_no_direct[];
+extern const char *const sl_no_body_format[];
 extern const char *const sl_no_route[];
 extern const char *const sl_no_vhost[];
 extern const char *const sl_no_route_config[];

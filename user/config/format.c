@@ -112,10 +112,16 @@ static int set_path(struct format *f, struct sl_format_part *part, const char *a
 	return 0;
 }
 
-/* Is there something that @op can stand for? */
-static bool has_answer(const struct format *f, enum sl_format_op op)
+/* Why @op cannot stand for anything here; NULL: it can. */
+static const char *missing_here(const struct format *f, enum sl_format_op op)
 {
-	return f->use == SL_FOR_RESPONSE || (op != SL_FORMAT_RESP && op != SL_FORMAT_RESPONSE_CODE);
+	if (f->use == SL_FOR_REQUEST && (op == SL_FORMAT_RESP || op == SL_FORMAT_RESPONSE_CODE))
+		return "a request has no response yet";
+	if (f->use == SL_FOR_BODY && op == SL_FORMAT_RESP)
+		return "the headers of this answer are made behind its body";
+	if (f->use != SL_FOR_BODY && op == SL_FORMAT_LOCAL_REPLY_BODY)
+		return "only a body_format has another body";
+	return NULL;
 }
 
 /* One operator, @p behind its percent sign; *ret_end behind the closing one. */
@@ -137,8 +143,8 @@ static int add_operator(struct format *f, const char *p, const char **ret_end)
 		return unknown(f, p, len);
 	part->op = ops[i].op;
 	header = part->op == SL_FORMAT_REQ || part->op == SL_FORMAT_RESP;
-	if (!has_answer(f, part->op))
-		return fail(f, "a request has no response yet", p - 1);
+	if (missing_here(f, part->op))
+		return fail(f, missing_here(f, part->op), p - 1);
 	if (*end == '(') {
 		arg = end + 1;
 		arg_len = strcspn(arg, ")");
@@ -189,21 +195,23 @@ static int add_text(struct format *f, const char *p, const char **ret_end)
 	return 0;
 }
 
-int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
-		      struct sl_arena *arena, struct sl_format *ret)
+__u32 sl_format_parts(const struct sl_node *value)
+{
+	__u32 max = 2;
+
+	/* Each operator has two percent signs and at most a text before it. */
+	for (const char *p = value ? value->text : ""; *p; p++)
+		max += *p == '%';
+	return max;
+}
+
+int sl_format_add(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
+		  struct sl_arena *arena, struct sl_format *ret)
 {
 	struct format f = {w, value, arena, ret, use};
 	const char *p = value ? value->text : "";
-	__u32 max = 1;
 	int err = 0;
 
-	/* Each operator has two percent signs and at most a text before it. */
-	for (const char *q = p; *q; q++)
-		max += *q == '%';
-	*ret = (struct sl_format){0};
-	ret->parts = sl_arena_alloc(arena, (max + 1) * sizeof(*ret->parts));
-	if (!ret->parts)
-		return -ENOMEM;
 	while (*p && !err) {
 		if (*p == '%' && p[1] != '%')
 			err = add_operator(&f, p + 1, &p);
@@ -211,6 +219,14 @@ int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_fo
 			err = add_text(&f, p, &p);
 	}
 	return err;
+}
+
+int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
+		      struct sl_arena *arena, struct sl_format *ret)
+{
+	*ret = (struct sl_format){0};
+	ret->parts = sl_arena_alloc(arena, sl_format_parts(value) * sizeof(*ret->parts));
+	return ret->parts ? sl_format_add(w, value, use, arena, ret) : -ENOMEM;
 }
 
 void sl_validate_format(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use)

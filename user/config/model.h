@@ -120,10 +120,21 @@ struct cfg_body {
 	const struct sl_node *text;
 };
 
+/* SubstitutionFormatString; one of text, source and json is given. */
+struct cfg_body_format {
+	const struct sl_node *node;
+	const struct sl_node *text; /* deprecated */
+	struct cfg_body source;
+	const struct sl_node *json;
+	struct cfg_u32 omit_empty;
+	const struct sl_node *content_type;
+};
+
 struct cfg_direct {
 	const struct sl_node *node;
 	struct cfg_u32 status;
 	struct cfg_body body;
+	struct cfg_body_format format;
 };
 
 struct cfg_route {

@@ -180,11 +180,14 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 
 static void check_action(struct routes *r, struct cfg_route *route)
 {
+	const struct cfg_body_format *format = &route->direct.format;
 	const struct sl_node *body = route->direct.body.text;
 
 	sl_validate_header_changes(r->w, &route->changes);
 	sl_validate_rewrite(r->w, &route->route.rewrite);
 	sl_validate_redirect(r->w, &route->redirect);
+	sl_validate_body_format(r->w, format->text ? format->text : format->source.text,
+				format->json, format->content_type);
 	check_mirrors(r, &route->route.mirrors);
 	if (route->route.cluster)
 		route->route.cluster_index = find_cluster(r, route->route.cluster);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "daemon/lines.h"
+#include "util/json_escape.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,6 +103,19 @@ void lines_puts(struct lines *l, const char *s)
 struct text lines_made(struct lines *l, __u32 from)
 {
 	return (struct text){l->made + from, l->made_len - from};
+}
+
+void lines_json(struct lines *l, __u32 from)
+{
+	const struct text raw = lines_made(l, from);
+	long n = sl_json_escape(raw.s, raw.len, l->made + l->made_len, l->made_cap - l->made_len);
+
+	if (n < 0) {
+		l->full = true;
+		return;
+	}
+	memmove(l->made + from, l->made + l->made_len, n);
+	l->made_len = from + n;
 }
 
 void lines_append(struct lines *l, const char *name, struct text value, const char *separator)

@@ -52,5 +52,7 @@ void lines_append(struct lines *l, const char *name, struct text value, const ch
 void lines_put(struct lines *l, struct text t);
 void lines_puts(struct lines *l, const char *s);
 struct text lines_made(struct lines *l, __u32 from);
+/* What was put from @from on, as it stands in the quotes of a JSON string. */
+void lines_json(struct lines *l, __u32 from);
 
 #endif /* SL_DAEMON_LINES_H */

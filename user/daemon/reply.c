@@ -2,7 +2,7 @@
 /* Answers of our own: errors, and what routes answer directly. */
 #include <stdio.h>
 #include <time.h>
-#include "internal.h"
+#include "mutate.h"
 #include "util/status.h"
 
 /* Bodies of errors; as Envoy words them, where it does. */
@@ -42,30 +42,37 @@ static bool has_no_body(__u32 status)
 	return status < 200 || status == 204 || status == 304;
 }
 
-static bool reply_head(struct worker *w, struct front *f, __u32 status, __u32 len,
-		       struct text location)
+/* Of an answer of our own; type NULL: text/plain. */
+struct answer {
+	__u32 status;
+	struct text body;
+	struct text location;
+	const char *type;
+};
+
+static bool reply_head(struct worker *w, struct front *f, const struct answer *a, __u32 len)
 {
 	struct lines *l = &w->response;
 	char number[16];
 
 	lines_reset(l);
 	lines_add(l, text_of("date"), text_of(date(w)));
-	if (location.len)
-		lines_add(l, text_of("location"), location);
+	if (a->location.len)
+		lines_add(l, text_of("location"), a->location);
 	snprintf(number, sizeof(number), "%u", len);
-	if (!has_no_body(status))
+	if (!has_no_body(a->status))
 		lines_add(l, text_of("content-length"), text_of(number));
 	if (len)
-		lines_add(l, text_of("content-type"), text_of("text/plain"));
+		lines_add(l, text_of("content-type"), text_of(a->type ? a->type : "text/plain"));
 	if (f->x.overloaded) /* Envoy's */
 		lines_add(l, text_of("x-envoy-overloaded"), text_of("true"));
-	return rewrite_reply(w, f, status, sl_status_phrase(status));
+	return rewrite_reply(w, f, a->status, sl_status_phrase(a->status));
 }
 
-/* Ends the response side with @status and @body; a lane that was bound is given up. */
-static void reply_with(struct worker *w, struct front *f, __u32 status, const char *body, __u32 len,
-		       struct text location)
+/* Ends the response side with @a; a lane that was bound is given up. */
+static void reply_with(struct worker *w, struct front *f, const struct answer *a)
 {
+	__u32 len = has_no_body(a->status) ? 0 : a->body.len;
 	struct exchange *x = &f->x;
 
 	if (f->back)
@@ -83,15 +90,13 @@ static void reply_with(struct worker *w, struct front *f, __u32 status, const ch
 	x->discard = true;
 	x->resp = SIDE_DONE;
 	x->answered = true;
-	x->status = status;
-	if (status == 504)
-		outlier_report(w, x->endpoint, status);
+	x->status = a->status;
+	if (a->status == 504)
+		outlier_report(w, x->endpoint, a->status);
 	if (!x->counted && x->route != NO_INDEX)
-		count_exchange(w, f, status);
-	if (has_no_body(status))
-		len = 0;
-	if (!buffer_take(w, &f->out) || !reply_head(w, f, status, len, location) ||
-	    (!x->head_method && !buffer_add(&f->out, body, len)))
+		count_exchange(w, f, a->status);
+	if (!buffer_take(w, &f->out) || !reply_head(w, f, a, len) ||
+	    (!x->head_method && !buffer_add(&f->out, a->body.s, len)))
 		x->abort = true;
 	buffer_drop(w, &f->req);
 }
@@ -115,16 +120,36 @@ void reply(struct worker *w, struct front *f, __u32 status)
 		return;
 	}
 	text = f->x.why ? f->x.why : text_for(status);
-	reply_with(w, f, status, text, strlen(text), (struct text){0});
+	reply_with(w, f, &(struct answer){.status = status, .body = text_of(text)});
+}
+
+/* Its body, as body_format has it, in memory of w->request. False: it is too long. */
+static bool format_body(struct worker *w, struct front *f, const struct sl_route_action *action,
+			struct answer *a)
+{
+	struct values v = {.w = w, .f = f, .out = &w->request, .request = &w->request};
+
+	a->type = action->content_type;
+	if (!action->body)
+		return true;
+	a->body = value_of(&v, action->body);
+	return !w->request.full;
 }
 
 void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d)
 {
-	reply_with(w, f, d->status, d->body ? d->body : "", d->body ? d->body_len : 0,
-		   (struct text){0});
+	const struct sl_route_action *action = action_of(w, f);
+	struct answer a = {.status = d->status, .body = {d->body ? d->body : "", d->body_len}};
+
+	f->x.status = d->status;
+	if (action && !format_body(w, f, action, &a))
+		reply(w, f, 500);
+	else
+		reply_with(w, f, &a);
 }
 
 void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text location)
 {
-	reply_with(w, f, status, "", 0, location);
+	reply_with(w, f,
+		   &(struct answer){.status = status, .body = text_of(""), .location = location});
 }

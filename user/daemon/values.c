@@ -138,6 +138,17 @@ static void put_hostname(struct values *v)
 	lines_puts(v->out, name);
 }
 
+/* The body that the route's direct_response has. */
+static void put_body(struct values *v)
+{
+	const struct sl_compiled *c = v->w->args->compiled;
+	const struct sl_direct *d =
+		v->f->x.route < c->table->n_routes ? &c->directs[v->f->x.route] : NULL;
+
+	if (d && d->body)
+		lines_put(v->out, (struct text){d->body, d->body_len});
+}
+
 /* False: there is nothing that the part stands for. */
 static bool put_part(struct values *v, const struct sl_format_part *part)
 {
@@ -202,16 +213,52 @@ static bool put_part(struct values *v, const struct sl_format_part *part)
 	case SL_FORMAT_START_TIME:
 		put_time(v);
 		break;
+	case SL_FORMAT_LOCAL_REPLY_BODY:
+		put_body(v);
+		break;
 	}
 	return v->out->made_len > from;
+}
+
+static bool is_number(enum sl_format_op op)
+{
+	return op == SL_FORMAT_RESPONSE_CODE || op == SL_FORMAT_DOWNSTREAM_REMOTE_PORT ||
+	       op == SL_FORMAT_DOWNSTREAM_DIRECT_PORT || op == SL_FORMAT_DOWNSTREAM_LOCAL_PORT;
+}
+
+/* What was put from @begin on becomes a JSON value. */
+static void make_json(struct lines *l, __u32 begin, const struct sl_format_part *part, bool found)
+{
+	if (!found)
+		lines_puts(l, "null");
+	if (!found || is_number(part->op))
+		return;
+	lines_json(l, begin);
+	/* A quote before it: all of it moves by one. */
+	lines_puts(l, "\"\"");
+	if (l->full)
+		return;
+	memmove(l->made + begin + 1, l->made + begin, l->made_len - begin - 2);
+	l->made[begin] = '"';
 }
 
 struct text value_of(struct values *v, const struct sl_format *format)
 {
 	__u32 from = v->out->made_len;
 
-	for (__u32 i = 0; i < format->n; i++)
-		if (!put_part(v, &format->parts[i]) && format->missing)
+	for (__u32 i = 0; i < format->n; i++) {
+		const struct sl_format_part *part = &format->parts[i];
+		__u32 begin = v->out->made_len;
+		bool found = put_part(v, part);
+
+		if (part->as == SL_AS_JSON_VALUE) {
+			make_json(v->out, begin, part, found);
+			continue;
+		}
+		if (!found && format->missing)
 			lines_puts(v->out, format->missing);
+		if (part->as == SL_AS_JSON_STRING)
+			lines_json(v->out, begin);
+	}
 	return lines_made(v->out, from);
 }

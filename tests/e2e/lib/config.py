@@ -13,7 +13,8 @@ def _scalar(value):
         return str(value)
     if isinstance(value, (dict, list)):  # empty
         return str(value)
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    text = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def dump(value, depth=0):

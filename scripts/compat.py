@@ -39,7 +39,7 @@ USER = {
     "virtual host": "retry_policy request_mirror_policies require_tls include_request_attempt_count "
                     "include_attempt_count_in_response",
     "route_config": "request_mirror_policies most_specific_header_mutations_wins",
-    "weighted cluster": "host_rewrite_literal",
+    "weighted cluster": "cluster_header host_rewrite_literal",
     "address": "pipe",
     "weighted_clusters": "header_name",
     "router": "suppress_envoy_headers",

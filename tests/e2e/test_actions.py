@@ -462,6 +462,7 @@ def cluster_header(t, path):
     """The cluster that the request names; the configured status if there is none of that name."""
     s, one, two = serve(t, [
         action("/a", cluster_header="X-Cluster"),
+        action("/host", cluster_header=":authority"),
         action("/b", cluster_header="x-cluster", cluster_not_found_response_code="NOT_FOUND"),
         action("/c", cluster_header="x-cluster",
                cluster_not_found_response_code="INTERNAL_SERVER_ERROR")], path)
@@ -469,11 +470,43 @@ def cluster_header(t, path):
         for name, backend in (("one", one), ("two", two)):
             before = len(backend.requests)
             assert conn.get("/a", [("x-cluster", name)]).status == 200
-            assert len(backend.requests) == before + 1
+            assert conn.request("GET", "/host", host=name).status == 200
+            assert len(backend.requests) == before + 2
         for where, status in (("/a", 503), ("/b", 404), ("/c", 500)):
             assert conn.get(where, [("x-cluster", "three")]).status == status
-            assert conn.get(where).status == status
+            r = conn.get(where)
+            assert (r.status, r.body) == (status, b""), r
         assert conn.get("/a", [("x-cluster", "down")]).status == 503
+    s.check()
+
+
+@test(each=list(PATHS))
+def cluster_header_in_split(t, path):
+    """A member of a split that a header names: it has its share, its headers and its name for
+    `sluice weights`; a request that names no cluster is answered as with cluster_header."""
+    s, one, two = serve(t, [action("/", name="split", cluster_not_found_response_code="NOT_FOUND",
+                                   weighted_clusters={"header_name": "x-draw", "clusters": [
+        {"name": "one", "weight": 25},
+        {"cluster_header": "X-Cluster", "weight": 75, "host_rewrite_literal": "by-header",
+         "request_headers_to_add": [add("x-split", "%UPSTREAM_CLUSTER%")]}]})], path)
+
+    def get(draw, *names):
+        with Conn(FRONT) as conn:
+            return conn.get("/", [("x-draw", str(draw))] + [("x-cluster", n) for n in names])
+    assert get(0, "two").status == 200 and one.last().all("host") == ["test"]
+    for name, server in (("two", two), ("one", one)):
+        before = len(server.requests)
+        assert get(25, name).status == 200 and len(server.requests) == before + 1
+        assert server.last().all("host") == ["by-header"], server.last()
+        assert server.last().all("x-split") == [name]
+    for names in ((), ("three",), ("cluster_header:x-cluster",), ("TWO",)):
+        r = get(99, *names)
+        assert (r.status, r.body) == (404, b""), (names, r)
+    assert get(99, "two", "one").status == 200 and two.last().all("x-split") == ["two"]
+    assert "cluster_header:x-cluster" in s.run("weights", "split")
+    s.run("weights", "split", "one=100", "cluster_header:x-cluster=0")
+    before = len(two.requests)
+    assert all(get(i, "two").status == 200 for i in range(100)) and len(two.requests) == before
     s.check()
 
 

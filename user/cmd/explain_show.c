@@ -28,7 +28,11 @@ static void add_endpoints(struct sl_columns *t, const struct sl_explain *e, __u3
 	}
 	if (n_all > SHOWN_ENDPOINTS)
 		snprintf(text + n, sizeof(text) - n, ", ... (%u in all)", n_all);
-	sl_columns_add(t, "%s", n_all ? text : "no endpoints");
+	sl_columns_add(t, "%s",
+		       n_all ? text
+		       : e->config->actions->clusters[cluster]
+			       ? "no endpoints"
+			       : "the cluster that the header names");
 }
 
 static int show_targets(const struct sl_explain *e, const struct sl_split *s, bool split)

@@ -229,7 +229,8 @@ static const char *compile_targets(struct actions *a, const struct cfg_split *s,
 	const char *why = NULL;
 
 	for (__u32 i = 0; i < s->clusters.n && !why; i++)
-		why = has_changes(&all[i].changes)	? changed(&all[i].changes)
+		why = all[i].header			? "cluster_header"
+		      : has_changes(&all[i].changes)	? changed(&all[i].changes)
 		      : all[i].host && all[i].host->len ? "host_rewrite_literal"
 							: NULL;
 	if (!why)
@@ -239,6 +240,7 @@ static const char *compile_targets(struct actions *a, const struct cfg_split *s,
 		struct sl_target_action *t = &out->targets[out->n_targets++];
 
 		t->cluster = all[i].cluster;
+		t->cluster_header = text(a, all[i].header, true);
 		t->host = text(a, all[i].host, false);
 		compile_changes(a, &all[i].changes, &t->changes);
 	}
@@ -474,7 +476,8 @@ static void compile_all(struct actions *a)
 	a->out->configs = alloc(a, root->n_configs * sizeof(*a->out->configs));
 	a->out->clusters = alloc(a, root->resources.clusters.n * sizeof(*a->out->clusters));
 	for (__u32 i = 0; i < root->resources.clusters.n && !a->err; i++)
-		a->out->clusters[a->out->n_clusters++] = text_or_empty(a, clusters[i].name);
+		a->out->clusters[a->out->n_clusters++] =
+			clusters[i].by_header ? NULL : text_or_empty(a, clusters[i].name);
 	for (__u32 i = 0; i < root->n_configs && !a->err; i++)
 		compile_config(a, root->configs[i]);
 }

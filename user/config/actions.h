@@ -103,7 +103,8 @@ struct sl_header_changes {
 /* Of one cluster of a split. */
 struct sl_target_action {
 	__u32 cluster;
-	const char *host; /* host_rewrite_literal; NULL: the route's */
+	const char *cluster_header; /* lower case: names the cluster that this one stands for */
+	const char *host;	    /* host_rewrite_literal; NULL: the route's */
 	struct sl_header_changes changes;
 };
 
@@ -242,7 +243,8 @@ struct sl_actions {
 	__u32 n_configs;
 	struct sl_route_action *routes; /* [n_routes] */
 	__u32 n_routes;
-	const char **clusters; /* [n_clusters] names, whole; NULL: of a cluster that is gone */
+	const char **
+		clusters; /* [n_clusters] names, whole; NULL: gone, or no header's value names it */
 	__u32 n_clusters;
 	struct sl_regex **regexes; /* [n_regexes]; owned */
 	__u32 n_regexes;

@@ -185,6 +185,12 @@ void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r)
 		sl_error(w, r->host_header, "'%.64s' is no header name", r->host_header->text);
 }
 
+void sl_validate_cluster_header(struct sl_walk *w, const struct sl_node *name)
+{
+	if (name && name->len && strcmp(name->text, ":authority") && !is_token(name))
+		sl_error(w, name, "'%.64s' is no header name", name->text);
+}
+
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r)
 {
 	static const char *const schemes[] = {"https_redirect", "scheme_redirect", NULL};

@@ -196,6 +196,8 @@ void sl_validate_regex_rewrite(struct sl_walk *w, const struct cfg_regex_rewrite
 void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
 void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
 			     const struct sl_node *json, const struct sl_node *content_type);
+/* @name can be NULL. */
+void sl_validate_cluster_header(struct sl_walk *w, const struct sl_node *name);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f);
 /* SL_NORMAL_* (util/normal.h) */

@@ -87,14 +87,27 @@ const struct sl_schema sl_schema_address = {
 
 /* ---- routes ---- */
 
+/* As Envoy words it. */
+static void weight_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_weight *m = dst;
+
+	if (m->name && m->header)
+		sl_error(w, m->header, "Only one of name or cluster_header can be specified");
+	else if (!w->unsure && !given(m->node, "name") && !given(m->node, "cluster_header"))
+		sl_error(w, m->node, "At least one of name or cluster_header need to be specified");
+}
+
 static const struct sl_key weight_keys[] = {
-	KEY("name", STRING, FULL, struct cfg_weight, name),
+	KEY("name", STRING, SL_KEY_NONEMPTY, struct cfg_weight, name),
+	KEY("cluster_header", STRING, SL_KEY_NONEMPTY, struct cfg_weight, header),
 	KEY("weight", U32, REQ, struct cfg_weight, weight, .max = 4294967295u),
 	KEY("host_rewrite_literal", STRING, 0, struct cfg_weight, host),
 	HEADER_CHANGES_KEYS(struct cfg_weight, changes),
 	END,
 };
-SCHEMA(weight, struct cfg_weight, "weighted cluster", .unsupported = sl_no_weight);
+SCHEMA(weight, struct cfg_weight, "weighted cluster", .unsupported = sl_no_weight,
+       .done = weight_done);
 
 static const struct sl_key split_keys[] = {
 	KEY("clusters", LIST, FULL, struct cfg_split, clusters, .sub = &weight),

@@ -16,8 +16,7 @@ LIST(sl_no_redirect, "path_rewrite");
 LIST(sl_no_retry, "retry_priority", "retry_options_predicates", "rate_limited_retry_back_off");
 LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
-LIST(sl_no_weight, "cluster_header", "metadata_match", "typed_per_filter_config",
-     "per_filter_config");
+LIST(sl_no_weight, "metadata_match", "typed_per_filter_config", "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
      "path_rewrite_policy", "host_rewrite_path", "flush_timeout", "early_data_policy",
      "retry_policy_typed_config", "request_mirror_policy", "priority", "rate_limits",

@@ -39,6 +39,7 @@ struct cfg_address {
 struct cfg_weight {
 	const struct sl_node *node;
 	const struct sl_node *name;
+	const struct sl_node *header; /* cluster_header; NULL: it has a name */
 	struct cfg_u32 weight;
 	const struct sl_node *host; /* host_rewrite_literal */
 	struct cfg_header_changes changes;
@@ -274,6 +275,7 @@ struct cfg_cluster {
 	struct cfg_list hosts; /* struct cfg_address */
 	struct cfg_cluster_limits limits;
 	struct cfg_u32 buffer_limit;
+	bool by_header; /* by_header.c */
 };
 
 struct cfg_static {
@@ -320,6 +322,9 @@ struct sl_reach *sl_reach_new(struct sl_walk *w);
 void sl_reach_free(struct sl_reach *r);
 const struct cfg_route *sl_reach_add(struct sl_walk *w, struct sl_reach *r,
 				     const struct cfg_route *route);
+
+/* by_header.c: makes clusters of headers that members of splits name. */
+void sl_validate_by_header(struct sl_walk *w, struct cfg_root *root);
 
 /* The listener's HTTP connection manager; NULL: was wrong. */
 const struct cfg_hcm *sl_listener_hcm(const struct cfg_listener *l);

@@ -130,6 +130,22 @@ static void check_mirrors(struct routes *r, const struct cfg_list *l)
 			all[i].cluster_index = find_cluster(r, all[i].cluster);
 }
 
+/* Member @i of a split is none of those before it. */
+static void check_twice(struct routes *r, const struct cfg_weight *all, __u32 i)
+{
+	const struct sl_node *me = all[i].name ? all[i].name : all[i].header;
+
+	for (__u32 j = 0; me && j < i; j++) {
+		const struct sl_node *other = all[i].name ? all[j].name : all[j].header;
+
+		if (!other || (all[i].name ? strcmp : strcasecmp)(me->text, other->text))
+			continue;
+		sl_error(r->w, me, "%s '%.64s' is twice in one split; first at line %u",
+			 all[i].name ? "cluster" : "header", me->text, other->line);
+		break;
+	}
+}
+
 static void check_split(struct routes *r, struct cfg_split *s, const char *route)
 {
 	struct cfg_weight *all = s->clusters.items;
@@ -143,19 +159,14 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 		return;
 	}
 	for (__u32 i = 0; i < s->clusters.n; i++) {
-		all[i].cluster = find_cluster(r, all[i].name);
+		if (!all[i].header)
+			all[i].cluster = find_cluster(r, all[i].name);
+		sl_validate_cluster_header(r->w, all[i].header);
 		sl_validate_header_changes(r->w, &all[i].changes);
 		sl_validate_rewrite(r->w, &(struct cfg_rewrite){.host = all[i].host});
 		sum += all[i].weight.value;
 		complete &= all[i].weight.node != NULL;
-		for (__u32 j = 0; all[i].name && j < i; j++) {
-			if (!all[j].name || strcmp(all[i].name->text, all[j].name->text))
-				continue;
-			sl_error(r->w, all[i].name,
-				 "cluster '%.64s' is twice in one split; first at line %u",
-				 all[i].name->text, all[j].name->line);
-			break;
-		}
+		check_twice(r, all, i);
 	}
 	if (!complete)
 		return;
@@ -164,6 +175,10 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 			sl_warning(r->w, all[i].weight.node,
 				   "cluster '%.64s' gets no request: its weight is 0",
 				   all[i].name->text);
+		else if (!all[i].weight.value && all[i].header)
+			sl_warning(r->w, all[i].weight.node,
+				   "the cluster of header '%.64s' gets no request: its weight is 0",
+				   all[i].header->text);
 	if (sum == 0)
 		sl_error(r->w, s->clusters.node,
 			 "Sum of weights in the weighted_cluster must be greater than 0.");
@@ -189,6 +204,7 @@ static void check_action(struct routes *r, struct cfg_route *route)
 	sl_validate_body_format(r->w, format->text ? format->text : format->source.text,
 				format->json, format->content_type);
 	check_mirrors(r, &route->route.mirrors);
+	sl_validate_cluster_header(r->w, route->route.cluster_header);
 	if (route->route.cluster)
 		route->route.cluster_index = find_cluster(r, route->route.cluster);
 	if (route->route.split.node)
@@ -397,7 +413,7 @@ static void add_clusters(struct routes *r)
 	struct cfg_cluster *all = list->items;
 
 	for (__u32 i = 0; i < list->n && i < SL_MAX_CLUSTERS; i++)
-		if (all[i].name)
+		if (all[i].name && !all[i].by_header)
 			(void)sl_names_add(r->clusters, all[i].name->text, &all[i]);
 }
 
@@ -405,11 +421,12 @@ void sl_validate_routes(struct sl_walk *w, struct cfg_root *root)
 {
 	struct routes r = {.w = w, .root = root};
 
+	sl_validate_by_header(w, root);
 	r.routes = sl_names_new();
 	r.clusters = sl_names_new();
 	if (!r.routes || !r.clusters)
 		w->err = -ENOMEM;
-	else
+	else if (!w->err)
 		add_clusters(&r);
 	for (__u32 i = 0; i < root->n_configs && !w->err; i++) {
 		r.config = root->configs[i];

@@ -14,6 +14,7 @@ void exchange_reset(struct front *f)
 	f->x.resp = SIDE_NONE;
 	f->x.route = NO_INDEX;
 	f->x.cluster = NO_INDEX;
+	f->x.picked = NO_INDEX;
 	f->x.endpoint = NO_INDEX;
 }
 

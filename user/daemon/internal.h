@@ -148,6 +148,7 @@ struct exchange {
 	__u32 generation; /* of the table that decided; 0: none has yet */
 	__u32 route;	  /* NO_INDEX: none */
 	__u32 cluster;	  /* NO_INDEX: none */
+	__u32 picked;	  /* of the split; a header may have named `cluster` in its place */
 	__u32 endpoint;	  /* of the last lane tried */
 	__u32 named;	  /* whose name Host is, if the route makes it so */
 	__u64 hash;	  /* by the route's policies; valid when `hashed` */

@@ -76,7 +76,7 @@ static void evaluate_all(struct values *v, const struct sl_route_action *action)
 	bool outwards = !config || !config->most_specific_wins;
 
 	for (__u32 i = 0; i < action->n_targets; i++)
-		if (action->targets[i].cluster == x->cluster)
+		if (action->targets[i].cluster == x->picked)
 			evaluate(v, v->response ? &action->targets[i].changes.response
 						: &action->targets[i].changes.request);
 	for (int i = 0; i < 3; i++) {

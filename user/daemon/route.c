@@ -57,21 +57,29 @@ static struct text single_header(const struct sl_head *h, const __u8 *buf, const
 	return n == 1 ? value : (struct text){0};
 }
 
-__u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf)
+/* The cluster of this name; NO_INDEX: none. */
+static __u32 cluster_named(const struct worker *w, struct text name)
 {
 	const struct sl_actions *a = w->args->compiled->actions;
 
+	for (__u32 c = 0; c < a->n_clusters; c++)
+		if (a->clusters[c] && strlen(a->clusters[c]) == name.len &&
+		    !memcmp(a->clusters[c], name.s, name.len))
+			return c;
+	return NO_INDEX;
+}
+
+__u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf)
+{
+	if (!strcmp(header, ":authority"))
+		return cluster_named(w,
+				     (struct text){(const char *)buf + h->host.off, h->host.len});
 	for (__u32 i = 0; i < h->n_headers; i++) {
 		const struct sl_header *hd = &h->headers[i];
-		struct text value = {(const char *)buf + hd->value.off, hd->value.len};
 
-		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, header))
-			continue;
-		for (__u32 c = 0; c < a->n_clusters; c++)
-			if (a->clusters[c] && strlen(a->clusters[c]) == value.len &&
-			    !memcmp(a->clusters[c], value.s, value.len))
-				return c;
-		break;
+		if (text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, header))
+			return cluster_named(
+				w, (struct text){(const char *)buf + hd->value.off, hd->value.len});
 	}
 	return NO_INDEX;
 }
@@ -118,7 +126,7 @@ static bool decided(struct worker *w, struct front *f)
 	    d->endpoint >= SL_MAX_ENDPOINTS)
 		return false;
 	f->x.route = d->route;
-	f->x.cluster = d->cluster;
+	f->x.cluster = f->x.picked = d->cluster;
 	f->x.endpoint = d->endpoint;
 	f->x.hashed = f->s->hash.found;
 	f->x.hash = f->s->hash.value;
@@ -137,12 +145,33 @@ static __u64 draw_of(struct worker *w, const struct front *f)
 	return (((w->random ^ w->random >> 30) * 0xbf58476d1ce4e5b9ULL) >> 16) | 1ULL << 32;
 }
 
+/*
+ * cluster_header names no cluster, or is not there. Envoy's proto says 404; its code takes the name
+ * for an empty one (HeaderClusterSpecifierPlugin::route), finds no such cluster and answers
+ * cluster_not_found_response_code, 503 by default, without a body (Filter::decodeHeaders).
+ */
+static __u32 not_found(struct front *f, const struct sl_route_action *action)
+{
+	f->x.why = "";
+	return action->not_found;
+}
+
+/* The header that names the cluster which @cluster of the split stands for; NULL: none does. */
+static const char *header_of_target(const struct sl_route_action *action, __u32 cluster)
+{
+	for (__u32 i = 0; i < action->n_targets; i++)
+		if (action->targets[i].cluster == cluster)
+			return action->targets[i].cluster_header;
+	return NULL;
+}
+
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_route_action *action;
 	const struct sl_route *route;
 	struct exchange *x = &f->x;
 	__u32 index, cluster;
+	const char *header;
 
 	x->generation = w->table->generation;
 	if (decided(w, f))
@@ -156,7 +185,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	if (action && action->cluster_header) {
 		x->cluster = route_named(w, action->cluster_header, h, buf);
 		if (x->cluster == NO_INDEX)
-			return action->not_found;
+			return not_found(f, action);
 		x->endpoint = balance_pick(w, x->cluster, NULL);
 		return x->endpoint == NO_INDEX ? 503 : 0;
 	}
@@ -175,6 +204,12 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	}
 	if (cluster >= SL_MAX_CLUSTERS)
 		return 503;
+	x->picked = cluster;
+	header = action ? header_of_target(action, cluster) : NULL;
+	if (header)
+		cluster = route_named(w, header, h, buf);
+	if (cluster == NO_INDEX)
+		return not_found(f, action);
 	x->cluster = cluster;
 	x->endpoint = balance_pick(w, cluster, hash_of(f));
 	return x->endpoint == NO_INDEX ? 503 : 0;

@@ -139,12 +139,11 @@ __u32 rewrite_target(struct worker *w, struct front *f, const struct sl_route_ac
 {
 	struct values v = {.w = w, .f = f, .out = l, .request = l};
 	const struct sl_rewrite *r = action->rewrite;
-	__u32 cluster = f->x.cluster;
 	struct text target;
 
 	/* Of the split's cluster before the route's, which has the last word. */
 	for (__u32 i = 0; i < action->n_targets; i++)
-		if (action->targets[i].cluster == cluster && action->targets[i].host)
+		if (action->targets[i].cluster == f->x.picked && action->targets[i].host)
 			set_host(l, text_of(action->targets[i].host), false, keep_old);
 	if (!r)
 		return 0;

@@ -274,7 +274,11 @@ static void answered(struct ask *k, struct part *p, int status, struct ares_addr
 	p->why = ares_strerror(status);
 	if (p->n)
 		p->status = SL_DNS_FOUND;
-	/* An answer without addresses is one (Envoy, since 1.24). */
+	/*
+	 * An answer without addresses is one, NXDOMAIN too (AddrInfoPendingResolution::
+	 * isResponseWithNoRecords() in Envoy's dns_impl.cc): a STRICT_DNS
+	 * cluster has no endpoint of that name then (strict_dns_cluster.cc).
+	 */
 	else if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND)
 		p->status = SL_DNS_NONE;
 	if (--k->pending)

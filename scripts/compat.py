@@ -44,14 +44,15 @@ USER = {
     "weighted_clusters": "header_name",
     "router": "suppress_envoy_headers",
     "HTTP connection manager":
-        "use_remote_address xff_num_trusted_hops skip_xff_append append_x_forwarded_port "
+        "use_remote_address internal_address_config xff_num_trusted_hops skip_xff_append append_x_forwarded_port "
         "generate_request_id preserve_external_request_id always_set_request_id_in_response "
         "server_name server_header_transformation via normalize_path merge_slashes "
         "path_with_escaped_slashes_action strip_any_host_port strip_matching_host_port "
         "strip_trailing_host_dot",
 }
 USER_MESSAGES = {"direct_response", "body", "body_format", "redirect", "header to add", "header", "regex rewrite",
-                 "retry_policy", "retry_back_off", "mirror policy", "pipe"}
+                 "retry_policy", "retry_back_off", "retry host predicate", "previous hosts",
+                 "mirror policy", "pipe", "internal_address_config", "CIDR range"}
 ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")
 OURS = {"sluice"}  # no message of Envoy's
 

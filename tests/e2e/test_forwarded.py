@@ -137,9 +137,12 @@ def request_id(t):
 
 @test(each=["new", "preserved"])
 def request_id_at_the_edge(t, case):
-    """A client outside does not choose its identifier, unless preserve_external_request_id."""
+    """A client outside does not choose its identifier, unless preserve_external_request_id; an
+    internal one does."""
     s, one = serve(t, {"use_remote_address": True, "generate_request_id": True,
-                       "preserve_external_request_id": case == "preserved"})
+                       "preserve_external_request_id": case == "preserved",
+                       "internal_address_config": {"cidr_ranges": [
+                           {"address_prefix": "127.0.0.0", "prefix_len": 8}]}})
     # Something is before the peer in X-Forwarded-For: no internal request by Envoy's rule.
     got, _ = ask(one, [("X-Request-Id", "mine"), ("X-Forwarded-For", "8.8.8.8")])
     if case == "preserved":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What listeners make of paths and hosts before the route is looked for; require_tls."""
 import contextlib
+import subprocess
 
 from lib.config import config
 from lib.http1 import Conn
@@ -101,6 +102,43 @@ def any_port(t):
         for sent, to in (("a.example:1", "a.example"), ("[::1]:80", "[::1]"), ("b", "b")):
             assert conn.request("GET", "/", host=sent).status == 200
             assert one.last().all("host") == [to], (sent, one.last())
+    s.check()
+
+
+LOCAL = {"internal_address_config": {"cidr_ranges": [
+    {"address_prefix": "10.1.0.0", "prefix_len": 15}, {"address_prefix": "fd00::", "prefix_len": 8},
+    {"address_prefix": "127.0.0.1", "prefix_len": 32}]}}
+
+
+@test(each=["by-connection", "by-header", "nobody"])
+def require_tls_of_external_clients(t, how):
+    """EXTERNAL_ONLY: clients that are internal by internal_address_config are not redirected; without
+    it nobody is. `sluice explain` says the same."""
+    hcm = {"by-connection": {"use_remote_address": True, **LOCAL}, "by-header": LOCAL, "nobody": None}
+    s, one, _ = serve(t, [action("/", "all")], vhost={"require_tls": "EXTERNAL_ONLY"}, hcm=hcm[how])
+
+    def explained(*headers, source="127.0.0.1"):
+        argv = [part for name, value in headers for part in ("-H", f"{name}: {value}")]
+        return subprocess.run([t.sluice_bin, "explain", "-c", s.config_path, "GET", "/a", "--from",
+                               source, *argv], capture_output=True, text=True, check=True).stdout
+    xff = "X-Forwarded-For"
+    cases = {"by-connection": [((), True), (((xff, "10.0.0.1"),), False),
+                               ((("x-envoy-internal", "true"), (xff, "8.8.8.8")), False)],
+             "by-header": [((), False), (((xff, "10.0.0.1"),), True), (((xff, "10.2.0.1"),), False),
+                           (((xff, "fd01::7"),), True), (((xff, "fe01::7"),), False),
+                           (((xff, "10.0.0.1, 10.0.0.2"),), False),
+                           (((xff, "10.0.0.1"), (xff, "10.0.0.2")), False), (((xff, "x"),), False)],
+             "nobody": [((), False), (((xff, "10.0.0.1"),), False),
+                        ((("x-envoy-internal", "true"),), False)]}[how]
+    with Conn(FRONT) as conn:
+        for headers, internal in cases:
+            r = conn.get("/a", headers)
+            assert r.status == (200 if internal else 301), (headers, r)
+            text = explained(*headers)
+            assert ("Route 'all'" in text) == internal, (headers, text)
+        r = conn.get("/a", [("X-Forwarded-Proto", "https"), (xff, "8.8.8.8")])
+        assert r.status == (301 if how == "by-connection" else 200), r
+    assert how != "by-connection" or "Route 'all'" not in explained(source="127.0.0.2")
     s.check()
 
 

@@ -8,6 +8,7 @@ from lib import linux
 from lib.config import DOORS, route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import Closed, Conn, build
+from lib.keeper import Keeper
 from lib.runner import test
 from lib.scripted import Scripted
 
@@ -108,6 +109,28 @@ def route_timeout(t, door):
         except socket.timeout:
             pass
     assert limits(s, "one") == {"upstream_rq_timeout": 2}, limits(s, "one")
+    s.check()
+
+
+@test()
+def flush(t):
+    """flush_timeout of a route, else stream_flush_timeout of the listener, stands for the idle timeout
+    while an answer that is complete waits for its client alone."""
+    body = b"x" * 60000
+    Keeper(t, 9001, b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + body)
+    routes = [timed("/route", "0s", "0s"), timed("/")]
+    routes[0]["route"]["flush_timeout"] = "0.4s"
+    s = t.sluice(conf("user", routes,
+                      {"stream_idle_timeout": "0s", "stream_flush_timeout": "0.8s"}))
+    for n, (path, seconds) in enumerate((("/route", 0.4), ("/", 0.8))):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(FRONT)
+            with Clock() as clock:
+                # Answers beyond what the sockets' buffers take.
+                sock.sendall(build("GET", path) * 150)
+                t.wait(lambda: limits(s).get("downstream_rq_idle_timeout") == n + 1, "a timeout")
+        assert clock.took >= seconds, (path, clock.took)
     s.check()
 
 

@@ -44,8 +44,10 @@ struct sl_explain {
 	__u32 listener;
 	__u64 draw;   /* for runtime_fraction */
 	__u64 source; /* sl_hash_words() of the client's address */
-	__u8 *buf;    /* [SL_HEAD_MAX], the request's head; owned by the caller */
-	__u32 len;    /* bytes of it */
+	int family;   /* of that address: AF_INET, AF_INET6; 0: not known */
+	__u8 addr[16];
+	__u8 *buf; /* [SL_HEAD_MAX], the request's head; owned by the caller */
+	__u32 len; /* bytes of it */
 	enum sl_parse parse;
 	struct sl_head head;
 	__u32 domain;	     /* index into domains; SL_NO_ROUTE: no virtual host */
@@ -65,8 +67,8 @@ struct sl_explain {
 };
 
 /*
- * Fills @e from its config, matcher, listener, draw, source, buf and len. 0, -ENOMEM, or -EPROTO:
- * the steps and the core's whole matcher do not agree (a bug).
+ * Fills @e from its config, matcher, listener, draw, source, family, addr, buf and len. 0, -ENOMEM,
+ * or -EPROTO: the steps and the core's whole matcher do not agree (a bug).
  */
 int sl_explain(struct sl_explain *e);
 

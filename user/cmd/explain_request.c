@@ -153,8 +153,8 @@ static void host_of_listener(char *dst, size_t size, const struct sl_listener *l
 		snprintf(dst, size, strchr(ip, ':') ? "[%s]:%u" : "%s:%u", ip, l->port);
 }
 
-/* As the data path hashes a client's address. */
-static bool source_of(const char *from, __u64 *ret)
+/* The client's address, and its hash as the data path makes it. */
+static bool set_client(struct sl_explain *e, const char *from)
 {
 	__u8 v4[4];
 	__u64 word[2] = {0};
@@ -165,7 +165,9 @@ static bool source_of(const char *from, __u64 *ret)
 	} else if (inet_pton(AF_INET6, from, word) != 1) {
 		return false;
 	}
-	*ret = sl_hash_words(word[0], word[1]);
+	e->source = sl_hash_words(word[0], word[1]);
+	e->family = strchr(from, ':') ? AF_INET6 : AF_INET;
+	(void)inet_pton(e->family, from, e->addr);
 	return true;
 }
 
@@ -213,7 +215,7 @@ int sl_explain_request(struct sl_explain *e, const struct sl_explain_words *w,
 		err = wrong(why, "no listener '%.64s'", w->listener);
 		goto out;
 	}
-	if (!source_of(w->from ? w->from : "127.0.0.1", &e->source)) {
+	if (!set_client(e, w->from ? w->from : "127.0.0.1")) {
 		err = wrong(why, "'%.64s' is no IP address", w->from);
 		goto out;
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "config/internal_address.h"
 #include "sl_canned.h"
 #include "sl_decide.h"
 #include "sl_http.h"
@@ -177,6 +178,17 @@ static bool normalize(struct sl_explain *e)
 	return plain;
 }
 
+static void note_internal(struct sl_explain *e)
+{
+	__u32 config = e->config->table->config_of[e->listener % SL_MAX_LISTENERS];
+	const struct sl_actions *a = e->config->actions;
+
+	sl_matcher_internal(e->matcher,
+			    config < a->n_configs &&
+				    sl_request_is_internal(&a->configs[config].forwarded, &e->head,
+							   e->buf, e->family, e->addr));
+}
+
 int sl_explain(struct sl_explain *e)
 {
 	const struct sl_table *t = e->config->table;
@@ -196,6 +208,7 @@ int sl_explain(struct sl_explain *e)
 		bool plain = normalize(e);
 		__u32 kernel = sl_match_view(&v, e->listener);
 
+		note_internal(e);
 		e->domain = sl_domain_find(&v, t->config_of[e->listener % SL_MAX_LISTENERS]);
 		if (e->domain != SL_NO_ROUTE)
 			try_routes(e);

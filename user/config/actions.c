@@ -370,12 +370,27 @@ static void compile_route(struct actions *a, const struct cfg_route *r, struct s
 		because(out, changed(&r->changes));
 }
 
+static void compile_internal(struct actions *a, const struct cfg_list *ranges,
+			     struct sl_forwarded *f)
+{
+	const struct cfg_cidr *all = ranges->items;
+
+	f->internal = alloc(a, (ranges->n + 1) * sizeof(*f->internal));
+	for (__u32 i = 0; f->internal && i < ranges->n; i++) {
+		struct sl_cidr *r = &f->internal[f->n_internal++];
+
+		(void)sl_parse_ip(all[i].prefix->text, r->addr, &r->family);
+		r->bits = all[i].len.value;
+	}
+}
+
 static const char *compile_forwarded(struct actions *a, const struct cfg_forwarded *c,
 				     struct sl_forwarded *f)
 {
 	static const enum sl_server_header servers[] = {SL_SERVER_OVERWRITE, SL_SERVER_IF_ABSENT,
 							SL_SERVER_PASS};
 
+	compile_internal(a, &c->internal.ranges, f);
 	f->use_remote_address = c->use_remote_address.value;
 	f->trusted_hops = c->trusted_hops.value;
 	f->skip_xff_append = c->skip_xff_append.value;

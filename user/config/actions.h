@@ -214,6 +214,12 @@ enum sl_server_header {
 	SL_SERVER_IF_ABSENT,
 };
 
+struct sl_cidr {
+	__u8 addr[16]; /* network byte order; IPv4 in the first four bytes */
+	__u8 family;
+	__u8 bits;
+};
+
 /* What the HTTP connection manager adds; all of it off by default. */
 struct sl_forwarded {
 	bool any; /* requests need the user path */
@@ -224,6 +230,8 @@ struct sl_forwarded {
 	bool preserve_request_id;
 	bool request_id_in_response;
 	__u32 trusted_hops;
+	struct sl_cidr *internal; /* internal_address_config.cidr_ranges */
+	__u32 n_internal;
 	enum sl_server_header server_header;
 	const char *server; /* name in `server` */
 	const char *via;    /* NULL: none */

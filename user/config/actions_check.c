@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "config/actions_model.h"
+#include "config/model.h"
 #include "util/normal.h"
 #include "util/regex.h"
 
@@ -219,8 +221,22 @@ void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
 
 /* ---- the HTTP connection manager's ---- */
 
+static void check_cidr(struct sl_walk *w, const struct cfg_cidr *c)
+{
+	__u8 addr[16], family;
+
+	if (!c->prefix)
+		return;
+	if (sl_parse_ip(c->prefix->text, addr, &family))
+		sl_error(w, c->prefix, "'%.64s' is no IP address", c->prefix->text);
+	else if (family == AF_INET && c->len.value > 32)
+		sl_error(w, c->len.node, "an IPv4 address has 32 bits, not %u", c->len.value);
+}
+
 void sl_validate_forwarded(struct sl_walk *w, const struct cfg_forwarded *f)
 {
+	for (__u32 i = 0; i < f->internal.ranges.n; i++)
+		check_cidr(w, &((const struct cfg_cidr *)f->internal.ranges.items)[i]);
 	check_value(w, f->via);
 	check_value(w, f->server_name);
 }
@@ -260,6 +276,11 @@ static bool same_value(const struct cfg_u32 *a, const struct cfg_u32 *b)
 	return !a->node == !b->node && a->value == b->value;
 }
 
+static bool same_node(const struct sl_node *a, const struct sl_node *b)
+{
+	return a && b ? sl_node_equal(a, b) : a == b;
+}
+
 bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded *b)
 {
 	return same_value(&a->use_remote_address, &b->use_remote_address) &&
@@ -270,6 +291,7 @@ bool sl_same_forwarded(const struct cfg_forwarded *a, const struct cfg_forwarded
 	       same_value(&a->preserve_request_id, &b->preserve_request_id) &&
 	       same_value(&a->request_id_in_response, &b->request_id_in_response) &&
 	       same_value(&a->server_header, &b->server_header) &&
+	       same_node(a->internal.node, b->internal.node) &&
 	       same_text(a->server_name, b->server_name) && same_text(a->via, b->via);
 }
 
@@ -286,6 +308,7 @@ const struct sl_node *sl_forwarded_node(const struct cfg_forwarded *f)
 		f->server_header.node,
 		f->server_name,
 		f->via,
+		f->internal.node,
 	};
 
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++)

@@ -82,6 +82,26 @@ const struct sl_schema sl_schema_redirect = {
 	.unsupported = sl_no_redirect,
 };
 
+/* ---- internal addresses ---- */
+
+static const struct sl_key cidr_keys[] = {
+	KEY("address_prefix", STRING, FULL, struct cfg_cidr, prefix),
+	KEY("prefix_len", U32, 0, struct cfg_cidr, len, .max = 128),
+	END,
+};
+SCHEMA(cidr, struct cfg_cidr, "CIDR range");
+
+static const struct sl_key internal_keys[] = {
+	KEY("cidr_ranges", LIST, 0, struct cfg_internal, ranges, .sub = &cidr),
+	IGNORED("unix_sockets"), /* clients come by TCP */
+	END,
+};
+const struct sl_schema sl_schema_internal = {
+	.what = "internal_address_config",
+	.size = sizeof(struct cfg_internal),
+	.keys = internal_keys,
+};
+
 const char *const sl_server_transformations[] = {"OVERWRITE", "APPEND_IF_ABSENT", "PASS_THROUGH",
 						 NULL};
 const char *const sl_slash_actions[] = {"KEEP_UNCHANGED",

@@ -115,8 +115,20 @@ struct cfg_normal {
 	struct cfg_u32 strip_dot;
 };
 
+struct cfg_cidr {
+	const struct sl_node *node;
+	const struct sl_node *prefix;
+	struct cfg_u32 len;
+};
+
+struct cfg_internal {
+	const struct sl_node *node;
+	struct cfg_list ranges; /* struct cfg_cidr */
+};
+
 /* What the HTTP connection manager adds. */
 struct cfg_forwarded {
+	struct cfg_internal internal;
 	struct cfg_u32 use_remote_address;
 	struct cfg_u32 trusted_hops;
 	struct cfg_u32 skip_xff_append;
@@ -135,6 +147,7 @@ extern const struct sl_schema sl_schema_regex_rewrite;
 extern const struct sl_schema sl_schema_redirect;
 extern const struct sl_schema sl_schema_retry;
 extern const struct sl_schema sl_schema_mirror;
+extern const struct sl_schema sl_schema_internal;
 extern const char *const sl_server_transformations[];
 extern const char *const sl_slash_actions[];
 extern const char *const sl_not_found_codes[];
@@ -181,6 +194,8 @@ extern const char *const sl_not_found_codes[];
 		KEY("server_header_transformation", ENUM, 0, st, field.server_header,        \
 		    .names = sl_server_transformations,                                      \
 		    .note = "OVERWRITE, APPEND_IF_ABSENT or PASS_THROUGH"),                  \
+		KEY("internal_address_config", MAP, 0, st, field.internal,                   \
+		    .sub = &sl_schema_internal),                                             \
 		KEY("server_name", STRING, 0, st, field.server_name),                        \
 		KEY("via", STRING, 0, st, field.via)
 

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "config/compile.h"
+#include "config/internal_address.h"
 #include "util/regex.h"
 
 static struct sl_rule *add_rule(struct compile *c, enum sl_rule_what what, enum sl_rule_kind kind)
@@ -81,6 +82,8 @@ static bool odd_name(enum sl_rule_what what, const char *name)
 {
 	if (what == SL_RULE_QUERY)
 		return strpbrk(name, "=&#");
+	if (what == SL_RULE_HEADER)
+		return !strcasecmp(name, SL_INTERNAL_HEADER);
 	return what == SL_RULE_COOKIE && (strpbrk(name, "=;") || name[0] == ' ');
 }
 

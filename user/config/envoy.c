@@ -9,6 +9,7 @@
 
 #include "config/envoy_keys.h"
 #include "config/key_tables.h"
+#include "config/internal_address.h"
 #include "config/model.h"
 
 static bool any_of(const char *const *list, const char *s)
@@ -171,6 +172,7 @@ static const struct sl_key action_keys[] = {
 	KEY("upgrade_configs", LIST, 0, struct cfg_route_action, upgrades, .sub = &upgrade),
 	TIMEOUT("timeout", struct cfg_route_action, limits.timeout),
 	TIMEOUT("idle_timeout", struct cfg_route_action, limits.idle),
+	TIMEOUT("flush_timeout", struct cfg_route_action, limits.flush),
 	KEY("max_stream_duration", MAP, 0, struct cfg_route_action, limits.max_stream,
 	    .sub = &sl_schema_stream_duration),
 	END,
@@ -263,7 +265,9 @@ SCHEMA(route, struct cfg_route, "route entry", .unsupported = sl_no_route, .tuni
 
 /* ---- require_tls ---- */
 
-static const char *const tls_requirements[] = {"NONE", "ALL", "-EXTERNAL_ONLY", NULL};
+static const char *const tls_requirements[] = {"NONE", "ALL", "EXTERNAL_ONLY", NULL};
+
+#define TLS_EXTERNAL_ONLY 2 /* index in tls_requirements; ALL is 1 */
 
 /* A text that stands at @at. */
 static const struct sl_node *made_text(struct sl_walk *w, const struct sl_node *at,
@@ -285,6 +289,14 @@ static const struct sl_node *made_text(struct sl_walk *w, const struct sl_node *
 	return n;
 }
 
+/* Not for clients that are internal, for EXTERNAL_ONLY. */
+static void make_external(struct sl_walk *w, const struct sl_node *at, struct cfg_rule *rule)
+{
+	rule->name = made_text(w, at, "", SL_INTERNAL_HEADER);
+	rule->kind = SL_RULE_PRESENT;
+	rule->invert = (struct cfg_u32){at, 1};
+}
+
 /*
  * What did not come by TLS is redirected: by a route before all others, named VHOST/require_tls,
  * for requests of which no proxy before us says that it was https there.
@@ -292,7 +304,7 @@ static const struct sl_node *made_text(struct sl_walk *w, const struct sl_node *
 static void make_redirect(struct sl_walk *w, struct cfg_vhost *v, struct cfg_route *r)
 {
 	const struct sl_node *at = v->require_tls.node;
-	struct cfg_rule *rule = sl_arena_alloc(w->arena, sizeof(*rule));
+	struct cfg_rule *rule = sl_arena_alloc(w->arena, 2 * sizeof(*rule));
 
 	if (!rule) {
 		w->err = -ENOMEM;
@@ -306,7 +318,9 @@ static void make_redirect(struct sl_walk *w, struct cfg_vhost *v, struct cfg_rou
 	r->node = r->match.node = r->redirect.node = at;
 	r->name = made_text(w, at, v->name ? v->name->text : "", "/require_tls");
 	r->match.prefix = r->match.text = made_text(w, at, "", "");
-	r->match.headers = (struct cfg_list){.items = rule, .n = 1};
+	r->match.headers = (struct cfg_list){.items = rule, .n = v->require_tls.value};
+	if (v->require_tls.value == TLS_EXTERNAL_ONLY)
+		make_external(w, at, rule + 1);
 	r->redirect.https = (struct cfg_u32){at, 1};
 }
 
@@ -316,7 +330,7 @@ static void vhost_done(struct sl_walk *w, void *dst)
 	const struct cfg_route *old = v->routes.items;
 	struct cfg_route *routes;
 
-	if (!v->require_tls.node || !v->require_tls.value)
+	if (!v->require_tls.node || v->require_tls.value - 1 >= TLS_EXTERNAL_ONLY)
 		return;
 	routes = sl_arena_alloc(w->arena, (v->routes.n + 1) * sizeof(*routes));
 	if (!routes) {
@@ -335,7 +349,7 @@ static const struct sl_key vhost_keys[] = {
 	KEY("domains", STRINGS, FULL, struct cfg_vhost, domains),
 	KEY("routes", LIST, 0, struct cfg_vhost, routes, .sub = &route),
 	KEY("require_tls", ENUM, 0, struct cfg_vhost, require_tls, .names = tls_requirements,
-	    .note = "NONE or ALL"),
+	    .note = "NONE, ALL or EXTERNAL_ONLY"),
 	HEADER_CHANGES_KEYS(struct cfg_vhost, changes),
 	KEY("retry_policy", MAP, 0, struct cfg_vhost, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_vhost, mirrors,
@@ -482,6 +496,7 @@ static const struct sl_key hcm_keys[] = {
 	    .sub = &sl_schema_hcm_options),
 	TIMEOUT("idle_timeout", struct cfg_hcm, limits.idle),
 	TIMEOUT("stream_idle_timeout", struct cfg_hcm, limits.stream_idle),
+	TIMEOUT("stream_flush_timeout", struct cfg_hcm, limits.flush),
 	TIMEOUT("request_timeout", struct cfg_hcm, limits.request),
 	TIMEOUT("request_headers_timeout", struct cfg_hcm, limits.request_headers),
 	TIMEOUT("drain_timeout", struct cfg_hcm, limits.drain),

@@ -18,11 +18,10 @@ LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "metadata_match", "typed_per_filter_config", "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
-     "path_rewrite_policy", "host_rewrite_path", "flush_timeout", "early_data_policy",
-     "retry_policy_typed_config", "request_mirror_policy", "priority", "rate_limits",
-     "include_vh_rate_limits", "cors", "max_grpc_timeout", "grpc_timeout_offset",
-     "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
-     "hedge_policy", "use_websocket");
+     "path_rewrite_policy", "host_rewrite_path", "early_data_policy", "retry_policy_typed_config",
+     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "cors",
+     "max_grpc_timeout", "grpc_timeout_offset", "internal_redirect_policy",
+     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_body_format, "formatters", "json_format_options");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
@@ -38,9 +37,9 @@ LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
 LIST(sl_no_upgrade, "filters", "connect_config");
 LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_protocol_options",
      "http2_protocol_options", "http3_protocol_options", "scheme_header_transformation",
-     "stream_flush_timeout", "delayed_close_timeout", "access_log", "access_log_flush_interval",
+     "delayed_close_timeout", "access_log", "access_log_flush_interval",
      "flush_access_log_on_new_request", "access_log_options", "original_ip_detection_extensions",
-     "early_header_mutation_extensions", "internal_address_config", "forward_client_cert_details",
+     "early_header_mutation_extensions", "forward_client_cert_details",
      "set_current_client_cert_details", "proxy_100_continue",
      "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "request_id_extension",
      "local_reply_config", "stream_error_on_invalid_http_message", "path_normalization_options",

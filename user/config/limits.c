@@ -112,6 +112,7 @@ struct sl_listener_limits sl_compile_hcm_limits(const struct cfg_hcm_limits *l)
 	out.request_headers_ms = value_or(&l->request_headers, out.request_headers_ms);
 	out.request_ms = value_or(&l->request, out.request_ms);
 	out.stream_idle_ms = value_or(&l->stream_idle, out.stream_idle_ms);
+	out.flush_ms = value_or(&l->flush, out.flush_ms);
 	out.idle_ms = value_or(&l->common.idle, value_or(&l->idle, out.idle_ms));
 	out.max_stream_ms = value_or(&l->common.max_stream, out.max_stream_ms);
 	out.max_duration_ms = value_or(&l->common.max_duration, out.max_duration_ms);
@@ -126,6 +127,7 @@ struct sl_route_limits sl_compile_route_limits(const struct cfg_route_limits *l)
 	return (struct sl_route_limits){
 		.timeout_ms = value_or(&l->timeout, sl_route_defaults.timeout_ms),
 		.idle_ms = value_or(&l->idle, sl_route_defaults.idle_ms),
+		.flush_ms = value_or(&l->flush, sl_route_defaults.flush_ms),
 		.max_stream_ms = value_or(&l->max_stream.max, sl_route_defaults.max_stream_ms),
 	};
 }

@@ -33,6 +33,7 @@ struct sl_listener_limits {
 	__u32 request_headers_ms; /* request_headers_timeout: first byte to the end of the head */
 	__u32 request_ms;	  /* request_timeout: first byte to the end of the request */
 	__u32 stream_idle_ms;	  /* stream_idle_timeout: no byte either way */
+	__u32 flush_ms;		  /* stream_flush_timeout: ... and the client alone is late */
 	__u32 idle_ms;		  /* common_http_protocol_options.idle_timeout: no request */
 	__u32 max_stream_ms;	  /* ... max_stream_duration: a whole exchange */
 	__u32 max_duration_ms;	  /* ... max_connection_duration */
@@ -44,6 +45,7 @@ struct sl_listener_limits {
 struct sl_route_limits {
 	__u32 timeout_ms; /* timeout: request complete to answer complete */
 	__u32 idle_ms;	  /* idle_timeout: stands for the listener's stream_idle_ms; SL_INHERIT */
+	__u32 flush_ms;	  /* flush_timeout: stands for the listener's flush_ms; SL_INHERIT */
 	__u32 max_stream_ms; /* max_stream_duration: stands for the listener's; SL_INHERIT */
 };
 

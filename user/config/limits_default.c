@@ -6,6 +6,7 @@
 const struct sl_listener_limits sl_listener_defaults = {
 	.request_headers_ms = SL_REQUEST_HEADERS_MS,
 	.stream_idle_ms = SL_STREAM_IDLE_MS,
+	.flush_ms = SL_INHERIT,
 	.idle_ms = SL_IDLE_MS,
 	.drain_ms = SL_DRAIN_MS,
 	.max_head = SL_HEAD_KB * 1024,
@@ -15,6 +16,7 @@ const struct sl_listener_limits sl_listener_defaults = {
 const struct sl_route_limits sl_route_defaults = {
 	.timeout_ms = SL_ROUTE_TIMEOUT_MS,
 	.idle_ms = SL_INHERIT,
+	.flush_ms = SL_INHERIT,
 	.max_stream_ms = SL_INHERIT,
 };
 

@@ -24,6 +24,7 @@ struct cfg_hcm_limits {
 	struct cfg_http_options common;
 	struct cfg_u32 idle; /* v2 */
 	struct cfg_u32 stream_idle;
+	struct cfg_u32 flush;
 	struct cfg_u32 request;
 	struct cfg_u32 request_headers;
 	struct cfg_u32 drain;
@@ -38,6 +39,7 @@ struct cfg_stream_duration {
 struct cfg_route_limits {
 	struct cfg_u32 timeout;
 	struct cfg_u32 idle;
+	struct cfg_u32 flush;
 	struct cfg_stream_duration max_stream;
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/internal_address.h"
 #include "util/regex.h"
 
 struct sl_matcher {
@@ -13,6 +14,8 @@ struct sl_matcher {
 	struct sl_regex **regexes; /* [n_rules]; NULL: the rule has none */
 	__u32 n_rules;
 	char *joined; /* [SL_HEAD_MAX]: the values of a repeated header */
+	bool asks_internal;
+	bool internal; /* the client of the request is */
 };
 
 /* Bytes of the head, of the pool or of m->joined. s NULL: what is asked for is missing. */
@@ -89,6 +92,8 @@ static struct text header_value(struct sl_matcher *m, const struct sl_head *h, c
 	if (is(name, ":authority") || is(name, "host"))
 		return h->host.len || (h->flags & SL_HEAD_HOST) ? in_head(buf, h->host)
 								: (struct text){0};
+	if (is(name, SL_INTERNAL_HEADER))
+		return m->internal ? (struct text){"true", 4} : (struct text){0};
 	return header_lines(m, h, buf, name);
 }
 
@@ -247,6 +252,16 @@ static struct sl_request_view view_of(struct sl_matcher *m, const struct sl_head
 		.t = m->t, .h = h, .buf = buf, .draw = draw, .ask = ask, .ctx = m};
 }
 
+bool sl_matcher_asks_internal(const struct sl_matcher *m)
+{
+	return m->asks_internal;
+}
+
+void sl_matcher_internal(struct sl_matcher *m, bool internal)
+{
+	m->internal = internal;
+}
+
 __u32 sl_matcher_find(struct sl_matcher *m, __u32 listener, const struct sl_head *h,
 		      const __u8 *buf, __u64 draw)
 {
@@ -277,6 +292,8 @@ static int compile_regexes(struct sl_matcher *m)
 		char *pattern;
 		int err;
 
+		m->asks_internal |=
+			r->what == SL_RULE_HEADER && is(in_pool(m->t, r->name), SL_INTERNAL_HEADER);
 		if (r->kind != SL_RULE_REGEX)
 			continue;
 		pattern = strndup((const char *)m->t->strings + r->value.off, r->value.len);

@@ -16,6 +16,11 @@ int sl_matcher_new(const struct sl_table *t, struct sl_matcher **ret);
 /* NULL is fine. */
 void sl_matcher_free(struct sl_matcher *m);
 
+/* Do answers depend on whether the client is internal? Then that has to be said for each request.
+ */
+bool sl_matcher_asks_internal(const struct sl_matcher *m);
+void sl_matcher_internal(struct sl_matcher *m, bool internal);
+
 /*
  * The route of request @h (its bytes in @buf) to listener @listener, or SL_NO_ROUTE. @draw: a
  * random number, or the one that BPF had for the same request.

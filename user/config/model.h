@@ -156,8 +156,9 @@ struct cfg_vhost {
 	struct cfg_list routes;	 /* struct cfg_route */
 	struct cfg_header_changes changes;
 	struct cfg_retry retry;
-	struct cfg_list mirrors;    /* struct cfg_mirror */
-	struct cfg_u32 require_tls; /* 1: ALL; the first of routes is made for it */
+	struct cfg_list mirrors; /* struct cfg_mirror */
+	struct cfg_u32
+		require_tls; /* 1: ALL, 2: EXTERNAL_ONLY; the first of routes is made for it */
 	struct cfg_u32 count_tries; /* include_request_attempt_count */
 	struct cfg_u32 tell_tries;  /* include_attempt_count_in_response */
 };

@@ -330,6 +330,11 @@ static void check_retry(struct routes *r, const struct cfg_retry *c)
 	count_rules(r, c->node, c->headers.n + c->request_headers.n);
 }
 
+static bool has_tls_route(const struct cfg_vhost *v)
+{
+	return v->require_tls.value == 1 || v->require_tls.value == 2;
+}
+
 static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index,
 			struct sl_reach *reach)
 {
@@ -337,7 +342,7 @@ static void check_route(struct routes *r, const struct cfg_vhost *v, __u32 index
 	const struct cfg_match *m = &route->match;
 
 	/* The route that require_tls made does not count. */
-	r->w->err = name_route(r, v, index - (v->require_tls.value == 1), route);
+	r->w->err = name_route(r, v, index - has_tls_route(v), route);
 	if (r->w->err)
 		return;
 	check_route_name(r, route);
@@ -360,9 +365,12 @@ static void check_vhost(struct routes *r, struct cfg_vhost *v)
 	for (__u32 i = 0; i < v->domains.n && !r->w->err; i++)
 		check_domain(r, domains[i]);
 	/* Then nobody is believed who says that it was https somewhere. */
-	if (v->require_tls.node && v->require_tls.value && v->routes.n &&
-	    !sl_proto_is_believed(&r->config->hcm->forwarded))
-		all[0].match.headers.n = 0;
+	if (has_tls_route(v) && !sl_proto_is_believed(&r->config->hcm->forwarded)) {
+		struct cfg_list *headers = &all[0].match.headers;
+
+		headers->items = (struct cfg_rule *)headers->items + 1;
+		headers->n--;
+	}
 	for (__u32 i = 0; i < v->routes.n && !r->w->err; i++) {
 		if (r->n_routes++ == SL_MAX_ROUTES) {
 			sl_error(r->w, all[i].node,

@@ -87,15 +87,3 @@ struct address address_forwarded(struct lines *request, __u32 skip)
 	}
 	return (struct address){0};
 }
-
-bool address_is_internal(const struct address *a)
-{
-	static const __u8 loopback4[4] = {127, 0, 0, 1}, loopback6[16] = {[15] = 1};
-
-	if (a->family == AF_INET)
-		return a->addr[0] == 10 || (a->addr[0] == 192 && a->addr[1] == 168) ||
-		       (a->addr[0] == 172 && (a->addr[1] & 0xf0) == 16) ||
-		       !memcmp(a->addr, loopback4, sizeof(loopback4));
-	return a->family == AF_INET6 &&
-	       ((a->addr[0] & 0xfe) == 0xfc || !memcmp(a->addr, loopback6, sizeof(loopback6)));
-}

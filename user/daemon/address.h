@@ -25,7 +25,4 @@ void address_text(const struct address *a, bool port, char ret[ADDRESS_TEXT]);
  */
 struct address address_forwarded(struct lines *request, __u32 skip);
 
-/* RFC 1918, RFC 4193 and loopback: what Envoy calls internal by default. */
-bool address_is_internal(const struct address *a);
-
 #endif /* SL_DAEMON_ADDRESS_H */

@@ -30,7 +30,10 @@ struct due due_of(struct worker *w, const struct front *f, const struct progress
 		due_add(&d, CAUSE_ROUTE, p->sent_ns, r->timeout_ms * NS_PER_MS);
 	due_add(&d, CAUSE_DURATION, p->first_ns,
 		(r->max_stream_ms == SL_INHERIT ? l->max_stream_ms : r->max_stream_ms) * NS_PER_MS);
-	due_add(&d, CAUSE_STREAM, p->moved_ns, limits_stream_idle_ms(w, f, p->route) * NS_PER_MS);
+	due_add(&d, CAUSE_STREAM, p->moved_ns,
+		(p->flushing ? limits_flush_ms(w, f, p->route)
+			     : limits_stream_idle_ms(w, f, p->route)) *
+			NS_PER_MS);
 	return d;
 }
 
@@ -97,6 +100,7 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 		.moved_ns = x->moved_ns,
 		.answered = x->answered,
 		.complete = x->resp == SIDE_DONE || x->tunnel,
+		.flushing = x->resp == SIDE_DONE && x->req == SIDE_DONE && !x->kernel,
 	};
 	struct due d;
 

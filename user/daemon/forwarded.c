@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include "mutate.h"
+#include "config/internal_address.h"
 
 static const struct sl_forwarded *options_of(const struct worker *w, const struct front *f)
 {
@@ -114,7 +115,8 @@ void forwarded_request(struct worker *w, struct front *f, struct lines *l)
 	peer = address_of(f->io.fd, true);
 	single = !lines_find(l, "x-forwarded-for", 0);
 	f->x.remote = trusted(o, &peer, l);
-	edge = o->use_remote_address && !(single && address_is_internal(&f->x.remote));
+	edge = o->use_remote_address &&
+	       !(single && sl_address_is_internal(o, f->x.remote.family, f->x.remote.addr));
 	if (o->use_remote_address)
 		add_client(o, f, &peer, l);
 	if (o->via)

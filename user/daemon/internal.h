@@ -113,6 +113,7 @@ struct progress {
 	__u32 route;	/* NO_INDEX: none */
 	bool answered;	/* the answer has begun */
 	bool complete;	/* and ended */
+	bool flushing;	/* all of it is here, and waits for the client alone */
 };
 
 /* What was seen of a kernel exchange; see watch_look(). */
@@ -491,6 +492,8 @@ void session_end_soon(struct worker *w, struct front *f, __u64 grace_ns);
 const struct sl_listener_limits *limits_of_listener(const struct worker *w, const struct front *f);
 const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route);
 const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster);
+/* While the answer is complete and only the client has to take it. */
+__u32 limits_flush_ms(const struct worker *w, const struct front *f, __u32 route);
 __u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32 route);
 /* The shortest timeout that holds for something that BPF can begin; at most SWEEP_NS. */
 __u64 limits_shortest_ns(const struct worker *w);

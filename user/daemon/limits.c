@@ -35,6 +35,15 @@ __u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32
 	return r->idle_ms == SL_INHERIT ? limits_of_listener(w, f)->stream_idle_ms : r->idle_ms;
 }
 
+__u32 limits_flush_ms(const struct worker *w, const struct front *f, __u32 route)
+{
+	__u32 ms = limits_of_route(w, route)->flush_ms;
+
+	if (ms == SL_INHERIT)
+		ms = limits_of_listener(w, f)->flush_ms;
+	return ms == SL_INHERIT ? limits_stream_idle_ms(w, f, route) : ms;
+}
+
 static void shorter(__u64 *ns, __u32 ms)
 {
 	if (ms && ms != SL_INHERIT && ms * NS_PER_MS < *ns)

@@ -2,6 +2,7 @@
 /* Where a request of the user path goes: the same core and the same tables as in the kernel. */
 #include <string.h>
 #include "mutate.h"
+#include "config/internal_address.h"
 
 #define OTHER_TRIES 8 /* choices made to find another endpoint than the one that failed */
 
@@ -145,6 +146,20 @@ static __u64 draw_of(struct worker *w, const struct front *f)
 	return (((w->random ^ w->random >> 30) * 0xbf58476d1ce4e5b9ULL) >> 16) | 1ULL << 32;
 }
 
+/* Whether the client is internal, if a route asks. */
+static void note_internal(struct worker *w, const struct front *f, const struct sl_head *h,
+			  const __u8 *buf)
+{
+	const struct sl_config_action *config = config_action_of(w, f);
+	struct address peer;
+
+	if (!config || !sl_matcher_asks_internal(w->matcher))
+		return;
+	peer = address_of(f->io.fd, true);
+	sl_matcher_internal(w->matcher, sl_request_is_internal(&config->forwarded, h, buf,
+							       peer.family, peer.addr));
+}
+
 /*
  * cluster_header names no cluster, or is not there. Envoy's proto says 404; its code takes the name
  * for an empty one (HeaderClusterSpecifierPlugin::route), finds no such cluster and answers
@@ -176,6 +191,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	x->generation = w->table->generation;
 	if (decided(w, f))
 		return x->endpoint == NO_INDEX ? 503 : 0;
+	note_internal(w, f, h, buf);
 	index = sl_matcher_find(w->matcher, f->s->listener, h, buf, draw_of(w, f));
 	if (index >= SL_MAX_ROUTES)
 		return 404;

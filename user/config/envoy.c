@@ -157,6 +157,8 @@ static void action_done(struct sl_walk *w, void *dst)
 			 "missing 'cluster', 'weighted_clusters' or 'cluster_header' in route");
 }
 
+static const char *const routing_priorities[] = {"DEFAULT", "-HIGH", NULL};
+
 static const struct sl_key action_keys[] = {
 	KEY("cluster", STRING, SL_KEY_NONEMPTY, struct cfg_route_action, cluster),
 	KEY("weighted_clusters", MAP, 0, struct cfg_route_action, split, .sub = &split),
@@ -165,6 +167,8 @@ static const struct sl_key action_keys[] = {
 	KEY("cluster_not_found_response_code", ENUM, 0, struct cfg_route_action, not_found,
 	    .names = sl_not_found_codes,
 	    .note = "SERVICE_UNAVAILABLE, NOT_FOUND or INTERNAL_SERVER_ERROR"),
+	KEY("priority", ENUM, 0, struct cfg_route_action, priority, .names = routing_priorities,
+	    .note = "DEFAULT"),
 	REWRITE_KEYS(struct cfg_route_action, rewrite),
 	KEY("retry_policy", MAP, 0, struct cfg_route_action, retry, .sub = &sl_schema_retry),
 	KEY("request_mirror_policies", LIST, 0, struct cfg_route_action, mirrors,
@@ -371,6 +375,8 @@ static const struct sl_key route_config_keys[] = {
 	    .sub = &sl_schema_mirror),
 	KEY("most_specific_header_mutations_wins", BOOL, 0, struct cfg_route_config,
 	    most_specific_wins),
+	KEY("max_direct_response_body_size_bytes", U32, 0, struct cfg_route_config, max_body,
+	    .max = 4294967295u),
 	KEY("ignore_port_in_host_matching", BOOL, 0, struct cfg_route_config, ignore_port),
 	IGNORED("validate_clusters"), /* always */
 	END,

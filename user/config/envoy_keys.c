@@ -19,18 +19,17 @@ LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
 LIST(sl_no_weight, "metadata_match", "typed_per_filter_config", "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
      "path_rewrite_policy", "host_rewrite_path", "early_data_policy", "retry_policy_typed_config",
-     "request_mirror_policy", "priority", "rate_limits", "include_vh_rate_limits", "cors",
-     "max_grpc_timeout", "grpc_timeout_offset", "internal_redirect_policy",
-     "internal_redirect_action", "max_internal_redirects", "hedge_policy", "use_websocket");
+     "request_mirror_policy", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
+     "grpc_timeout_offset", "internal_redirect_policy", "internal_redirect_action",
+     "max_internal_redirects", "hedge_policy", "use_websocket");
 LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
 LIST(sl_no_body_format, "formatters", "json_format_options");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
      "typed_per_filter_config");
 LIST(sl_no_vhost, "rate_limits", "cors", "typed_per_filter_config", "per_filter_config",
      "retry_policy_typed_config", "hedge_policy", "include_is_timeout_retry_header", "matcher");
-LIST(sl_no_route_config, "vhds", "internal_only_headers", "max_direct_response_body_size_bytes",
-     "cluster_specifier_plugins", "ignore_path_parameters_in_path_matching",
-     "typed_per_filter_config", "vhost_header");
+LIST(sl_no_route_config, "vhds", "internal_only_headers", "cluster_specifier_plugins",
+     "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "vhost_header");
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");

@@ -106,6 +106,7 @@ struct cfg_route_action {
 	const struct sl_node *cluster;
 	const struct sl_node *cluster_header;
 	struct cfg_u32 not_found;
+	struct cfg_u32 priority; /* DEFAULT: of all requests */
 	struct cfg_split split;
 	struct cfg_list hash; /* struct cfg_hash_policy */
 	struct cfg_rewrite rewrite;
@@ -171,6 +172,7 @@ struct cfg_route_config {
 	struct cfg_u32 most_specific_wins;
 	struct cfg_list mirrors; /* struct cfg_mirror */
 	struct cfg_u32 ignore_port;
+	struct cfg_u32 max_body;   /* max_direct_response_body_size_bytes */
 	const char *listener;	   /* validate: name of the first that has it; NULL: none */
 	const struct cfg_hcm *hcm; /* validate: of that listener */
 };

@@ -191,6 +191,19 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 		sl_error(r->w, s->total.node,
 			 "the sum of the weights is %llu, not 'total_weight'; change one of them",
 			 sum);
+	else if (s->total.node)
+		sl_warning(r->w, s->total.node,
+			   "'total_weight' is deprecated: the sum of the weights is what counts");
+}
+
+static void check_body(struct routes *r, const struct sl_node *body)
+{
+	const struct cfg_u32 *given = &r->config->max_body;
+	__u32 max = given->node && given->value < SL_DIRECT_BODY_MAX ? given->value
+								     : SL_DIRECT_BODY_MAX;
+
+	if (body && body->len > max)
+		sl_error(r->w, body, "the body has %u bytes; the limit is %u", body->len, max);
 }
 
 static void check_action(struct routes *r, struct cfg_route *route)
@@ -210,9 +223,7 @@ static void check_action(struct routes *r, struct cfg_route *route)
 	if (route->route.split.node)
 		check_split(r, &route->route.split, route->full_name);
 	sl_validate_hash(r->w, &route->route, &r->n_hashes);
-	if (body && body->len > SL_DIRECT_BODY_MAX)
-		sl_error(r->w, body, "the body has %u bytes; the limit is %u", body->len,
-			 SL_DIRECT_BODY_MAX);
+	check_body(r, body);
 }
 
 /* ---- names ---- */

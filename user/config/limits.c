@@ -57,7 +57,7 @@ static void warn_unused(struct sl_walk *w, const struct cfg_breakers *b)
 		if (all[i].priority.value == 1)
 			sl_warning(w, all[i].node,
 				   "no request has the priority HIGH here; ignored");
-		else if (&all[i] != used)
+		else if (!all[i].priority.value && &all[i] != used)
 			sl_warning(w, all[i].node,
 				   "the threshold at line %u has the same priority; ignored",
 				   used->node->line);

@@ -281,8 +281,10 @@ struct sock {
 		int len;
 		struct sk_buff *head;
 	} sk_backlog;
+	void (*sk_data_ready)(struct sock *);
 	int sk_wmem_queued;
 	int sk_sndbuf;
+	u8 sk_shutdown;
 	void *sk_user_data;
 };
 
@@ -457,6 +459,7 @@ struct tcp_sock {
 
 struct tcp_skb_cb {
 	__u32 seq;
+	__u16 tcp_flags;
 	__u8 unused: 4;
 	union {
 		struct {

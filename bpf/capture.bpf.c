@@ -16,6 +16,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SL_RCV_SHUTDOWN 1 /* RCV_SHUTDOWN */
 
 SL_FN __u64 pair_key(__u32 active_snd_nxt, __u32 active_rcv_nxt)
 {
@@ -165,10 +166,18 @@ SL_FN void app_note(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
 	bpf_map_update_elem(&by_cookie, &cookie, &me, BPF_ANY);
 }
 
-SL_FN void app_forget(struct bpf_sock_ops *ctx)
+/*
+ * Unless it had sent its FIN before and this is the far end's: tcp_fin() has called
+ * tcp_time_wait(), and tcp_data_queue() hands the segment to the verdict after that. It may begin
+ * with old bytes, and the verdict forgets behind it.
+ */
+SL_FN void app_forget(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 
+	if (ctx->args[0] == BPF_TCP_FIN_WAIT2 && in_sockmap((__u64)sk) &&
+	    (sock_of((__u64)sk)->sk_shutdown & SL_RCV_SHUTDOWN))
+		return;
 	bpf_map_delete_elem(&by_cookie, &cookie);
 }
 
@@ -416,7 +425,7 @@ SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct s
 
 	switch (me->role) {
 	case SL_ROLE_CLIENT:
-		app_forget(ctx);
+		app_forget(ctx, sk);
 		s = session_at(me->slot);
 		if (s && SL_GEN(SL_READ(s->word)) == me->gen &&
 		    !(SL_BITS(SL_READ(s->word)) & SL_S_FRONT)) {
@@ -441,7 +450,7 @@ SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct s
 			front_lost(s, me->slot, me->gen);
 		break;
 	case SL_ROLE_SERVER:
-		app_forget(ctx);
+		app_forget(ctx, sk);
 		lane_release(me->slot, me->gen, SL_L_SERVER);
 		break;
 	}

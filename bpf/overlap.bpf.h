@@ -16,15 +16,25 @@ extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
 
 #define SL_PULL_MAX 0xfff /* bytes that sk_skb_adjust_room() takes off at a time */
 #define SL_PULLS 160
+#define SL_TCP_FIN 1 /* TCPHDR_FIN */
+
+SL_FN const struct tcp_skb_cb *segment_cb(struct __sk_buff *skb)
+{
+	const struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
+
+	return bpf_rdonly_cast((void *)k->cb, bpf_core_type_id_kernel(struct tcp_skb_cb));
+}
 
 /* The sequence number of a segment's first byte. */
 SL_FN __u32 segment_seq(struct __sk_buff *skb)
 {
-	const struct sk_buff *k = bpf_cast_to_kern_ctx(skb);
-	const struct tcp_skb_cb *cb =
-		bpf_rdonly_cast((void *)k->cb, bpf_core_type_id_kernel(struct tcp_skb_cb));
+	return segment_cb(skb)->seq;
+}
 
-	return cb->seq;
+/* Whether it ends with the far end's FIN: nothing new follows. */
+SL_FN bool segment_is_last(struct __sk_buff *skb)
+{
+	return segment_cb(skb)->tcp_flags & SL_TCP_FIN;
 }
 
 /* Takes @n bytes off the front. */

@@ -251,7 +251,10 @@ int pass_skb(struct __sk_buff *skb)
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct sl_socket *me = bpf_map_lookup_elem(&by_cookie, &cookie);
 
-	if (me)
-		segment_trim(skb, me);
+	if (!me)
+		return SK_PASS;
+	segment_trim(skb, me);
+	if (segment_is_last(skb))
+		bpf_map_delete_elem(&by_cookie, &cookie);
 	return SK_PASS;
 }

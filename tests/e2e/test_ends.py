@@ -391,3 +391,24 @@ def reset_waits_for_the_answers_before(t, door):
     t.wait(lambda: stage.s.stats().tree["sessions"]["open"] == 0, "no session is left")
     stage.others_go_on()
     stage.s.check()
+
+
+@test(each=["both", "remote-server", "user"])
+def sent_again_with_the_fin(t, door):
+    """A client has sent its FIN; what acknowledges the answer is lost, and so is our FIN. TCP sends both
+    again in one segment: the client must not have the answer twice."""
+    stage = Stage(t, door)
+    with stage.client() as conn:
+        conn.send(GET)
+        conn.sock.shutdown(socket.SHUT_WR)
+        lane = stage.backend.receive(len(GET))
+        fin_wait2 = 5
+        t.wait(lambda: conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == fin_wait2,
+               "the FIN is acknowledged")
+        with linux.mute("lo", conn.sock.getsockname()[1]):
+            lane.sendall(LENGTH)
+            assert outcome(conn) == (200, b"0123456789")
+            assert conn.at_eof()
+    t.wait(lambda: stage.s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    stage.others_go_on()
+    stage.s.check()

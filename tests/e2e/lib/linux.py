@@ -203,3 +203,23 @@ def member_of(pin, struct_, member):
                           capture_output=True, text=True).stdout
     found = re.search(rf"STRUCT '{struct_}' size=(\d+) .*?\n\t'{member}' .*?bits_offset=(\d+)", text, re.S)
     return int(found[1]), int(found[2]) // 8
+
+
+@contextlib.contextmanager
+def mute(device, port):
+    """On @device an IPv4 connection with @port at one end gets no acknowledgement from there, and no
+    FIN without data to there: both are sent again, the FIN with what was before it."""
+    h, b = 0x28, 0x30  # BPF_LD | BPF_ABS
+    code = (_insn(0xbf, 0x16) + _insn(h, imm=16) + _insn(0x55, offset=7, imm=52) +
+            _insn(h, imm=34) + _insn(0x15, offset=7, imm=port) +
+            _insn(h, imm=36) + _insn(0x55, offset=3, imm=port) +
+            _insn(b, imm=47) + _insn(0x57, imm=1) + _insn(0x55, offset=2) +
+            _return(TC_ACT_OK) + _return(TC_ACT_SHOT))
+    fds = [_program(BPF_PROG_TYPE_SCHED_CLS, code)]
+    try:
+        fds.append(_bpf(BPF_LINK_CREATE, struct.pack("<IIII", fds[0], socket.if_nametoindex(device),
+                                                     BPF_TCX_INGRESS, 0)))
+        yield
+    finally:
+        for fd in fds:
+            os.close(fd)

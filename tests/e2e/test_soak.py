@@ -3,7 +3,9 @@
 
 $SOAK_SECONDS (default 30) is the length; 600 is the run of the README.
 """
+import json
 import os
+import subprocess
 import time
 
 from lib.runner import test
@@ -26,11 +28,28 @@ def kernel_slab():
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith("Slab:"))
 
 
-def tcp_sockets():
-    """Of this network namespace, those in TIME-WAIT left out."""
+def tcp(what):
+    """"inuse": sockets of this network namespace, those in TIME-WAIT left out; "mem": bytes that the
+    sockets of the host have, in whole pages of what they may take without asking."""
     with open("/proc/thread-self/net/sockstat") as f:
         words = next(line.split() for line in f if line.startswith("TCP:"))
-    return int(words[words.index("inuse") + 1])
+    n = int(words[words.index(what) + 1])
+    return n * os.sysconf("SC_PAGE_SIZE") if what == "mem" else n
+
+
+def tcp_sockets():
+    return tcp("inuse")
+
+
+def maps_memory(pins):
+    """Bytes of the instance's maps, as the kernel counts them."""
+    total = 0
+    for name in os.listdir(pins):
+        done = subprocess.run(["bpftool", "-j", "map", "show", "pinned", f"{pins}/{name}"],
+                              capture_output=True, text=True)
+        if done.returncode == 0:
+            total += int(json.loads(done.stdout).get("bytes_memlock", 0))
+    return total
 
 
 class Watch:
@@ -38,6 +57,7 @@ class Watch:
 
     def __init__(self, sluice):
         self.sluice, self.samples, self.last = sluice, [], 0
+        self.start, self.rows = time.monotonic(), []
 
     def pids(self):
         return [self.sluice.supervisor, *self.sluice.workers()]
@@ -45,12 +65,20 @@ class Watch:
     def now(self):
         return {"rss": rss(self.pids()),
                 "fds": len(os.listdir(f"/proc/{self.sluice.worker()}/fd")),
-                "sockets": tcp_sockets(), "slab": kernel_slab()}
+                "sockets": tcp_sockets(), "tcp": tcp("mem"), "slab": kernel_slab()}
 
     def __call__(self):
         if time.monotonic() - self.last >= 0.5:
             self.last = time.monotonic()
             self.samples.append(self.now())
+        if time.monotonic() - self.start >= 60 * len(self.rows):
+            self.row(f"{len(self.rows)} min")
+
+    def row(self, when):
+        """A line of the README's table."""
+        now = {**self.now(), "maps": maps_memory(self.sluice.pins)}
+        cells = [f"{now[what] / (1 << 20):.1f}" for what in ("rss", "maps", "tcp", "slab")]
+        self.rows.append(" | ".join(["", when, *cells, str(now["fds"]), str(now["sockets"]), ""]).strip())
 
     def peak(self, what, part):
         """In a third of the run: 1, or 2, the last."""
@@ -69,6 +97,10 @@ def plateau(t):
     torture.settles()
     t.wait(lambda: tcp_sockets() <= before["sockets"] + 50, "sockets that nobody holds are gone")
     after = watch.now()
+    watch.row("after")
+    t.note("time | RSS of the daemon, MiB | its maps | TCP's memory | slab | descriptors | sockets")
+    for row in watch.rows:
+        t.note(row)
     stats = torture.sluice.stats()
     for what in before:
         t.note(f"{what}: {before[what]} before, {watch.peak(what, 1)} in the middle, "

@@ -13,6 +13,7 @@
 
 #define SL_COUNTS(X)                                                                            \
 	X(DOWN_CX_OVERFLOW, downstream_cx_overflow, "connections over max_sessions")            \
+	X(DOWN_CX_WAIT, downstream_cx_accept_wait, "connections that waited for a descriptor")  \
 	X(DOWN_CX_IDLE, downstream_cx_idle_timeout, "clients' connections idle too long")       \
 	X(DOWN_CX_DURATION, downstream_cx_max_duration_reached, "clients' connections too old") \
 	X(DOWN_RQ_HEADER, downstream_rq_header_timeout, "heads that took too long: 408")        \

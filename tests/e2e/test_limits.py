@@ -71,7 +71,7 @@ def waiting(t, door):
     s = t.sluice(conf(door, [short, route(to="one")],
                       back=breakers(max_connections=1, max_pending_requests=5)))
     with Conn(FRONT) as hog, Conn(FRONT) as late:
-        hog.send(build("GET", "/slow/800"))
+        hog.send(build("GET", "/slow/3000"))
         t.wait(lambda: back.active == 1, "the lane is taken", 5, 0.01)
         gone = [Conn(FRONT) for _ in range(5)]
         for conn in gone:

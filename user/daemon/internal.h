@@ -317,7 +317,8 @@ struct worker {
 
 	__u8 *spare[256]; /* buffers at hand */
 	__u32 n_spare;
-	__u32 n_buffers; /* in use */
+	__u32 n_buffers;  /* in use */
+	__u32 max_fronts; /* for the descriptors that there are; 0: not known */
 
 	struct sl_head head; /* scratch of the parsers */
 	struct sl_head request_head;
@@ -505,6 +506,9 @@ bool limits_reached(const struct worker *w);
 void limits_sessions_changed(struct worker *w);
 /* Whether there are too many sessions even to say so to one more. Counts it. */
 bool limits_hopeless(struct worker *w);
+/* Each session may need a lane: as many are accepted as there are descriptors for both. */
+void limits_descriptors(struct worker *w);
+bool limits_crowded(struct worker *w);
 /* Whether what is in hand takes as much memory as it may: no request more is taken. */
 bool limits_heap_full(const struct worker *w);
 /* Once a second: what `sluice stats` shows. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Which timeouts and limits hold for whom, and what is counted when one is reached. */
+#include <dirent.h>
+#include <sys/resource.h>
 #include "internal.h"
 
 const struct sl_listener_limits *limits_of_listener(const struct worker *w, const struct front *f)
@@ -131,6 +133,38 @@ void limits_sessions_changed(struct worker *w)
 		__sync_fetch_and_or(&w->maps->control->flags, SL_C_FULL);
 	else
 		__sync_fetch_and_and(&w->maps->control->flags, ~SL_C_FULL);
+}
+
+/* What is open besides sessions and lanes; 0: not known. */
+static __u32 other_fds(const struct worker *w)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	__u32 n = 0;
+
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	n -= 3; /* ".", ".." and the directory's own */
+	return n > w->n_fronts + w->n_backs ? n - w->n_fronts - w->n_backs : 0;
+}
+
+void limits_descriptors(struct worker *w)
+{
+	__u32 others = other_fds(w);
+	struct rlimit lim;
+
+	if (others && !getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur != RLIM_INFINITY)
+		w->max_fronts = lim.rlim_cur > others + 2 ? (lim.rlim_cur - others) / 2 : 1;
+}
+
+bool limits_crowded(struct worker *w)
+{
+	if (!w->max_fronts || w->n_fronts < w->max_fronts)
+		return false;
+	count_limit(w, SL_COUNT_DOWN_CX_WAIT, NO_INDEX);
+	return true;
 }
 
 bool limits_hopeless(struct worker *w)

@@ -209,17 +209,34 @@ void front_add(struct worker *w, int fd, __u32 index)
 	}
 }
 
+/* Until the next tick: epoll would say again and again that somebody waits. */
+static void listener_rests(struct worker *w, struct io *listener)
+{
+	struct epoll_event e = {.data.ptr = listener};
+
+	listener->failed = true;
+	listener->readable = false;
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, listener->fd, &e);
+}
+
 void front_accept(struct worker *w, struct io *listener)
 {
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (limits_crowded(w)) {
+			listener_rests(w, listener);
+			return;
+		}
+		fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
-			/* ECONNABORTED and the like: the next. EMFILE: wait for a tick. */
+			/* ECONNABORTED and the like: the next. */
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-			    errno == ENOMEM)
-				listener->failed = true;
-			if (errno == EAGAIN || listener->failed) {
+			    errno == ENOMEM) {
+				listener_rests(w, listener);
+				return;
+			}
+			if (errno == EAGAIN) {
 				listener->readable = false;
 				return;
 			}

@@ -431,6 +431,8 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = balance_init(w);
 	if (!rc)
 		rc = adopt_all(w);
+	if (!rc)
+		limits_descriptors(w);
 	/* Its sockets are none that a dead worker has left. */
 	if (!rc)
 		rc = names_start(w);

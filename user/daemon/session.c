@@ -378,7 +378,10 @@ static void linger_read(struct worker *w, struct front *f)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		if ((n < 0 && errno == EAGAIN) || (!n && f->resets))
+		if (n < 0 && errno == EAGAIN)
+			return;
+		/* Its FIN is no end of that; and recv() says 0 behind one when a reset has come. */
+		if (!n && f->resets && !f->io.failed)
 			return;
 		front_close(w, f);
 		return;

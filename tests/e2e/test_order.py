@@ -85,7 +85,8 @@ def next_answer_is_moved_too(t):
     """The move of one answer is under way (here it looks as if) when the daemon sends the next request:
     BPF must not begin a second move, which could be the first to have the client's lock."""
     back = t.listen(9001)
-    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")],
+                        connect_timeout="5s"))
     size, mover = linux.member_of(s.pin("sessions"), "sl_session", "mover")
     _, front = linux.member_of(s.pin("sessions"), "sl_session", "front_sk")
     with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:

@@ -5,6 +5,7 @@ A gigabyte for one who does not read: what lies between the two ends is bounded,
 Sockets' own counters do not see all: what a verdict redirects is charged to nobody. But what a
 sender was allowed to send and its reader has not read is held somewhere, whoever counts it.
 """
+import os
 import re
 import select
 import statistics
@@ -63,6 +64,16 @@ def sockets(*ports):
     return held, buffers
 
 
+def queued(t, *ports):
+    """(bytes, segments) in the sockmap queues of the sockets with one of @ports, read in the kernel."""
+    program = f"{os.path.dirname(t.sluice_bin)}/tests/e2e/queues/queues"
+    out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+    found = [tuple(map(int, line.split())) for line in out.splitlines()]
+    assert found or not ports, "no socket is in a sockmap"
+    mine = [one for one in found if one[0] in ports or one[1] in ports]
+    return sum(one[2] for one in mine), sum(one[3] for one in mine)
+
+
 def resident(pids):
     total = 0
     for pid in pids:
@@ -119,14 +130,18 @@ class Stuck:
 
     def measure(self, taken):
         assert taken < GIGABYTE // 4, f"{taken} bytes were taken"
-        held, buffers = sockets(self.conn.sock.getsockname()[1], self.server.getpeername()[1])
+        ports = self.conn.sock.getsockname()[1], self.server.getpeername()[1]
+        held, buffers = sockets(*ports)
+        bytes_, segments = queued(self.t, *ports) if self.door != "user" else (0, 0)
         daemon = resident([self.s.supervisor, *self.s.workers()]) - self.before
         beside = pace(self.quick)
         self.t.note(f"{self.door}: {taken} bytes taken, {held} held by sockets whose buffers are "
-                    f"{buffers}, daemon {daemon:+}; {self.alone * 1e6:.0f} -> "
+                    f"{buffers}, {bytes_} and {segments} segments in sockmap queues, daemon {daemon:+}; {self.alone * 1e6:.0f} -> "
                     f"{beside * 1e6:.0f} us beside it")
         assert held <= buffers + ALLOWED, f"{held} held, buffers {buffers}"
         assert taken <= buffers + ALLOWED, f"{taken} taken, buffers {buffers}"
+        assert bytes_ <= ALLOWED, f"{bytes_} bytes in sockmap queues"
+        assert not segments, f"{segments} segments in queues that nobody is charged for"
         assert taken - held <= ALLOWED // 2, f"{taken - held} bytes in no socket's account"
         assert daemon <= ALLOWED, f"the daemon has grown by {daemon}"
         assert beside <= 5 * self.alone + 0.005, f"{self.alone} -> {beside} s beside it"

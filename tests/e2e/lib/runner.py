@@ -90,7 +90,15 @@ class T:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((address, port))
         s.listen(backlog)
+        self.stack.callback(self._wake, s)
         return s
+
+    @staticmethod
+    def _wake(listener):
+        """A thread that waits in accept() would wait on when it is closed, and, once a signal has
+        restarted its system call, on the listener of another test that has got its descriptor."""
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
 
     # --- processes ---
     def start(self, argv, name=None, cwd=None, env=None, user=None):

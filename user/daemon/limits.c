@@ -154,9 +154,13 @@ void limits_descriptors(struct worker *w)
 {
 	__u32 others = other_fds(w);
 	struct rlimit lim;
+	__u64 left;
 
-	if (others && !getrlimit(RLIMIT_NOFILE, &lim) && lim.rlim_cur != RLIM_INFINITY)
-		w->max_fronts = lim.rlim_cur > others + 2 ? (lim.rlim_cur - others) / 2 : 1;
+	if (!others || getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
+		return;
+	left = lim.rlim_cur > others ? lim.rlim_cur - others : 0;
+	/* Lanes that are over wait a moment to be closed: an eighth more of those. */
+	w->max_fronts = left > 2 ? (left - left / 8) / 2 : 1;
 }
 
 bool limits_crowded(struct worker *w)

@@ -80,6 +80,17 @@ SL_ARRAY(generations, struct sl_generation, SL_GENERATIONS *SL_STAT_SHARDS);
 SL_ARRAY(counts, struct sl_counts, 1 + SL_MAX_CLUSTERS);
 
 /*
+ * What is known of a head that comes again, byte for byte: clients that poll and servers that
+ * answer alike send the same one over and over, and to compare it costs a tenth of reading it.
+ */
+struct sl_again {
+	__u32 gen;	  /* of the session (lane) whose head this is, and has been parsed; 0: none */
+	__u32 generation; /* of the table that it was matched with; 0: not known */
+	__u32 route;
+	__u32 zero;
+};
+
+/*
  * The head that a session's (lane's) socket sent last, and what the parser made of it. Not
  * per-CPU scratch: sk_msg programs can be preempted by others on the same CPU, while a socket runs
  * one at a time; and one tenant's bytes are never in another's buffer.
@@ -87,6 +98,7 @@ SL_ARRAY(counts, struct sl_counts, 1 + SL_MAX_CLUSTERS);
 struct sl_head_slot {
 	__u8 bytes[SL_HEAD_BUF]; /* SL_KERNEL_HEAD_MAX of them are the stream's */
 	struct sl_head head;
+	struct sl_again again;
 	/* Where a walk through a chunked body stands; here, because the verifier forgets what is
 	 * in a map, and states that look alike are verified once. */
 	struct sl_body walk;

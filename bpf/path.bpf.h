@@ -151,12 +151,24 @@ SL_FN void direction_done(struct sl_session *s, __u32 slot, __u32 gen, __u32 min
 		exchange_finish(slot, gen);
 }
 
-/* Copies the first bytes of a message (at most SL_KERNEL_HEAD_MAX) into @h; their number. */
-SL_FN __u32 msg_head_copy(struct sk_msg_md *msg, struct sl_head_slot *h)
+/* The head slot of session @slot, or (@lane) of lane @slot. */
+SL_FN struct sl_head_slot *head_at(__u32 slot, bool lane)
 {
+	return lane ? bpf_map_lookup_elem(&response_heads, &slot)
+		    : bpf_map_lookup_elem(&request_heads, &slot);
+}
+
+/* Copies the first bytes of a message (at most SL_KERNEL_HEAD_MAX) into a head slot; their number.
+ * Verified alone. */
+__noinline int msg_head_copy(struct sk_msg_md *msg, __u32 slot, bool lane)
+{
+	struct sl_head_slot *h = head_at(slot, lane);
 	__u32 want = msg_size(msg) < SL_KERNEL_HEAD_MAX ? msg_size(msg) : SL_KERNEL_HEAD_MAX;
 	__u32 have = (long)msg->data_end - (long)msg->data;
 
+	if (!h)
+		return 0;
+	h->again.gen = 0;
 	/* A send is split over two page fragments at any size, where the first one ends. */
 	if (have < want) {
 		if (bpf_msg_pull_data(msg, 0, want, 0))
@@ -165,9 +177,57 @@ SL_FN __u32 msg_head_copy(struct sk_msg_md *msg, struct sl_head_slot *h)
 	}
 	if (have > want)
 		have = want;
+	sl_opaque(have);
 	if (have > SL_KERNEL_HEAD_MAX || bpf_probe_read_kernel(h->bytes, have, msg->data))
 		return 0;
 	return have;
+}
+
+/* Eight bytes at @off of the head and of the message that are not alike; @data has them. */
+SL_FN __u64 again_word(const struct sl_head_slot *h, const void *data, __u32 off)
+{
+	return sl_load(h->bytes, off) ^ *(const __u64 *)(data + off);
+}
+
+/*
+ * Whether @msg begins with the head in the slot of session @slot (@lane: of lane @slot), which is
+ * of generation @gen. Then all that was found in it holds for this one, too.
+ */
+__noinline int msg_head_again(struct sk_msg_md *msg, __u32 slot, bool lane, __u32 gen)
+{
+	const struct sl_head_slot *h = head_at(slot, lane);
+	const void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	__u32 len, off;
+
+	if (!h || h->again.gen != gen)
+		return 0;
+	len = h->head.len;
+	if (len < 8 || len > SL_KERNEL_HEAD_MAX || data + len > end)
+		return 0;
+	for (off = 0; off < SL_KERNEL_HEAD_MAX; off += 64) {
+		__u64 differ = 0;
+
+		if (off + 64 > len)
+			break;
+		if (data + off + 64 > end)
+			return 0;
+		SL_UNROLL
+		for (int i = 0; i < 64; i += 8)
+			differ |= again_word(h, data, off + i);
+		if (differ)
+			return 0;
+	}
+	for (int i = 0; i < 8; i++, off += 8) {
+		if (off + 8 > len)
+			break;
+		if (data + off + 8 > end || again_word(h, data, off))
+			return 0;
+	}
+	/* The last ones, some of them for the second time. */
+	off = len - 8;
+	sl_opaque(off);
+	off &= SL_KERNEL_HEAD_MAX - 1;
+	return data + off + 8 <= end && !again_word(h, data, off);
 }
 
 struct chunk_walk {
@@ -222,8 +282,7 @@ __noinline int msg_chunks_walk(struct sk_msg_md *msg, __u32 slot, bool lane)
 {
 	struct chunk_walk w = {.msg = msg, .result = SL_BODY_MORE};
 
-	w.h = lane ? bpf_map_lookup_elem(&response_heads, &slot)
-		   : bpf_map_lookup_elem(&request_heads, &slot);
+	w.h = head_at(slot, lane);
 	if (!w.h)
 		return SL_BODY_BAD;
 	w.h->walk_size = msg_size(msg);

@@ -65,19 +65,32 @@ SL_FN __u32 request_frame(struct sk_msg_md *msg, struct sl_request *r, struct sl
 	return end == msg_size(msg) ? SL_REASON_NONE : SL_REASON_PIPELINED;
 }
 
+/* The message's head into @h, unless it is there already. A reason, or NONE. */
+SL_FN __u32 request_head(struct sk_msg_md *msg, struct sl_request *r, struct sl_head_slot *h)
+{
+	__u32 reason;
+
+	if (msg_head_again(msg, r->slot, false, r->gen))
+		return head_is_large(&h->head) ? SL_REASON_HEAD_TOO_LONG : SL_REASON_NONE;
+	reason = request_parse(r->slot, msg_head_copy(msg, r->slot, false));
+	if (!reason) {
+		h->again.generation = 0;
+		h->again.gen = r->gen;
+	}
+	return reason;
+}
+
 /* Parses, routes and frames; NONE when r->s->decision says where to and r->body what is left. */
 SL_FN __u32 request_decide(struct sk_msg_md *msg, struct sl_request *r, struct sl_head_slot *h)
 {
-	__u32 n = msg_head_copy(msg, h);
-	__u32 reason;
+	__u32 reason = request_head(msg, r, h);
 
-	reason = request_parse(r->slot, n);
 	if (reason)
 		return reason;
 	reason = request_frame(msg, r, h);
 	if (reason)
 		return reason;
-	return request_route(r);
+	return request_route(r, h);
 }
 
 /* No lane serves it, for @reason: a route's own answer, or the user path. */

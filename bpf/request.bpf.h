@@ -245,8 +245,35 @@ SL_FN bool same_table(const struct sl_session *s, const struct sl_table *t)
 	return now && t->generation == s->generation && now->generation == s->generation;
 }
 
+/* The route of the parsed head @h in table @t into *ret. A reason, or NONE. */
+SL_FN __u32 request_find_route(struct sl_request *r, const struct sl_table *t,
+			       struct sl_head_slot *h, __u32 *ret)
+{
+	__u32 index;
+
+	if (h->again.generation == t->generation) {
+		r->s->generation = t->generation;
+		*ret = h->again.route;
+		return SL_REASON_NONE;
+	}
+	if ((t->flags & SL_TABLE_PLAIN) && !request_plain(r->slot))
+		return SL_REASON_ROUTE_NEEDS_USER;
+	index = request_match(r->slot);
+	if (index == SL_ROUTE_UNSURE)
+		return SL_REASON_ROUTE_NEEDS_USER;
+	if (index >= SL_MAX_ROUTES)
+		return SL_REASON_NO_ROUTE;
+	/* Another request with this head may draw otherwise. */
+	if (!(t->flags & SL_TABLE_DRAWS) && same_table(r->s, t)) {
+		h->again.route = index;
+		h->again.generation = t->generation;
+	}
+	*ret = index;
+	return SL_REASON_NONE;
+}
+
 /* Route, cluster and endpoint of the parsed head, into the session's decision. */
-SL_FN __u32 request_route(struct sl_request *r)
+SL_FN __u32 request_route(struct sl_request *r, struct sl_head_slot *h)
 {
 	struct sl_decision *d = &r->s->decision;
 	const struct sl_table *t = table_get();
@@ -257,13 +284,9 @@ SL_FN __u32 request_route(struct sl_request *r)
 	d->routed = 0;
 	if (!t)
 		return SL_REASON_INTERNAL;
-	if ((t->flags & SL_TABLE_PLAIN) && !request_plain(r->slot))
-		return SL_REASON_ROUTE_NEEDS_USER;
-	index = request_match(r->slot);
-	if (index == SL_ROUTE_UNSURE)
-		return SL_REASON_ROUTE_NEEDS_USER;
-	if (index >= SL_MAX_ROUTES)
-		return SL_REASON_NO_ROUTE;
+	reason = request_find_route(r, t, h, &index);
+	if (reason)
+		return reason;
 	sl_opaque(index);
 	route = &t->routes[index & (SL_MAX_ROUTES - 1)];
 	if ((route->flags & SL_ROUTE_NEEDS_USER) || route->action == SL_ACTION_DIRECT) {

@@ -79,10 +79,14 @@ __noinline int response_parse(__u32 slot, __u32 n)
  * Parses a final head that the kernel may forward as it is. False: the daemon's (1xx, 101, ends
  * with the connection, not strict, not whole).
  */
-SL_FN bool response_head(struct sl_response *r, struct sl_head_slot *h, __u32 n)
+SL_FN bool response_head(struct sk_msg_md *msg, struct sl_response *r, struct sl_head_slot *h)
 {
-	if (response_parse(r->lane_slot, n) != SL_PARSE_DONE)
-		return false;
+	if (!msg_head_again(msg, r->lane_slot, true, r->lane_gen)) {
+		if (response_parse(r->lane_slot, msg_head_copy(msg, r->lane_slot, true)) !=
+		    SL_PARSE_DONE)
+			return false;
+		h->again.gen = r->lane_gen;
+	}
 	r->body = sl_response_body(&h->head, r->s->head_method);
 	r->status = h->head.status;
 	return sl_response_is_plain(&h->head, &r->body);
@@ -98,7 +102,7 @@ SL_FN bool response_frame(struct sk_msg_md *msg, struct sl_response *r)
 	if (!h)
 		return false;
 	if (r->l->phase == SL_RESP_HEAD) {
-		if (!response_head(r, h, msg_head_copy(msg, h)))
+		if (!response_head(msg, r, h))
 			return false;
 		off = h->head.len;
 	} else {

@@ -153,10 +153,14 @@ static int fill_array(struct bpf_map *map, const void *values, size_t size, __u3
 	return 0;
 }
 
-/* Linux 6.3 has the tracepoint sk_data_ready. */
-static bool can_tell_landed(void)
+/*
+ * Where nothing is steered into a client, `landed` has nothing to tell, and it would run for every
+ * socket of the host. Linux 6.3 has the tracepoint sk_data_ready.
+ */
+static bool wants_landed(const struct sl_options *o)
 {
-	return libbpf_find_vmlinux_btf_id("sk_data_ready", BPF_TRACE_RAW_TP) > 0;
+	return o->kernel_path && o->colocated_clients &&
+	       libbpf_find_vmlinux_btf_id("sk_data_ready", BPF_TRACE_RAW_TP) > 0;
 }
 
 static __u32 control_flags(const struct sl_loader *l, const struct sl_options *o)
@@ -262,7 +266,7 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader
 		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));
 		goto out;
 	}
-	rc = bpf_program__set_autoload(l->skel->progs.landed, can_tell_landed());
+	rc = bpf_program__set_autoload(l->skel->progs.landed, wants_landed(&c->options));
 	if (!rc)
 		rc = size_maps(l, c->table);
 	if (!rc)

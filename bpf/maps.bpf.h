@@ -84,7 +84,7 @@ SL_ARRAY(counts, struct sl_counts, 1 + SL_MAX_CLUSTERS);
  * answer alike send the same one over and over, and to compare it costs a tenth of reading it.
  */
 struct sl_again {
-	__u32 gen;	  /* of the session (lane) whose head this is, and has been parsed; 0: none */
+	__u32 gen; /* of the session (lane) whose head this is, and has been parsed; 0: none */
 	__u32 generation; /* of the table that it was matched with; 0: not known */
 	__u32 route;
 	__u32 zero;

@@ -231,7 +231,7 @@ int client_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	/* Twice: an exchange can end while we look. */
 	for (int i = 0; i < 2; i++) {
-		r.word = SL_READ(r.s->word);
+		r.word = sl_read_own(&r.s->word);
 		if (SL_GEN(r.word) != r.gen)
 			return SK_PASS;
 		if (!(SL_BITS(r.word) & SL_S_FRONT)) {

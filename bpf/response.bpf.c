@@ -36,7 +36,7 @@ SL_FN void response_to_user(struct sl_response *r, __u32 reason)
  */
 SL_FN bool response_find(struct sl_response *r)
 {
-	__u64 lane_word = SL_READ(r->l->word);
+	__u64 lane_word = sl_read_own(&r->l->word);
 
 	if (SL_GEN(lane_word) != r->lane_gen)
 		return false;
@@ -53,7 +53,7 @@ SL_FN bool response_find(struct sl_response *r)
 	r->s = session_at(r->slot);
 	if (!r->s)
 		return false;
-	r->word = SL_READ(r->s->word);
+	r->word = sl_read_own(&r->s->word);
 	if (SL_GEN(r->word) != r->gen || !(SL_BITS(r->word) & SL_S_EXCHANGE) ||
 	    r->s->lane != r->lane_slot + 1)
 		return false;

@@ -142,12 +142,11 @@ struct sl_decision {
  * client's side has for itself.
  */
 struct sl_session {
-	__u64 word;	 /* SL_S_*; generation */
-	__u64 client_sk; /* co-located: struct sock *, to read counters by probe; 0: none; BPF */
-	__u64 front_sk;	 /* struct sock * of front, for the free send buffer; BPF */
-	__u64 start_ns;	 /* CLOCK_MONOTONIC at the head of the request */
-	__u64 last_ns;	 /* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
-	sl_slot1 lane;	 /* lane of the exchange */
+	__u64 word;	/* SL_S_*; generation */
+	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
+	__u64 start_ns; /* CLOCK_MONOTONIC at the head of the request */
+	__u64 last_ns;	/* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	sl_slot1 lane;	/* lane of the exchange */
 	__u32 lane_gen;
 	__u32 route;
 	__u32 cluster;
@@ -156,6 +155,8 @@ struct sl_session {
 	__u8 handover;	  /* enum sl_reason: why BPF handed a direction of this exchange over */
 	__u8 begun;	  /* 1: BPF has begun the exchange and not sent its request on yet */
 	__u8 direct;	  /* 1: the daemon began the exchange: counted as the user path's */
+	__u32 mover; /* thread that moves the answer's end into client; 0: it is there. See ORDER */
+	__u32 zero;
 
 	__u32 next;	  /* sl_stack link of the free list */
 	__u32 listener;	  /* index */
@@ -170,8 +171,7 @@ struct sl_session {
 	__u64 source_hash;  /* sl_hash_words() of the address that front's client has; BPF */
 	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
 	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
-	__u32 mover; /* thread that moves the answer's end into client; 0: it is there. See ORDER */
-	__u32 zero;
+	__u64 client_sk;    /* co-located: struct sock *, to read counters by probe; 0: none; BPF */
 
 	/* The exchange. Owned by the owner of the request direction until bound. */
 	struct sl_decision decision;

@@ -61,5 +61,10 @@ static inline long sl_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx)
 #define sl_cmpxchg(ptr, old, new) __sync_val_compare_and_swap((ptr), (old), (new))
 #define sl_fetch_add(ptr, n) __sync_fetch_and_add((ptr), (n))
 #define sl_add(ptr, n) ((void)__sync_fetch_and_add((ptr), (n)))
+/*
+ * Reads a word that this CPU will change in a moment: its cache line comes from another CPU as
+ * this one's own, in one transfer. A load would share it first, and the change ask again.
+ */
+#define sl_read_own(ptr) sl_fetch_add((ptr), 0)
 
 #endif /* SL_TYPES_H */

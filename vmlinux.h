@@ -281,6 +281,7 @@ struct sock {
 		int len;
 		struct sk_buff *head;
 	} sk_backlog;
+	int sk_rcvbuf;
 	void (*sk_data_ready)(struct sock *);
 	int sk_wmem_queued;
 	int sk_sndbuf;

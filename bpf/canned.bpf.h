@@ -75,14 +75,14 @@ SL_FN void canned_write(struct sk_msg_md *msg, const struct sl_table *t, const s
  * that TCP has for the client has arrived, and that no answer is being moved, if `landed` tells;
  * else one of a server that has just ended may still be on its way to the client's queue.
  */
-SL_FN __u32 canned_barred(const struct sl_control *control, const struct sl_session *s)
+SL_FN __u32 canned_barred(const struct sl_control *control, struct sl_session *s, __u32 size)
 {
 	if (!(control->flags & SL_C_CANNED))
 		return SL_REASON_ROUTE_NEEDS_USER;
 	if (!(control->flags & SL_C_LANDED) && s->cluster != SL_NO_CLUSTER &&
 	    s->start_ns - s->last_ns < SL_MOVE_QUIET)
 		return SL_REASON_DRAINING_BYTES;
-	if (reader_backlog(s->client_sk) > SL_READER_BACKLOG)
+	if (!reader_has_room(s->client_sk, size, &s->unread))
 		return SL_REASON_READER_SLOW;
 	return SL_REASON_NONE;
 }
@@ -119,7 +119,7 @@ __noinline int canned_answer(struct sk_msg_md *msg, __u32 slot, __u32 gen, __u32
 	if (!h || !control || !t || !s || t->generation != s->generation)
 		return SL_CANNED_USER + SL_REASON_INTERNAL;
 	c = &t->canned[index & (SL_MAX_CANNED - 1)];
-	reason = canned_barred(control, s);
+	reason = canned_barred(control, s, size);
 	if (!reason)
 		reason = sl_canned_reason(c, &h->head, size);
 	if (!reason && !msg_is_whole(msg, size))

@@ -31,6 +31,26 @@ SL_FN __u32 msg_size(struct sk_msg_md *msg)
 	return size;
 }
 
+/*
+ * Whether @sk's reader keeps up well enough to be given another @size bytes: what waits for it may
+ * take as much memory as its receive buffer, and SL_READER_BACKLOG more. The kernel charges @sk
+ * with the bytes alone, so sends are counted, too, in *unread since nothing was left to read: a
+ * thousand of one byte each take a megabyte.
+ */
+SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
+{
+	__u32 backlog = reader_backlog(sk), sends = SL_READ(*unread);
+
+	if (!backlog) {
+		if (sends)
+			SL_WRITE(*unread, 0);
+		return true;
+	}
+	SL_WRITE(*unread, ++sends);
+	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD <
+	       (__u64)(__u32)sock_of(sk)->sk_rcvbuf + SL_READER_BACKLOG;
+}
+
 SL_FN void stats_count(struct sl_session *s, __u32 status)
 {
 	__u32 shard = s->direct ? 0 : stat_shard();

@@ -48,7 +48,7 @@ SL_FN bool all_written(__u64 sk, __u32 ws0, __u32 tx)
 	return tcp_of(sk)->write_seq - ws0 == tx;
 }
 
-/* Bytes (with overhead) that wait in a socket for its reader. */
+/* Bytes that wait in a socket for its reader: of what was redirected without its overhead. */
 SL_FN __u32 reader_backlog(__u64 sk)
 {
 	return sock_of(sk)->sk_backlog.rmem_alloc.counter;

@@ -26,7 +26,7 @@ int back_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	/* Behind what went by TCP, and no further ahead of the reader than a client's bytes. */
 	if (!all_arrived(l->server_sk, l->back_sk) ||
-	    reader_backlog(l->server_sk) > SL_READER_BACKLOG ||
+	    !reader_has_room(l->server_sk, msg_size(msg), &l->unread) ||
 	    bpf_msg_redirect_map(msg, &servers, me->slot, BPF_F_INGRESS) != SK_PASS)
 		return SK_PASS;
 	/* The daemon has counted them as sent through back. */

@@ -20,12 +20,23 @@ SL_FN bool lane_is_colocated(const struct sl_lane *l)
  * Whether @size bytes may go to the lane's far end now: the earlier ones have arrived there (a
  * redirect must not overtake TCP), and the reader keeps up.
  */
-SL_FN bool lane_accepts(const struct sl_lane *l, __u32 size)
+SL_FN bool lane_accepts(struct sl_lane *l, __u32 size)
 {
 	if (!lane_is_colocated(l))
 		return writer_has_room(l->back_sk, size);
 	return all_arrived(l->server_sk, l->back_sk) &&
-	       reader_backlog(l->server_sk) <= SL_READER_BACKLOG;
+	       reader_has_room(l->server_sk, size, &l->unread);
+}
+
+/*
+ * The same for a request's first bytes. A server that has answered and not read all that it was
+ * asked gets no more, and nobody has to count what it has not read (see reader_has_room()).
+ */
+SL_FN bool lane_is_ready(const struct sl_lane *l, __u32 size)
+{
+	if (!lane_is_colocated(l))
+		return writer_has_room(l->back_sk, size);
+	return all_arrived(l->server_sk, l->back_sk) && !reader_backlog(l->server_sk);
 }
 
 /*
@@ -136,7 +147,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	l = request_lane(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
-	if (!lane_accepts(l, msg_size(msg))) {
+	if (!lane_is_ready(l, msg_size(msg))) {
 		lane_return(r->lane_slot, r->lane_gen);
 		return request_to_user(r, SL_REASON_READER_SLOW);
 	}

@@ -127,13 +127,13 @@ SL_FN bool front_accepted(const struct sl_response *r)
 /* Whether @size bytes may go to the client now; see lane_accepts() in request.bpf.c. */
 SL_FN bool session_accepts(struct sl_response *r, __u32 size)
 {
-	const struct sl_session *s = r->s;
+	struct sl_session *s = r->s;
 
 	if (!(SL_BITS(r->word) & SL_S_CLIENT))
 		return front_accepted(r) && writer_has_room(s->front_sk, size) &&
 		       all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx));
 	return all_arrived(s->client_sk, s->front_sk) &&
-	       reader_backlog(s->client_sk) <= SL_READER_BACKLOG;
+	       reader_has_room(s->client_sk, size, &s->unread);
 }
 
 /*

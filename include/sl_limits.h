@@ -55,7 +55,9 @@
 #define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */
 
-/* sk_rmem_alloc (bytes, with overhead) of a co-located reader above which we stop redirecting. */
-#define SL_READER_BACKLOG (256 * 1024)
+/* Bytes that may wait for a co-located reader beyond its receive buffer; more: the daemon's. */
+#define SL_READER_BACKLOG (1000 * 1024)
+/* Bytes of kernel memory that a redirected send takes besides its data (struct sk_msg). */
+#define SL_READER_OVERHEAD 2048
 
 #endif /* SL_LIMITS_H */

@@ -156,7 +156,7 @@ struct sl_session {
 	__u8 begun;	  /* 1: BPF has begun the exchange and not sent its request on yet */
 	__u8 direct;	  /* 1: the daemon began the exchange: counted as the user path's */
 	__u32 mover; /* thread that moves the answer's end into client; 0: it is there. See ORDER */
-	__u32 zero;
+	__u32 unread; /* sends steered into client since it last had read all; BPF */
 
 	__u32 next;	  /* sl_stack link of the free list */
 	__u32 listener;	  /* index */
@@ -217,7 +217,8 @@ struct sl_lane {
 	__u32 back_ws0;	     /* back's write_seq at establishment; BPF */
 	__u64 back_cookie;   /* the daemon's */
 	__s32 back_fd;	     /* the daemon's; -1: none */
-	__u32 zero[5];
+	__u32 unread;	     /* sends steered into server since it last had read all; BPF */
+	__u32 zero[4];
 };
 
 _Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,

@@ -191,3 +191,44 @@ def backend_does_not_read(t, door):
             continue
         assert data and data.strip(b"x") == b"", "other bytes than were sent"
         got += len(data)
+
+
+def slabs():
+    """Bytes that the kernel's kmalloc() has given out, of all."""
+    with open("/proc/slabinfo") as f:
+        rows = [line.split() for line in f if line.startswith("kmalloc")]
+    return sum(int(row[1]) * int(row[3]) for row in rows)
+
+
+def trickle(sock, goal=400000):
+    """Sends of one byte, until none is taken for a while. Bytes taken."""
+    sock.setblocking(False)
+    for n in range(goal):
+        try:
+            sock.send(b"x")
+        except BlockingIOError:
+            if not select.select([], [sock], [], 0.5)[1]:
+                return n
+    return goal
+
+
+@test(seconds=40, each=["both-client", "both-backend"], alone=True)
+def sends_of_one_byte(t, which):
+    """Each takes a thousand times its size of the kernel's memory, which no socket is charged
+    with: so they are counted, too."""
+    door, reader = which.split("-")
+    x = Stuck(t, door)
+    if reader == "client":
+        x.conn.send(build("GET", "/"))
+        x.request()
+        before = slabs()
+        x.server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % GIGABYTE)
+        taken = trickle(x.server)
+    else:
+        x.conn.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % GIGABYTE)
+        x.request()
+        before = slabs()
+        taken = trickle(x.conn.sock)
+    grown = slabs() - before
+    t.note(f"{taken} sends taken, {grown} bytes of kmalloc() more")
+    assert grown < 16 << 20, f"{grown} bytes of kernel memory for {taken}"

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -136,19 +137,38 @@ static void accept_all(int epoll, const struct conn *listener)
 	}
 }
 
-static const char *find(const char *in, size_t n, const char *what)
+/* What a head says that matters here. */
+struct head {
+	size_t len;  /* bytes, its empty line included */
+	size_t body; /* bytes behind it */
+	bool last;   /* Connection: close */
+};
+
+static void line_read(struct head *h, const char *line, size_t n)
 {
-	return memmem(in, n, what, strlen(what));
+	if ((line[0] | 0x20) != 'c')
+		return;
+	if (n == 17 && !strncasecmp(line, "connection: close", 17))
+		h->last = true;
+	if (n > 16 && !strncasecmp(line, "content-length: ", 16))
+		h->body = strtoul(line + 16, NULL, 10);
 }
 
-/* The length that a head of @n bytes says its body has. */
-static size_t body_length(const char *head, size_t n)
+/* In one pass. False: the @n bytes are no whole head. */
+static bool head_read(struct head *h, const char *in, size_t n)
 {
-	const char *at = find(head, n, "\r\nContent-Length: ");
+	const char *line = in, *end = in + n, *cr;
 
-	if (!at)
-		at = find(head, n, "\r\ncontent-length: ");
-	return at ? strtoul(at + 18, NULL, 10) : 0;
+	*h = (struct head){};
+	while ((cr = memchr(line, '\r', end - line)) && cr + 1 < end) {
+		if (cr == line) {
+			h->len = cr + 2 - in;
+			return true;
+		}
+		line_read(h, line, cr - line);
+		line = cr + 2;
+	}
+	return false;
 }
 
 static const struct answer *answer_for(const struct conn *c, const char *head, size_t n)
@@ -181,20 +201,18 @@ static void body_drop(struct conn *c)
 /* A whole head in the buffer begins the next answer. False: it is not whole. */
 static bool request_take(struct conn *c)
 {
-	const char *end = find(c->in, c->n_in, "\r\n\r\n");
-	size_t n;
+	struct head h;
 
-	if (!end)
+	if (!head_read(&h, c->in, c->n_in))
 		return false;
-	n = end + 4 - c->in;
-	c->out = answer_for(c, c->in, n);
+	c->out = answer_for(c, c->in, h.len);
 	c->sent = 0;
-	c->last = find(c->in, n, "onnection: close");
+	c->last = h.last;
 	if (c->last && c->out == &c->service->small)
 		c->out = &c->service->last;
-	c->body = c->in[0] == 'G' ? 0 : body_length(c->in, n);
-	c->n_in -= n;
-	memmove(c->in, c->in + n, c->n_in);
+	c->body = h.body;
+	c->n_in -= h.len;
+	memmove(c->in, c->in + h.len, c->n_in);
 	body_drop(c);
 	return true;
 }

@@ -12,6 +12,7 @@ struct bpf_map;
 struct bpf_sock;
 struct sk_buff;
 struct sock;
+struct socket;
 
 enum {
 	false = 0,
@@ -202,6 +203,11 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct spinlock {
+};
+
+typedef struct spinlock spinlock_t;
+
 typedef unsigned int sk_buff_data_t;
 
 struct sk_buff {
@@ -274,8 +280,26 @@ struct sock_common {
 	volatile unsigned char skc_state;
 };
 
+struct sk_buff_list {
+	struct sk_buff *next;
+	struct sk_buff *prev;
+};
+
+struct sk_buff_head {
+	union {
+		struct {
+			struct sk_buff *next;
+			struct sk_buff *prev;
+		};
+		struct sk_buff_list list;
+	};
+	__u32 qlen;
+	spinlock_t lock;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct sk_buff_head sk_receive_queue;
 	struct {
 		atomic_t rmem_alloc;
 		int len;
@@ -283,6 +307,7 @@ struct sock {
 	} sk_backlog;
 	int sk_rcvbuf;
 	void (*sk_data_ready)(struct sock *);
+	struct socket *sk_socket;
 	int sk_wmem_queued;
 	int sk_sndbuf;
 	u8 sk_shutdown;

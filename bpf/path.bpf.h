@@ -32,6 +32,18 @@ SL_FN __u32 msg_size(struct sk_msg_md *msg)
 }
 
 /*
+ * Whether bytes put into lane @slot's server now come behind all that back has sent it by TCP.
+ * Verified alone.
+ */
+__noinline int lane_arrived(__u32 slot)
+{
+	const struct sl_lane *l = lane_at(slot);
+
+	return l && all_arrived(l->server_sk, l->back_sk) &&
+	       queue_is_drained(l->server_sk, l->server_rn0);
+}
+
+/*
  * Whether @sk's reader keeps up well enough to be given another @size bytes: what waits for it may
  * take as much memory as its receive buffer, and SL_READER_BACKLOG more. The kernel charges @sk
  * with the bytes alone, so sends are counted, too, in *unread since nothing was left to read: a

@@ -29,11 +29,25 @@ SL_FN const struct sock *sock_of(__u64 sk)
 
 /*
  * Both ends of a connection count in the same sequence space. Whether everything that was written
- * to @from has arrived at @to, so that bytes put into @to now do not overtake any.
+ * to @from has arrived at @to and left TCP's own queue there, so that bytes put into @to now do not
+ * overtake any. (rcv_nxt moves a little before a segment is queued, both with @to locked; the bytes
+ * that are put there wait for that lock.)
  */
 SL_FN bool all_arrived(__u64 to, __u64 from)
 {
-	return tcp_of(to)->rcv_nxt == tcp_of(from)->write_seq;
+	return tcp_of(to)->rcv_nxt == tcp_of(from)->write_seq &&
+	       !sock_of(to)->sk_receive_queue.qlen;
+}
+
+/*
+ * Whether what arrives at @sk leaves TCP's queue at once. Nobody empties that of a connection that
+ * waits to be accepted (sk_psock_verdict_data_ready() returns where there is no struct socket), but
+ * what is redirected to it is read first: only when nothing has come by TCP, since its rcv_nxt was
+ * @rn0, may something be.
+ */
+SL_FN bool queue_is_drained(__u64 sk, __u32 rn0)
+{
+	return sock_of(sk)->sk_socket || tcp_of(sk)->rcv_nxt == rn0;
 }
 
 /* Whether all that went from @app by TCP to our end @ours has been read there. */

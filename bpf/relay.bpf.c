@@ -25,8 +25,7 @@ int back_msg(struct sk_msg_md *msg)
 	if (SL_GEN(word) != me->gen || !(SL_BITS(word) & SL_L_SERVER))
 		return SK_PASS;
 	/* Behind what went by TCP, and no further ahead of the reader than a client's bytes. */
-	if (!all_arrived(l->server_sk, l->back_sk) ||
-	    !reader_has_room(l->server_sk, msg_size(msg), &l->unread) ||
+	if (!lane_arrived(me->slot) || !reader_has_room(l->server_sk, msg_size(msg), &l->unread) ||
 	    bpf_msg_redirect_map(msg, &servers, me->slot, BPF_F_INGRESS) != SK_PASS)
 		return SK_PASS;
 	/* The daemon has counted them as sent through back. */

@@ -20,23 +20,22 @@ SL_FN bool lane_is_colocated(const struct sl_lane *l)
  * Whether @size bytes may go to the lane's far end now: the earlier ones have arrived there (a
  * redirect must not overtake TCP), and the reader keeps up.
  */
-SL_FN bool lane_accepts(struct sl_lane *l, __u32 size)
+SL_FN bool lane_accepts(struct sl_lane *l, __u32 slot, __u32 size)
 {
 	if (!lane_is_colocated(l))
 		return writer_has_room(l->back_sk, size);
-	return all_arrived(l->server_sk, l->back_sk) &&
-	       reader_has_room(l->server_sk, size, &l->unread);
+	return lane_arrived(slot) && reader_has_room(l->server_sk, size, &l->unread);
 }
 
 /*
  * The same for a request's first bytes. A server that has answered and not read all that it was
  * asked gets no more, and nobody has to count what it has not read (see reader_has_room()).
  */
-SL_FN bool lane_is_ready(const struct sl_lane *l, __u32 size)
+SL_FN bool lane_is_ready(const struct sl_lane *l, __u32 slot, __u32 size)
 {
 	if (!lane_is_colocated(l))
 		return writer_has_room(l->back_sk, size);
-	return all_arrived(l->server_sk, l->back_sk) && !reader_backlog(l->server_sk);
+	return lane_arrived(slot) && !reader_backlog(l->server_sk);
 }
 
 /*
@@ -147,7 +146,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	l = request_lane(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
-	if (!lane_is_ready(l, msg_size(msg))) {
+	if (!lane_is_ready(l, r->lane_slot, msg_size(msg))) {
 		lane_return(r->lane_slot, r->lane_gen);
 		return request_to_user(r, SL_REASON_READER_SLOW);
 	}
@@ -178,7 +177,7 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
 		return SK_PASS;
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
-	if (rc != SL_BODY_MORE || !lane_accepts(l, msg_size(msg)) ||
+	if (rc != SL_BODY_MORE || !lane_accepts(l, lane_slot, msg_size(msg)) ||
 	    !redirect_to_lane(msg, l, lane_slot, end)) {
 		s->handover = rc == SL_BODY_BAD	   ? SL_REASON_NOT_CANONICAL
 			      : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
@@ -217,7 +216,7 @@ SL_FN int tunnel_up(struct sk_msg_md *msg, struct sl_session *s, __u32 gen)
 	if (!all_read(s->client_sk, s->front_sk))
 		return SK_PASS;
 	l = tunnel_lane(s, gen);
-	if (!l || !lane_accepts(l, size) || !redirect_to_lane(msg, l, slot, size))
+	if (!l || !lane_accepts(l, slot, size) || !redirect_to_lane(msg, l, slot, size))
 		return SK_PASS;
 	tunnel_moved(s);
 	return verdict_of(l, s->lane_gen);

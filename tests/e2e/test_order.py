@@ -8,7 +8,8 @@ import threading
 import time
 
 from lib import linux
-from lib.config import config, route
+from lib.config import DOORS, config, route
+from lib.data import differ, pattern
 from lib.fault import PAGE, Memory
 from lib.http1 import Conn, build
 from lib.runner import test
@@ -115,4 +116,46 @@ def next_answer_is_moved_too(t):
         conn.sock.settimeout(10)
         assert conn.response().body == b"two"
         lane.close()
+    s.check()
+
+
+def push(t, sock, body, piece):
+    """Sends @piece bytes at a time until no more is taken. Bytes taken."""
+    sock.setblocking(False)
+    sent = held = 0
+
+    def full():
+        nonlocal sent, held
+        try:
+            sent += sock.send(body[sent:sent + piece])
+            held = 0
+        except BlockingIOError:
+            held += 1
+        return held > 20
+    t.wait(full, "the sender is held up", 20, 0.002)
+    return sent
+
+
+@test(seconds=40, each=["both", "remote-client", "remote-server"])
+def not_accepted(t, door):
+    """
+    TCP's bytes for a server that has not accepted its connection wait in a queue that nobody
+    empties, and what is redirected is read before them: what is too much for the one way and goes
+    the other must not be overtaken when there is room again.
+    """
+    one = t.listen(9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
+    body = pattern(30_000_000, 3)
+    for piece in (262144, 100_000, 65536, 400_000):
+        with Conn(FRONT) as conn:
+            conn.send(build("POST", "/", [("Content-Length", str(len(body)))]))
+            sent = push(t, conn.sock, body, piece)
+            lane, _ = one.accept()
+            with lane:
+                lane.settimeout(20)
+                head(lane)
+                got = b""
+                while len(got) < sent:
+                    got += lane.recv(1 << 20)
+                assert differ(got, body[:sent]) is None, (piece, sent, differ(got, body[:sent]))
     s.check()

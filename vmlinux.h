@@ -305,7 +305,6 @@ struct sock {
 		int len;
 		struct sk_buff *head;
 	} sk_backlog;
-	int sk_rcvbuf;
 	void (*sk_data_ready)(struct sock *);
 	struct socket *sk_socket;
 	int sk_wmem_queued;

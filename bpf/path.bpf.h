@@ -45,9 +45,9 @@ __noinline int lane_arrived(__u32 slot)
 
 /*
  * Whether @sk's reader keeps up well enough to be given another @size bytes: what waits for it may
- * take as much memory as its receive buffer, and SL_READER_BACKLOG more. The kernel charges @sk
- * with the bytes alone, so sends are counted, too, in *unread since nothing was left to read: a
- * thousand of one byte each take a megabyte.
+ * take SL_READER_BACKLOG of memory. The kernel charges @sk with the bytes alone, so sends are
+ * counted, too, in *unread since nothing was left to read: a thousand of one byte each take a
+ * megabyte.
  */
 SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
 {
@@ -59,8 +59,7 @@ SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
 		return true;
 	}
 	SL_WRITE(*unread, ++sends);
-	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD <
-	       (__u64)(__u32)sock_of(sk)->sk_rcvbuf + SL_READER_BACKLOG;
+	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD < SL_READER_BACKLOG;
 }
 
 SL_FN void stats_count(struct sl_session *s, __u32 status)

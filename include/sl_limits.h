@@ -55,10 +55,7 @@
 #define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */
 
-/*
- * Bytes that may wait for a co-located reader; more: the daemon's. An answer of 1 MiB fits. Of it
- * 128 KiB are what a socket may hold anyway (tcp_rmem); what is beyond stays under 1 MiB.
- */
+/* Bytes that may wait for a co-located reader: a socket's own 128 KiB and under 1 MiB more. */
 #define SL_READER_BACKLOG (1128 * 1024)
 /* Bytes of kernel memory that a redirected send takes besides its data (struct sk_msg). */
 #define SL_READER_OVERHEAD 2048

@@ -61,16 +61,20 @@ static void describe(struct worker *w, struct front *f, struct back *b)
 
 /*
  * Before the first byte of the request is written: makes the exchange one of BPF's, whose request
- * is ours to relay. REQ_DONE follows when it is written (handover_finish()).
+ * is ours to relay. REQ_DONE follows when it is written (handover_finish()). Not for a co-located
+ * client: its next request would find the exchange unfinished whenever server and client are
+ * quicker than we are to set that mark, and be ours again, and so on for ever. Relayed, its session
+ * is given back before it can read the answer.
  */
 bool direct_begin(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
 
-	if (!b || x->kernel || x->connecting || x->resp != SIDE_HEAD || f->req.pos ||
-	    f->req.end > SL_KERNEL_HEAD_MAX || !session_is_clear(w, f) || !answer_is_plain(w, f) ||
-	    !lane_is_steered(b) || (SL_READ(w->maps->control->flags) & SL_C_BYPASS))
+	if (!b || x->kernel || (session_bits(f) & SL_S_CLIENT) || x->connecting ||
+	    x->resp != SIDE_HEAD || f->req.pos || f->req.end > SL_KERNEL_HEAD_MAX ||
+	    !session_is_clear(w, f) || !answer_is_plain(w, f) || !lane_is_steered(b) ||
+	    (SL_READ(w->maps->control->flags) & SL_C_BYPASS))
 		return false;
 	describe(w, f, b);
 	if (!lane_move(b, SL_LANE_USER, SL_LANE_KERNEL))

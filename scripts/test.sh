@@ -54,8 +54,8 @@ if ! make -s -j"$(nproc)"; then
 	finish
 fi
 suite style 300 scripts/check.sh
-suite unit 900 make -s -k unit
-suite kernel 900 make -s -k kernel-tests
-suite fuzz 900 make -s -k fuzz FUZZ_SECONDS=20
+suite unit 900 make -s -k -j"$(nproc)" unit
+suite kernel 900 make -s -k -j"$(nproc)" kernel-tests
+suite fuzz 900 make -s -k -O -j"$(nproc)" fuzz FUZZ_SECONDS=20
 suite e2e 3600 make -s -k e2e
 finish

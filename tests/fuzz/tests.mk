@@ -6,6 +6,7 @@
 FUZZ_SECONDS ?= 20
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_SRC:%.c=$(O)/%)
+FUZZ_RUN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=fuzz-%)
 FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
 FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
@@ -23,14 +24,14 @@ FUZZ_ARGS_head := -max_len=4200
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=undefined
 
-fuzz: $(FUZZ_BIN) ## fuzzers, FUZZ_SECONDS each
-	@passed=0; failed=0; \
-	$(foreach b,$(FUZZ_BIN),mkdir -p $(b).corpus; echo "-- $(notdir $(b))"; \
-	if $(b) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
-		-print_final_stats=1 -artifact_prefix=$(dir $(b)) $(FUZZ_ARGS_$(patsubst fuzz_%,%,$(notdir $(b)))) \
-		$(b).corpus $(wildcard $(FUZZ_SEEDS_$(patsubst fuzz_%,%,$(notdir $(b))))); \
-	then passed=$$((passed + 1)); else failed=$$((failed + 1)); fi;) \
-	echo "$$passed passed, $$failed failed"; [ $$failed = 0 ]
+.PHONY: $(FUZZ_RUN)
+fuzz: $(FUZZ_RUN) ## fuzzers, FUZZ_SECONDS each; side by side with -j
+$(FUZZ_RUN): fuzz-%: $(O)/tests/fuzz/fuzz_%
+	@mkdir -p $<.corpus; echo "-- fuzz_$*"; \
+	if $< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -verbosity=0 \
+		-print_final_stats=1 -artifact_prefix=$(dir $<) $(FUZZ_ARGS_$*) \
+		$<.corpus $(wildcard $(FUZZ_SEEDS_$*)); \
+	then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; exit 1; fi
 
 .SECONDEXPANSION:
 $(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)

@@ -10,7 +10,7 @@ KT_OBJ = $(filter-out $(O)/user/main.o,$(USER_OBJ))
 DIFF := $(O)/tests/kernel/differential
 DIFF_SRC := tests/kernel/differential.c tests/kernel/mutate.c tests/kernel/mutate_table.c \
 	tests/lib/random_table.c user/config/index.c user/config/index_hash.c
-DIFF_MESSAGES ?= 1000000
+DIFF_MESSAGES ?= 400000
 DIFF_SEED ?=
 # Heads of the kernel's size on both sides: they have to be the same to the byte.
 DIFF_CFLAGS = $(ALL_CFLAGS) -DSL_HEAD_MAX=4096 -Itests/kernel -Itests/lib

@@ -24,15 +24,11 @@ static bool answer_is_plain(const struct worker *w, const struct front *f)
 	       !forwarded_any(w, f);
 }
 
-/*
- * Nothing of an earlier answer is left to be written or moved, and no other request has been read.
- * Of two moves into a client the later one can be the first to have its lock.
- */
-static bool session_is_clear(const struct worker *w, const struct front *f)
+/* Nothing of an earlier answer is left to be written, and no other request has been read. */
+static bool session_is_clear(const struct front *f)
 {
-	return door_landed(w, f) && f->owned && f->slot != NO_SLOT && !f->pipelined &&
-	       !f->io.rdhup && f->out.pos == f->out.end && f->rin.pos == f->rin.end &&
-	       f->in.framed == f->in.end;
+	return f->owned && f->slot != NO_SLOT && !f->pipelined && !f->io.rdhup &&
+	       f->out.pos == f->out.end && f->rin.pos == f->rin.end && f->in.framed == f->in.end;
 }
 
 /* What exchange_begin() of request.bpf.h notes, for BPF and for the next worker. */
@@ -73,7 +69,7 @@ bool direct_begin(struct worker *w, struct front *f)
 
 	if (!b || x->kernel || (session_bits(f) & SL_S_CLIENT) || x->connecting ||
 	    x->resp != SIDE_HEAD || f->req.pos || f->req.end > SL_KERNEL_HEAD_MAX ||
-	    !session_is_clear(w, f) || !answer_is_plain(w, f) || !lane_is_steered(b) ||
+	    !session_is_clear(f) || !answer_is_plain(w, f) || !lane_is_steered(b) ||
 	    (SL_READ(w->maps->control->flags) & SL_C_BYPASS))
 		return false;
 	describe(w, f, b);

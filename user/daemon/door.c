@@ -88,7 +88,7 @@ static bool wait_for(struct worker *w, struct front *f)
 }
 
 /* Into a client: see session.mover. A move that has failed never lands. */
-bool door_landed(const struct worker *w, const struct front *f)
+static bool has_landed(const struct worker *w, const struct front *f)
 {
 	if (!SL_READ(f->s->mover) || !(session_bits(f) & SL_S_CLIENT))
 		return true;
@@ -106,7 +106,7 @@ static bool all_moved(const struct worker *w, struct front *f)
 {
 	__u32 tx = SL_READ(f->s->front_tx);
 
-	if (!door_landed(w, f) || (f->tx_seen != tx && !door_written(f->io.fd, tx)))
+	if (!has_landed(w, f) || (f->tx_seen != tx && !door_written(f->io.fd, tx)))
 		return false;
 	f->tx_seen = tx;
 	return true;

@@ -457,8 +457,6 @@ bool door_written(int fd, __u32 tx);
  */
 bool door_settled(struct worker *w, struct front *f);
 bool door_moved(struct worker *w, struct front *f);
-/* Whether what BPF moved into the client of @f is there. */
-bool door_landed(const struct worker *w, const struct front *f);
 void door_retry(struct worker *w);
 
 /* exchange.c */

@@ -50,7 +50,7 @@ USER = {
         "path_with_escaped_slashes_action strip_any_host_port strip_matching_host_port "
         "strip_trailing_host_dot",
 }
-USER_MESSAGES = {"direct_response", "body", "body_format", "redirect", "header to add", "header", "regex rewrite",
+USER_MESSAGES = {"direct_response", "body", "body_format", "json_format_options", "redirect", "header to add", "header", "regex rewrite",
                  "retry_policy", "retry_back_off", "retry host predicate", "previous hosts",
                  "mirror policy", "pipe", "internal_address_config", "CIDR range"}
 ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What routes do to requests and answers: rewrites, redirects, headers, clusters by header."""
+import base64
 import json
+import os
 import re
 import subprocess
 
@@ -454,6 +456,52 @@ def body_format(t, path):
         assert "\ufffd" in json.loads(r.body)["name"], r
         r = conn.get("/nobody")
         assert (r.status, r.body) == (204, b""), r
+    s.check()
+
+
+@test(each=list(PATHS))
+def body_sources(t, path):
+    """The body of a direct_response and the text of its format from bytes, a file, and the environment;
+    a reload reads the file anew, and one that is not there any more changes nothing."""
+    page = t.write("page.html", "<p>one</p>\n")
+
+    def direct(prefix, body, **form):
+        r = route(prefix=prefix, direct=(200, None))
+        r["direct_response"]["body"] = body
+        if form:
+            r["direct_response"]["body_format"] = form
+        return r
+    raw = bytes(range(256))
+    s, _, _ = serve(t, [
+        direct("/file", {"filename": page}),
+        direct("/bytes", {"inline_bytes": base64.b64encode(raw).decode()}),
+        direct("/env", {"environment_variable": "PATH"}),
+        direct("/format", {"inline_bytes": "YWI"}, text_format_source={
+            "inline_bytes": base64.b64encode(b"%REQ(:method)% %LOCAL_REPLY_BODY%").decode()}),
+        direct("/long", {"inline_string": "x" * 50000}),
+        direct("/sorted", {"inline_string": "x"}, json_format={"b": {"z": 1, "y": "%PROTOCOL%"},
+                                                               "a": 2},
+               json_format_options={"sort_properties": True}),
+    ], path, routes_config={"max_direct_response_body_size_bytes": 60000})
+
+    def bodies():
+        with Conn(FRONT) as conn:  # with room for the answer, so that BPF can give it
+            return [conn.get(where, [("X-Pad", "p" * 2000)]).body for where in (
+                "/file", "/bytes", "/env", "/format", "/long", "/sorted")]
+    expected = [b"<p>one</p>\n", raw, os.environ["PATH"].encode(), b"GET ab", b"x" * 50000,
+                b'{"a":2,"b":{"y":"HTTP/1.1","z":1}}\n']
+    assert bodies() == expected
+    if path == "kernel":
+        assert s.stats().kernel >= 3, s.stats()
+    with open(page, "w") as f:
+        f.write("<p>two</p>\n")
+    assert bodies() == expected
+    s.run("reload")
+    expected[0] = b"<p>two</p>\n"
+    assert bodies() == expected
+    os.unlink(page)
+    assert "does not exist" in s.run("reload", code=1)
+    assert bodies() == expected
     s.check()
 
 

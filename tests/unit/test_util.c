@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/base64.h"
 #include "util/columns.h"
 #include "util/json.h"
 #include "util/json_escape.h"
@@ -46,6 +47,38 @@ static void test_suggest(void)
 	suggests("", "run", "-");
 	suggests("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 		 "a", "-");
+}
+
+/* @want NULL: refused. */
+static void decodes(const char *text, const char *want)
+{
+	char out[64];
+	long n = sl_base64_decode(text, strlen(text), out);
+
+	CU_ASSERT_EQUAL(n, want ? (long)strlen(want) : -EINVAL);
+	CU_ASSERT(!want || n < 0 || !memcmp(out, want, n));
+}
+
+static void test_base64(void)
+{
+	decodes("", "");
+	decodes("Zg==", "f");
+	decodes("Zg", "f");
+	decodes("Zm8=", "fo");
+	decodes("Zm8", "fo");
+	decodes("Zm9v", "foo");
+	decodes("Zm9vYmFy", "foobar");
+	decodes("-_-_", "\xfb\xff\xbf");
+	decodes("+/+/", "\xfb\xff\xbf");
+	decodes("Z", NULL);
+	decodes("Zm9vY", NULL);
+	decodes("Zg=", NULL);
+	decodes("Zm8==", NULL);
+	decodes("Zm9v=", NULL);
+	decodes("=", NULL);
+	decodes("====", NULL);
+	decodes("Zm 9", NULL);
+	decodes("Zm9\n", NULL);
 }
 
 static void number(const char *text, __u32 max, int expected, __u32 value)
@@ -167,6 +200,7 @@ int main(void)
 		return 1;
 	suite = CU_add_suite("util", NULL, NULL);
 	CU_add_test(suite, "suggestions", test_suggest);
+	CU_add_test(suite, "base64", test_base64);
 	CU_add_test(suite, "numbers", test_parse);
 	CU_add_test(suite, "instance names", test_instance);
 	CU_add_test(suite, "tables of text", test_columns);

@@ -331,7 +331,7 @@ static void compile_body_format(struct actions *a, const struct cfg_body_format 
 	f = alloc(a, sizeof(*f));
 	if (!f)
 		return;
-	if (sl_format_json(&a->w, c->json, &a->out->arena, f))
+	if (sl_format_json(&a->w, c->json, c->json_options.sort.value, &a->out->arena, f))
 		a->err = -ENOMEM;
 	f->missing = missing;
 	out->body = f;

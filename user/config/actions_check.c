@@ -214,7 +214,7 @@ void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
 	struct sl_format unused;
 
 	sl_validate_format(w, text, SL_FOR_BODY);
-	if (json && sl_format_json(w, json, w->arena, &unused) == -ENOMEM)
+	if (json && sl_format_json(w, json, false, w->arena, &unused) == -ENOMEM)
 		w->err = -ENOMEM;
 	check_value(w, content_type);
 }

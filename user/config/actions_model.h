@@ -229,9 +229,9 @@ __u32 sl_format_parts(const struct sl_node *value);
 /* ... and adds them to @ret, which has room for them. As sl_format_compile(). */
 int sl_format_add(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,
 		  struct sl_arena *arena, struct sl_format *ret);
-/* format_json.c: of a json_format; likewise. */
-int sl_format_json(struct sl_walk *w, const struct sl_node *value, struct sl_arena *arena,
-		   struct sl_format *ret);
+/* format_json.c: of a json_format, its keys in the file's order or sorted; likewise. */
+int sl_format_json(struct sl_walk *w, const struct sl_node *value, bool sort,
+		   struct sl_arena *arena, struct sl_format *ret);
 
 /* format.c: the text of a header's value. 0, -EINVAL with the error in w->diags, or -ENOMEM. */
 int sl_format_compile(struct sl_walk *w, const struct sl_node *value, enum sl_format_use use,

@@ -6,7 +6,8 @@
 #include "config/compiled.h"
 #include "config/diag.h"
 
-#define SL_DIRECT_BODY_MAX 4096 /* bytes; Envoy's default limit */
+#define SL_DIRECT_BODY_DEFAULT 4096 /* bytes; Envoy's limit where the config has none */
+#define SL_DIRECT_BODY_MAX 61440    /* it fits a buffer with its head */
 
 struct sl_config_flags {
 	__u32 generation; /* for sl_table.generation; 0: 1 */

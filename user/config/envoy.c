@@ -186,13 +186,32 @@ SCHEMA(action, struct cfg_route_action, "route", .unsupported = sl_no_action, .d
 static void body_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_body *b = dst;
+	const struct {
+		const char *name;
+		const struct sl_node *node;
+	} all[] = {{"inline_string", b->text},
+		   {"inline_bytes", b->bytes},
+		   {"filename", b->filename},
+		   {"environment_variable", b->variable}};
+	int first = -1;
 
-	if (!w->unsure && !given(b->node, "inline_string"))
-		sl_error(w, b->node, "missing 'inline_string' in body");
+	for (int i = 0; i < 4; i++) {
+		if (all[i].node && first >= 0)
+			both(w, all[first].node, all[first].name, all[i].node, all[i].name);
+		if ((all[i].node || given(b->node, all[i].name)) && first < 0)
+			first = i;
+	}
+	if (!w->unsure && first < 0)
+		sl_error(w, b->node,
+			 "missing 'inline_string', 'inline_bytes', 'filename' or "
+			 "'environment_variable' in body");
 }
 
 static const struct sl_key body_keys[] = {
 	KEY("inline_string", STRING, 0, struct cfg_body, text),
+	KEY("inline_bytes", STRING, 0, struct cfg_body, bytes),
+	KEY("filename", STRING, SL_KEY_NONEMPTY, struct cfg_body, filename),
+	KEY("environment_variable", STRING, SL_KEY_NONEMPTY, struct cfg_body, variable),
 	END,
 };
 SCHEMA(body, struct cfg_body, "body", .unsupported = sl_no_body, .done = body_done);
@@ -213,10 +232,18 @@ static void body_format_done(struct sl_walk *w, void *dst)
 			 "missing 'text_format_source' or 'json_format' in body_format");
 }
 
+static const struct sl_key json_options_keys[] = {
+	KEY("sort_properties", BOOL, 0, struct cfg_json_options, sort),
+	END,
+};
+SCHEMA(json_options, struct cfg_json_options, "json_format_options");
+
 static const struct sl_key body_format_keys[] = {
 	KEY("text_format", STRING, 0, struct cfg_body_format, text),
 	KEY("text_format_source", MAP, 0, struct cfg_body_format, source, .sub = &body),
 	KEY("json_format", ANY, 0, struct cfg_body_format, json),
+	KEY("json_format_options", MAP, 0, struct cfg_body_format, json_options,
+	    .sub = &json_options),
 	KEY("omit_empty_values", BOOL, 0, struct cfg_body_format, omit_empty),
 	KEY("content_type", STRING, 0, struct cfg_body_format, content_type),
 	END,

@@ -22,8 +22,8 @@ LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin"
      "request_mirror_policy", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
      "grpc_timeout_offset", "internal_redirect_policy", "internal_redirect_action",
      "max_internal_redirects", "hedge_policy", "use_websocket");
-LIST(sl_no_body, "filename", "inline_bytes", "environment_variable", "watched_directory");
-LIST(sl_no_body_format, "formatters", "json_format_options");
+LIST(sl_no_body, "watched_directory");
+LIST(sl_no_body_format, "formatters");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
      "typed_per_filter_config");
 LIST(sl_no_vhost, "rate_limits", "cors", "typed_per_filter_config", "per_filter_config",

@@ -16,6 +16,7 @@ struct json {
 	struct sl_walk *w;
 	struct sl_arena *arena;
 	struct sl_format *out;
+	bool sort; /* sort_properties */
 };
 
 static int add_text(struct json *j, const char *text)
@@ -101,15 +102,34 @@ static int add_string(struct json *j, const struct sl_node *n)
 
 static int add_value(struct json *j, const struct sl_node *n);
 
+struct pair {
+	const struct sl_node *key;
+	const struct sl_node *value;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	const struct pair *x = a, *y = b;
+
+	return strcmp(x->key->text, y->key->text);
+}
+
 static int add_pairs(struct json *j, const struct sl_node *n)
 {
-	int err = 0;
+	struct pair *all = sl_arena_alloc(j->arena, n->n * sizeof(*all));
+	int err = all ? 0 : -ENOMEM;
 
+	for (__u32 i = 0; i < n->n && !err; i++)
+		all[i] = (struct pair){n->items[2 * i], n->items[2 * i + 1]};
+	/* Envoy's order without sort_properties is that of a hash map: the file's is one of these.
+	 */
+	if (j->sort && !err)
+		qsort(all, n->n, sizeof(*all), by_key);
 	for (__u32 i = 0; i < n->n && !err; i++) {
 		add_text(j, i ? "," : "");
-		err = add_quoted(j, n->items[2 * i], ":");
+		err = add_quoted(j, all[i].key, ":");
 		if (!err)
-			err = add_value(j, n->items[2 * i + 1]);
+			err = add_value(j, all[i].value);
 	}
 	return err;
 }
@@ -147,10 +167,10 @@ static __u32 parts_of(const struct sl_node *n)
 	return all;
 }
 
-int sl_format_json(struct sl_walk *w, const struct sl_node *value, struct sl_arena *arena,
-		   struct sl_format *ret)
+int sl_format_json(struct sl_walk *w, const struct sl_node *value, bool sort,
+		   struct sl_arena *arena, struct sl_format *ret)
 {
-	struct json j = {w, arena, ret};
+	struct json j = {w, arena, ret, sort};
 	int err;
 
 	*ret = (struct sl_format){0};

@@ -117,9 +117,19 @@ struct cfg_route_action {
 	__u32 cluster_index; /* validate */
 };
 
+/* DataSource; one of text, bytes, filename and variable is given. */
 struct cfg_body {
 	const struct sl_node *node;
-	const struct sl_node *text;
+	const struct sl_node *text;  /* validate: what the source has; NULL: was wrong */
+	const struct sl_node *bytes; /* base64 */
+	const struct sl_node *filename;
+	const struct sl_node *variable; /* environment_variable */
+};
+
+/* JsonFormatOptions */
+struct cfg_json_options {
+	const struct sl_node *node;
+	struct cfg_u32 sort;
 };
 
 /* SubstitutionFormatString; one of text, source and json is given. */
@@ -128,6 +138,7 @@ struct cfg_body_format {
 	const struct sl_node *text; /* deprecated */
 	struct cfg_body source;
 	const struct sl_node *json;
+	struct cfg_json_options json_options;
 	struct cfg_u32 omit_empty;
 	const struct sl_node *content_type;
 };
@@ -325,6 +336,12 @@ struct sl_reach *sl_reach_new(struct sl_walk *w);
 void sl_reach_free(struct sl_reach *r);
 const struct cfg_route *sl_reach_add(struct sl_walk *w, struct sl_reach *r,
 				     const struct cfg_route *route);
+
+/*
+ * data_source.c: sets b->text to the bytes of @b's source, which can hold NULs, at most @max. What
+ * is wrong is told at the source's place.
+ */
+void sl_read_source(struct sl_walk *w, struct cfg_body *b, __u32 max);
 
 /* by_header.c: makes clusters of headers that members of splits name. */
 void sl_validate_by_header(struct sl_walk *w, struct cfg_root *root);

@@ -196,21 +196,25 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 			   "'total_weight' is deprecated: the sum of the weights is what counts");
 }
 
-static void check_body(struct routes *r, const struct sl_node *body)
+/* The bytes of direct_response's body and of its format. */
+static void read_sources(struct routes *r, struct cfg_direct *d)
 {
 	const struct cfg_u32 *given = &r->config->max_body;
-	__u32 max = given->node && given->value < SL_DIRECT_BODY_MAX ? given->value
-								     : SL_DIRECT_BODY_MAX;
+	__u32 max = given->node ? given->value : SL_DIRECT_BODY_DEFAULT;
+	const struct sl_node *format;
 
-	if (body && body->len > max)
-		sl_error(r->w, body, "the body has %u bytes; the limit is %u", body->len, max);
+	sl_read_source(r->w, &d->body, max < SL_DIRECT_BODY_MAX ? max : SL_DIRECT_BODY_MAX);
+	sl_read_source(r->w, &d->format.source, SL_DIRECT_BODY_MAX);
+	format = d->format.source.text;
+	if (format && strlen(format->text) < format->len)
+		sl_error(r->w, format, "a NUL in a format");
 }
 
 static void check_action(struct routes *r, struct cfg_route *route)
 {
 	const struct cfg_body_format *format = &route->direct.format;
-	const struct sl_node *body = route->direct.body.text;
 
+	read_sources(r, &route->direct);
 	sl_validate_header_changes(r->w, &route->changes);
 	sl_validate_rewrite(r->w, &route->route.rewrite);
 	sl_validate_redirect(r->w, &route->redirect);
@@ -223,7 +227,6 @@ static void check_action(struct routes *r, struct cfg_route *route)
 	if (route->route.split.node)
 		check_split(r, &route->route.split, route->full_name);
 	sl_validate_hash(r->w, &route->route, &r->n_hashes);
-	check_body(r, body);
 }
 
 /* ---- names ---- */

@@ -113,7 +113,7 @@ enum sl_rule_what {
 	SL_RULE_HEADER,	  /* values of repeated ones are joined by "," (Envoy) */
 	SL_RULE_QUERY,	  /* the first parameter of the name, undecoded */
 	SL_RULE_COOKIE,	  /* the first cookie of the name */
-	SL_RULE_PATH,	  /* the path without its query; no name */
+	SL_RULE_PATH,	  /* the path without its query; name: its template, else none */
 	SL_RULE_FRACTION, /* draw % range.end < range.start (Envoy); no name */
 };
 

@@ -31,8 +31,8 @@ USER = {
     "route entry": "redirect direct_response",
     "route": "cluster_header cluster_not_found_response_code prefix_rewrite regex_rewrite "
              "host_rewrite_literal host_rewrite host_rewrite_header auto_host_rewrite_header "
-             "host_rewrite_path_regex append_x_forwarded_host auto_host_rewrite path_rewrite retry_policy request_mirror_policies",
-    "match": "safe_regex regex grpc",
+             "host_rewrite_path_regex append_x_forwarded_host auto_host_rewrite path_rewrite path_rewrite_policy retry_policy request_mirror_policies",
+    "match": "safe_regex regex grpc path_match_policy",
     "header matcher": "safe_regex_match regex_match",
     "string_match": "safe_regex regex",
     "regex": "regex google_re2",
@@ -52,6 +52,7 @@ USER = {
 }
 USER_MESSAGES = {"direct_response", "body", "body_format", "json_format_options", "redirect", "header to add", "header", "regex rewrite",
                  "retry_policy", "retry_back_off", "retry host predicate", "previous hosts",
+                 "path_match_policy", "path_rewrite_policy", "URI template matcher", "URI template rewriter",
                  "mirror policy", "pipe", "internal_address_config", "CIDR range"}
 ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")
 OURS = {"sluice"}  # no message of Envoy's

@@ -273,6 +273,9 @@ static int path_words(const struct sl_explain *e, const struct sl_why *why, char
 	for (__u32 i = r->first_rule; i < r->first_rule + r->n_rules; i++) {
 		const struct sl_rule *rule = &e->config->table->rules[i];
 
+		if (rule->what == SL_RULE_PATH && rule->name.len)
+			return asprintf(ret, "path does not match the template '%.*s'",
+					(int)rule->name.len, pool(e, rule->name));
 		if (rule->what == SL_RULE_PATH)
 			return asprintf(ret, "path does not match the regex '%.*s'",
 					(int)rule->value.len, pool(e, rule->value));

@@ -161,12 +161,30 @@ static const struct sl_format *format(struct actions *a, const struct sl_node *n
 	return f;
 }
 
+/* path_rewrite_policy: the path's regex with another text for what its variables stand for. */
+static void compile_policy(struct actions *a, const struct cfg_path_policy *p,
+			   const struct cfg_match *m, struct sl_rewrite *r)
+{
+	char *pattern = p->template ? alloc(a, m->text->len + 3) : NULL;
+	char *substitution = p->template ? alloc(a, p->template->len + 1) : NULL;
+	struct sl_node whole = {.text = pattern};
+	const char *why;
+
+	if (!pattern || !substitution)
+		return;
+	stpcpy(stpcpy(stpcpy(pattern, "^"), m->text->text), "$");
+	(void)sl_uri_rewrite(p->template->text, &m->variables, substitution, &why);
+	r->regex = regex(a, &(struct cfg_regex){.regex = &whole}, false);
+	r->substitution = substitution;
+}
+
 static const char *compile_rewrite(struct actions *a, const struct cfg_rewrite *c,
 				   const struct cfg_match *m, const struct sl_rewrite **ret)
 {
 	const char *why = is_given(c->prefix)	     ? "prefix_rewrite"
 			  : c->regex.node	     ? "regex_rewrite"
 			  : is_given(c->path)	     ? "path_rewrite"
+			  : c->policy.node	     ? "path_rewrite_policy"
 			  : is_given(c->host)	     ? "host_rewrite_literal"
 			  : is_given(c->host_format) ? "host_rewrite"
 			  : c->host_header	     ? "host_rewrite_header"
@@ -181,6 +199,7 @@ static const char *compile_rewrite(struct actions *a, const struct cfg_rewrite *
 	r->matched = matched(m);
 	r->regex = regex(a, &c->regex.pattern, false);
 	r->substitution = text_or_empty(a, c->regex.substitution);
+	compile_policy(a, &c->policy, m, r);
 	/* Whether a value that is missing leaves a sign is Envoy's choice of omit_empty_values. */
 	r->path_format = format(a, c->path, SL_FOR_REQUEST, NULL);
 	r->host_format = format(a, c->host_format, SL_FOR_REQUEST, "-");

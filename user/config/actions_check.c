@@ -162,19 +162,49 @@ static void check_one_of(struct sl_walk *w, const struct sl_node *const *n,
 	}
 }
 
-void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r)
+/* UriTemplateRewriter::isCompatiblePathMatcher(), in its words. */
+static void check_policy(struct sl_walk *w, const struct cfg_path_policy *p,
+			 const struct cfg_match *match)
+{
+	const struct sl_node *at = p->template;
+	char *unused = at ? sl_arena_alloc(w->arena, at->len + 1) : NULL;
+	const char *why;
+	int err;
+
+	if (!at || !unused)
+		return;
+	err = sl_uri_rewrite(at->text, &match->variables, unused, &why);
+	if (err == -EINVAL)
+		sl_error(w, at, "URI template: %s", why);
+	else if (!match->policy.node)
+		sl_error(w, at,
+			 "Unable to use envoy.path.rewrite.uri_template.uri_template_rewriter "
+			 "extension without envoy.path.match.uri_template.uri_template_matcher "
+			 "extension (path_match_policy)");
+	else if (err == -ENOENT && match->text)
+		sl_error(w, at,
+			 "mismatch between variables in path_match_policy %.64s and "
+			 "path_rewrite_policy %.64s",
+			 match->policy.template->text, at->text);
+}
+
+void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r,
+			 const struct cfg_match *match)
 {
 	static const char *const paths[] = {"prefix_rewrite", "regex_rewrite", "path_rewrite",
-					    NULL};
+					    "path_rewrite_policy", NULL};
 	static const char *const hosts[] = {
 		"host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex",
 		"auto_host_rewrite",	"host_rewrite",	       NULL};
 
-	check_one_of(w, (const struct sl_node *[]){r->prefix, r->regex.node, r->path}, paths);
+	check_one_of(w,
+		     (const struct sl_node *[]){r->prefix, r->regex.node, r->path, r->policy.node},
+		     paths);
 	check_one_of(w,
 		     (const struct sl_node *[]){r->host, r->host_header, r->host_regex.node,
 						r->auto_host.node, r->host_format},
 		     hosts);
+	check_policy(w, &r->policy, match);
 	check_path(w, r->prefix);
 	check_text(w, r->path, "a path", " \t#");
 	sl_validate_format(w, r->path, SL_FOR_REQUEST);

@@ -42,6 +42,7 @@ struct cfg_rewrite {
 	const struct sl_node *prefix;
 	struct cfg_regex_rewrite regex;
 	const struct sl_node *path; /* path_rewrite, a format */
+	struct cfg_path_policy policy;
 	const struct sl_node *host;
 	const struct sl_node *host_format;
 	const struct sl_node *host_header;
@@ -164,6 +165,8 @@ extern const char *const sl_not_found_codes[];
 	KEY("prefix_rewrite", STRING, 0, st, field.prefix),                                     \
 		KEY("regex_rewrite", MAP, 0, st, field.regex, .sub = &sl_schema_regex_rewrite), \
 		KEY("path_rewrite", STRING, 0, st, field.path),                                 \
+		KEY("path_rewrite_policy", MAP, 0, st, field.policy,                            \
+		    .sub = &sl_schema_rewrite_policy),                                          \
 		KEY("host_rewrite_literal", STRING, 0, st, field.host),                         \
 		KEY("host_rewrite", STRING, 0, st, field.host_format),                          \
 		KEY("auto_host_rewrite", BOOL, 0, st, field.auto_host),                         \
@@ -208,7 +211,9 @@ __u32 sl_redirect_status(const struct cfg_redirect *r);
 /* actions_check.c: rules across keys; errors go to w->diags. @what: "route". */
 void sl_validate_header_changes(struct sl_walk *w, const struct cfg_header_changes *c);
 void sl_validate_regex_rewrite(struct sl_walk *w, const struct cfg_regex_rewrite *r);
-void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r);
+/* @match: of the route; of what is no route, NULL. */
+void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r,
+			 const struct cfg_match *match);
 void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
 			     const struct sl_node *json, const struct sl_node *content_type);
 /* @name can be NULL. */

@@ -156,6 +156,8 @@ static void compile_path_regex(struct compile *c, const struct cfg_match *m, str
 	const char *start;
 	size_t n = literal_prefix(m->text->text, &start);
 
+	if (m->policy.template)
+		r->name = sl_compile_text(c, m->text, m->policy.template->text, false);
 	r->value = sl_compile_text(c, m->text, m->text->text, false);
 	route->path_kind = SL_PATH_PREFIX;
 	if (r->value.len)

@@ -9,8 +9,8 @@ LIST(sl_no_socket_address, "named_port", "resolver_name", "ipv4_compat");
 LIST(sl_no_address, "envoy_internal_address");
 LIST(sl_no_string_match, "custom");
 LIST(sl_no_cookie, "range_match", "treat_missing_cookie_as_empty");
-LIST(sl_no_match, "connect_matcher", "path_match_policy", "runtime", "tls_context",
-     "dynamic_metadata", "filter_state", "method");
+LIST(sl_no_match, "connect_matcher", "runtime", "tls_context", "dynamic_metadata", "filter_state",
+     "method");
 LIST(sl_no_header_value, "raw_value");
 LIST(sl_no_redirect, "path_rewrite");
 LIST(sl_no_retry, "retry_priority", "retry_options_predicates", "rate_limited_retry_back_off");
@@ -18,10 +18,10 @@ LIST(sl_no_mirror, "trace_sampled", "runtime_key", "request_headers_mutations",
      "host_rewrite_literal");
 LIST(sl_no_weight, "metadata_match", "typed_per_filter_config", "per_filter_config");
 LIST(sl_no_action, "cluster_specifier_plugin", "inline_cluster_specifier_plugin", "metadata_match",
-     "path_rewrite_policy", "host_rewrite_path", "early_data_policy", "retry_policy_typed_config",
-     "request_mirror_policy", "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout",
-     "grpc_timeout_offset", "internal_redirect_policy", "internal_redirect_action",
-     "max_internal_redirects", "hedge_policy", "use_websocket");
+     "host_rewrite_path", "early_data_policy", "retry_policy_typed_config", "request_mirror_policy",
+     "rate_limits", "include_vh_rate_limits", "cors", "max_grpc_timeout", "grpc_timeout_offset",
+     "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
+     "hedge_policy", "use_websocket");
 LIST(sl_no_body, "watched_directory");
 LIST(sl_no_body_format, "formatters");
 LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",

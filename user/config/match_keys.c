@@ -234,6 +234,99 @@ const struct sl_schema sl_schema_fraction = {
 	.keys = fraction_keys,
 };
 
+/* ---- URI templates ---- */
+
+static const char template_type[] =
+	"type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+static const char rewrite_type[] =
+	"type.googleapis.com/"
+	"envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig";
+
+static const struct sl_key template_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_uri_template, type_url),
+	KEY("path_template", STRING, FULL, struct cfg_uri_template, text),
+	END,
+};
+SCHEMA(template, struct cfg_uri_template, "URI template matcher");
+
+static const struct sl_key rewrite_keys[] = {
+	KEY("@type", STRING, REQ, struct cfg_uri_template, type_url),
+	KEY("path_template_rewrite", STRING, FULL, struct cfg_uri_template, text),
+	END,
+};
+SCHEMA(rewrite, struct cfg_uri_template, "URI template rewriter");
+
+/* The extension of @p is what @schema describes. */
+static void policy_done(struct sl_walk *w, struct cfg_path_policy *p,
+			const struct sl_schema *schema, const char *want)
+{
+	const struct sl_node *type = sl_node_get(p->typed_config, "@type");
+	const struct cfg_uri_template *t;
+
+	if (!p->typed_config)
+		return;
+	if (type && type->kind == SL_NODE_SCALAR && strcmp(type->text, want)) {
+		sl_error(w, type, "'%.128s' is not supported yet; only the %s is ('%s')",
+			 type->text, schema->what, want);
+		return;
+	}
+	t = sl_schema_new(w, schema, p->typed_config);
+	p->template = t && t->text && t->text->len ? t->text : NULL;
+}
+
+static void match_policy_done(struct sl_walk *w, void *dst)
+{
+	policy_done(w, dst, &template, template_type);
+}
+
+static void rewrite_policy_done(struct sl_walk *w, void *dst)
+{
+	policy_done(w, dst, &rewrite, rewrite_type);
+}
+
+static const struct sl_key match_policy_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_path_policy, name),
+	KEY("typed_config", ANY, REQ, struct cfg_path_policy, typed_config, .sub = &template),
+	END,
+};
+SCHEMA(match_policy, struct cfg_path_policy, "path_match_policy", .done = match_policy_done);
+
+static const struct sl_key rewrite_policy_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_path_policy, name),
+	KEY("typed_config", ANY, REQ, struct cfg_path_policy, typed_config, .sub = &rewrite),
+	END,
+};
+const struct sl_schema sl_schema_rewrite_policy = {
+	.what = "path_rewrite_policy",
+	.size = sizeof(struct cfg_path_policy),
+	.keys = rewrite_policy_keys,
+	.done = rewrite_policy_done,
+};
+
+/* The template of @m as a regex; NULL: it is wrong. */
+static const struct sl_node *regex_of(struct sl_walk *w, struct cfg_match *m)
+{
+	const struct sl_node *at = m->policy.template;
+	struct sl_node *n = sl_arena_alloc(w->arena, sizeof(*n));
+	char *text = at ? sl_arena_alloc(w->arena, SL_URI_REGEX_SIZE(at->len)) : NULL;
+	const char *why;
+
+	if (!at)
+		return NULL;
+	if (!n || !text) {
+		w->err = -ENOMEM;
+		return NULL;
+	}
+	if (sl_uri_template(at->text, text, &m->variables, &why)) {
+		sl_error(w, at, "URI template: %s", why);
+		return NULL;
+	}
+	*n = (struct sl_node){.kind = SL_NODE_SCALAR, .line = at->line, .col = at->col};
+	n->text = text;
+	n->len = strlen(text);
+	return n;
+}
+
 /* ---- the whole ---- */
 
 static void match_done(struct sl_walk *w, void *dst)
@@ -245,11 +338,16 @@ static void match_done(struct sl_walk *w, void *dst)
 		{"path_separated_prefix", m->separated},
 		{"safe_regex", m->regex.node},
 		{"regex", m->old_regex},
+		{"path_match_policy", m->policy.node},
 	};
 	const struct choice *one = only(w, all, sizeof(all) / sizeof(all[0]));
+	const struct sl_node *node = one ? one->node : NULL;
 
-	m->is_regex = one && (one->node == m->regex.node || one->node == m->old_regex);
-	m->text = one && one->node == m->regex.node ? m->regex.regex : one ? one->node : NULL;
+	m->is_regex =
+		node && (node == m->regex.node || node == m->old_regex || node == m->policy.node);
+	m->text = node && node == m->regex.node	   ? m->regex.regex
+		  : node && node == m->policy.node ? regex_of(w, m)
+						   : node;
 	/* case_sensitive has no effect on a regex. */
 	m->folded = m->case_sensitive.node && !m->case_sensitive.value && !m->is_regex;
 	if (one || w->unsure)
@@ -276,6 +374,7 @@ static const struct sl_key match_keys[] = {
 	KEY("query_parameters", LIST, 0, struct cfg_match, queries, .sub = &query),
 	KEY("cookies", LIST, 0, struct cfg_match, cookies, .sub = &cookie),
 	KEY("grpc", MAP, 0, struct cfg_match, grpc, .sub = &grpc),
+	KEY("path_match_policy", MAP, 0, struct cfg_match, policy, .sub = &match_policy),
 	END,
 };
 

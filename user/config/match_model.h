@@ -4,6 +4,7 @@
 #define SL_MATCH_MODEL_H
 
 #include "config/schema.h"
+#include "config/uri_template.h"
 #include "sl_table.h"
 
 /* safe_regex, and the fields that hold one */
@@ -69,6 +70,22 @@ struct cfg_grpc {
 	const struct sl_node *node;
 };
 
+/* UriTemplateMatchConfig, UriTemplateRewriteConfig */
+struct cfg_uri_template {
+	const struct sl_node *node;
+	const struct sl_node *type_url;
+	const struct sl_node *text;
+};
+
+/* path_match_policy and path_rewrite_policy: extensions, of which we have those of URI templates.
+ */
+struct cfg_path_policy {
+	const struct sl_node *node;
+	const struct sl_node *name;
+	const struct sl_node *typed_config;
+	const struct sl_node *template; /* NULL: not given, or was wrong */
+};
+
 struct cfg_match {
 	const struct sl_node *node;
 	const struct sl_node *prefix;
@@ -82,8 +99,10 @@ struct cfg_match {
 	struct cfg_list queries; /* struct cfg_rule */
 	struct cfg_list cookies; /* struct cfg_rule */
 	struct cfg_grpc grpc;
+	struct cfg_path_policy policy;
+	struct sl_uri_variables variables; /* of its template */
 
-	/* done: one of prefix, path, separated, old_regex and regex. */
+	/* done: one of prefix, path, separated, old_regex, regex and the policy's template. */
 	const struct sl_node *text; /* NULL: was wrong */
 	bool is_regex;
 	bool folded; /* case_sensitive: false */
@@ -93,6 +112,7 @@ extern const struct sl_schema sl_schema_match;
 extern const struct sl_schema sl_schema_header;
 extern const struct sl_schema sl_schema_regex;
 extern const struct sl_schema sl_schema_fraction;
+extern const struct sl_schema sl_schema_rewrite_policy;
 
 /* 100, 10000 or 1000000. */
 __u32 sl_fraction_of(const struct cfg_fraction *f);

@@ -7,6 +7,8 @@
 
 static const char *path_word(const struct cfg_match *m)
 {
+	if (m->policy.template)
+		return "template";
 	if (m->is_regex)
 		return "regex";
 	if (m->separated)
@@ -50,7 +52,9 @@ char *sl_match_text(const struct cfg_match *m)
 
 	if (!f)
 		return NULL;
-	fprintf(f, "%s %s%s", path_word(m), m->text->text, m->folded ? " (any case)" : "");
+	fprintf(f, "%s %s%s", path_word(m),
+		(m->policy.template ? m->policy.template : m->text)->text,
+		m->folded ? " (any case)" : "");
 	if (m->fraction.node)
 		fprintf(f, ", %u of %u requests", m->fraction.value.numerator.value,
 			sl_fraction_of(&m->fraction));

@@ -227,7 +227,7 @@ static void check_endpoints(struct sl_walk *w, const struct cfg_cluster *c, __u3
 				&cfg_items(loc->lb_endpoints, struct cfg_lb_endpoint)[j].endpoint;
 
 			check_endpoint(w, c, &e->address, n_endpoints);
-			sl_validate_rewrite(w, &(struct cfg_rewrite){.host = e->hostname});
+			sl_validate_rewrite(w, &(struct cfg_rewrite){.host = e->hostname}, NULL);
 		}
 	}
 	if (c->type.value == CFG_LOGICAL_DNS && *n_endpoints != before + 1)

@@ -163,7 +163,7 @@ static void check_split(struct routes *r, struct cfg_split *s, const char *route
 			all[i].cluster = find_cluster(r, all[i].name);
 		sl_validate_cluster_header(r->w, all[i].header);
 		sl_validate_header_changes(r->w, &all[i].changes);
-		sl_validate_rewrite(r->w, &(struct cfg_rewrite){.host = all[i].host});
+		sl_validate_rewrite(r->w, &(struct cfg_rewrite){.host = all[i].host}, NULL);
 		sum += all[i].weight.value;
 		complete &= all[i].weight.node != NULL;
 		check_twice(r, all, i);
@@ -216,7 +216,7 @@ static void check_action(struct routes *r, struct cfg_route *route)
 
 	read_sources(r, &route->direct);
 	sl_validate_header_changes(r->w, &route->changes);
-	sl_validate_rewrite(r->w, &route->route.rewrite);
+	sl_validate_rewrite(r->w, &route->route.rewrite, &route->match);
 	sl_validate_redirect(r->w, &route->redirect);
 	sl_validate_body_format(r->w, format->text ? format->text : format->source.text,
 				format->json, format->content_type);

@@ -105,19 +105,33 @@ static void up(struct out *o)
 		o->len--;
 }
 
-/* A dot of @n bytes behind a slash: "./" and "../" are taken away. Bytes that are done with. */
+/* Bytes of the path parameters (";...") at @s. */
+static size_t parameters(const char *s, const char *end)
+{
+	const char *p = s;
+
+	if (s < end && *s == ';')
+		while (p < end && !is_slash(p))
+			p++;
+	return p - s;
+}
+
+/*
+ * A dot of @n bytes behind a slash: "./" and "../" are taken away, with their parameters, which
+ * many servers do not look at (Envoy since 1.36.10). Bytes that are done with.
+ */
 static int dots(struct out *o, const char *s, const char *end, int n)
 {
-	const char *behind = s + n;
-	int second = dot(behind, end);
+	const char *one = s + n + parameters(s + n, end);
+	int second = dot(s + n, end);
+	const char *two = s + n + second;
 
-	if (behind == end)
-		return n;
-	if (is_slash(behind))
-		return n + 1;
-	if (second && (behind + second == end || is_slash(behind + second))) {
+	if (one == end || is_slash(one))
+		return one - s + (one < end);
+	two += parameters(two, end);
+	if (second && (two == end || is_slash(two))) {
 		up(o);
-		return n + second + (behind + second < end);
+		return two - s + (two < end);
 	}
 	put(o, '.');
 	return n;

@@ -211,14 +211,12 @@ SL_FN bool sl_vhost_begin(struct sl_match_scan *s, __u32 vhost)
 }
 
 /*
- * The route of the request s->v, which came to listener @listener: its index, below SL_MAX_ROUTES,
- * SL_NO_ROUTE, or SL_ROUTE_UNSURE, which it is not if s->v can ask.
+ * The route of the request s->v among those of the virtual host of domain @domain, or of none: its
+ * index, below SL_MAX_ROUTES, SL_NO_ROUTE, or SL_ROUTE_UNSURE, which it is not if s->v can ask.
  */
-SL_FN __u32 sl_match(struct sl_match_scan *s, __u32 listener)
+SL_FN __u32 sl_match_domain(struct sl_match_scan *s, __u32 domain)
 {
 	const struct sl_table *t = s->v.t;
-	__u32 config = t->config_of[listener & (SL_MAX_LISTENERS - 1)];
-	__u32 domain = sl_domain_find(&s->v, config);
 	__u32 steps = SL_MATCH_STEPS;
 	struct sl_search *q = s->s;
 
@@ -238,6 +236,14 @@ SL_FN __u32 sl_match(struct sl_match_scan *s, __u32 listener)
 #endif
 	sl_loop(steps, sl_match_step, s);
 	return q->done ? q->found : SL_ROUTE_UNSURE;
+}
+
+/* The same by the request's host. It came to listener @listener. */
+SL_FN __u32 sl_match(struct sl_match_scan *s, __u32 listener)
+{
+	__u32 config = s->v.t->config_of[listener & (SL_MAX_LISTENERS - 1)];
+
+	return sl_match_domain(s, sl_domain_find(&s->v, config));
 }
 
 #ifndef __bpf__

@@ -17,11 +17,12 @@ struct sl_plain_scan {
 	__u32 odd; /* 1: something is not plain */
 };
 
-/* Bytes of a path that are escaped, unescaped or turned round. */
+/* Bytes of a path that are escaped, unescaped, turned round, or that begin parameters. */
 SL_FN __u64 sl_path_odd(__u64 w)
 {
 	return sl_eq(w, '%') | sl_eq(w, '\\') | sl_eq(w, '"') | sl_eq(w, '<') | sl_eq(w, '>') |
-	       sl_eq(w, '^') | sl_eq(w, '`') | sl_between(w, '{', '}') | (w & SL_HIGH);
+	       sl_eq(w, '^') | sl_eq(w, '`') | sl_eq(w, ';') | sl_between(w, '{', '}') |
+	       (w & SL_HIGH);
 }
 
 static long sl_plain_path_step(SL_UNUSED __u32 i, void *data)
@@ -74,8 +75,8 @@ SL_FN bool sl_is_plain(const struct sl_table *t, const struct sl_head *h, const 
 {
 	struct sl_plain_scan s = {.buf = buf};
 
-	s.odd = t->zero;
-	if (flags & SL_CONFIG_PLAIN_PATH) {
+	s.odd = t->zero | (flags & SL_CONFIG_USER);
+	if (!s.odd && (flags & SL_CONFIG_PLAIN_PATH)) {
 		s.at = h->path.off + t->zero;
 		s.end = h->path.off + h->path.len;
 		sl_loop(SL_HEAD_MAX / 32 + 1, sl_plain_path_step, &s);

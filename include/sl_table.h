@@ -41,6 +41,9 @@ struct sl_domain {
 #define SL_CONFIG_IGNORE_PORT 0x1 /* ignore_port_in_host_matching */
 #define SL_CONFIG_PLAIN_PATH 0x2  /* the kernel routes only plain paths (sl_plain.h) */
 #define SL_CONFIG_PLAIN_HOST 0x4  /* ... and hosts */
+#define SL_CONFIG_USER 0x8	  /* ... and nothing at all */
+#define SL_CONFIG_NO_PARAMS 0x10  /* ignore_path_parameters_in_path_matching */
+#define SL_CONFIG_FLAGS 0x1f
 
 /* One route configuration; listeners with equal ones share it. */
 struct sl_route_config {
@@ -50,7 +53,9 @@ struct sl_route_config {
 	__u16 n_prefixes;
 	__u32 n_exact;
 	__u32 flags; /* SL_CONFIG_* */
-	__u32 zero[3];
+	__u32 zero;
+	struct sl_str
+		vhost_header; /* lower case; the host by which the user path looks; len 0: Host */
 };
 
 /* sl_vhost.flags */

@@ -38,7 +38,8 @@ USER = {
     "regex": "regex google_re2",
     "virtual host": "retry_policy request_mirror_policies require_tls include_request_attempt_count "
                     "include_attempt_count_in_response",
-    "route_config": "request_mirror_policies most_specific_header_mutations_wins",
+    "route_config": "request_mirror_policies most_specific_header_mutations_wins vhost_header "
+                    "internal_only_headers",
     "weighted cluster": "cluster_header host_rewrite_literal",
     "address": "pipe",
     "weighted_clusters": "header_name",

@@ -61,6 +61,54 @@ static void check(__u32 flags, const char *target, const char *want)
 	CU_ASSERT(!plain || !strcmp(target, want));
 }
 
+static void no_parameters(void)
+{
+	static const char *const cases[][2] = {
+		{"/", "/"},
+		{"/a?b;c", "/a?b;c"},
+		{"/a;b", "/a"},
+		{"/a;b?c;d", "/a?c;d"},
+		{"/a;b/c;d=e;f/", "/a/c/"},
+		{"/;/;", "//"},
+		{"/a;", "/a"},
+		{"/a;;b/c", "/a/c"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		__u32 len = load(cases[i][0], "x", "body");
+
+		CU_ASSERT_EQUAL(sl_normal_no_params(&head, buf, &len, sizeof(buf)), 0);
+		CU_ASSERT(span_equals(head.target, cases[i][1]));
+		CU_ASSERT(!memcmp(buf + len - 8, "\r\n\r\nbody", 8));
+		/* What has a path parameter is not for the kernel. */
+		load(cases[i][0], "x", "");
+		CU_ASSERT(strcmp(cases[i][0], cases[i][1]) == 0 ||
+			  !sl_is_plain(table, &head, buf, SL_CONFIG_PLAIN_PATH));
+	}
+	load("/", "x", "");
+	CU_ASSERT_FALSE(sl_is_plain(table, &head, buf, SL_CONFIG_USER));
+}
+
+static void removed_headers(void)
+{
+	static const char *const names[] = {"a", "x-b"};
+	static const char text[] =
+		"GET / HTTP/1.1\r\nA: 1 \r\nHost: h\r\nX-B:\r\nx-b:  2\r\nAb: 3\r\n"
+		"a:4\r\n\r\nA: body";
+	static const char want[] = "GET / HTTP/1.1\r\nHost: h\r\nAb: 3\r\n\r\nA: body";
+	struct sl_normal n = {.removed = names, .n_removed = 2};
+	__u32 len = sizeof(text) - 1;
+
+	memset(buf, 0, sizeof(buf));
+	memcpy(buf, text, len);
+	CU_ASSERT_EQUAL_FATAL(sl_request_parse(&head, buf, len), SL_PARSE_DONE);
+	CU_ASSERT_EQUAL(sl_normalize(&n, &head, buf, &len, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(len, sizeof(want) - 1);
+	CU_ASSERT(!memcmp(buf, want, sizeof(want) - 1));
+	CU_ASSERT_EQUAL(head.n_headers, 2);
+	CU_ASSERT_EQUAL(head.len, len - 7);
+}
+
 static void normalize_path(void)
 {
 	static const char *const cases[][2] = {
@@ -201,6 +249,8 @@ int main(void)
 	if (!table || CU_initialize_registry() != CUE_SUCCESS)
 		return 1;
 	suite = CU_add_suite("normal", NULL, NULL);
+	CU_add_test(suite, "paths without parameters", no_parameters);
+	CU_add_test(suite, "headers that are taken away", removed_headers);
 	CU_add_test(suite, "normalize_path", normalize_path);
 	CU_add_test(suite, "merge_slashes and path_with_escaped_slashes_action", slashes);
 	CU_add_test(suite, "hosts", hosts);

@@ -50,6 +50,8 @@ struct sl_explain {
 	__u32 len; /* bytes of it */
 	enum sl_parse parse;
 	struct sl_head head;
+	const struct sl_head *seen; /* as routes are compared with it (sl_matcher_see()) */
+	const __u8 *seen_buf;
 	__u32 domain;	     /* index into domains; SL_NO_ROUTE: no virtual host */
 	__u32 route;	     /* SL_NO_ROUTE: none matches */
 	__u32 n_tried;	     /* routes that were tried, in order */

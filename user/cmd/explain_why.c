@@ -29,7 +29,9 @@ static bool path_fits(const struct sl_explain *e, const struct sl_route *r)
 	struct sl_search q = {0};
 	struct sl_match_scan s = {.v = view_of(e), .s = &q};
 
-	q.word = sl_load(e->buf, e->head.path.off) & sl_first(e->head.path.len);
+	s.v.h = e->seen;
+	s.v.buf = e->seen_buf;
+	q.word = sl_load(e->seen_buf, e->seen->path.off) & sl_first(e->seen->path.len);
 	return sl_path_likely(&s, r) && sl_path_same(&s, r) && sl_path_ends(&s, r);
 }
 
@@ -43,7 +45,7 @@ static enum sl_verdict why_rule(const struct sl_explain *e, __u32 index)
 		return SL_VERDICT_CHANCE;
 	if (r->what == SL_RULE_PATH)
 		return SL_VERDICT_PATH;
-	if (!sl_matcher_present(e->matcher, &e->head, e->buf, index))
+	if (!sl_matcher_present(e->matcher, e->seen, e->seen_buf, index))
 		return SL_VERDICT_MISSING;
 	if (r->kind == SL_RULE_PRESENT)
 		return SL_VERDICT_PRESENT;
@@ -60,7 +62,7 @@ static struct sl_why why_route(struct sl_explain *e, __u32 index)
 	if (!path_fits(e, r))
 		return why;
 	for (__u32 i = r->first_rule; i < last; i++) {
-		bool yes = sl_matcher_rule(e->matcher, &e->head, e->buf, e->draw, i);
+		bool yes = sl_matcher_rule(e->matcher, e->seen, e->seen_buf, e->draw, i);
 
 		e->chance |= t->rules[i].what == SL_RULE_FRACTION && t->rules[i].range.start &&
 			     t->rules[i].range.start < t->rules[i].range.end;
@@ -163,35 +165,44 @@ static enum sl_reason find_reason(const struct sl_explain *e)
 	return endpoint_reason(c, r);
 }
 
-/* Path and host as the listener makes them. False: the kernel would not look for the route. */
+static bool is_internal(const struct sl_explain *e, const struct sl_config_action *config)
+{
+	return config &&
+	       sl_request_is_internal(&config->forwarded, &e->head, e->buf, e->family, e->addr);
+}
+
+/* Head as the listener makes it. False: the kernel would not look for the route. */
 static bool normalize(struct sl_explain *e)
 {
 	const struct sl_table *t = e->config->table;
-	__u32 config = t->config_of[e->listener % SL_MAX_LISTENERS];
+	__u32 index = t->config_of[e->listener % SL_MAX_LISTENERS];
 	const struct sl_actions *a = e->config->actions;
-	struct sl_normal n = {.flags = config < a->n_configs ? a->configs[config].normal : 0,
-			      .port = e->config->listeners[e->listener].port};
-	bool plain = sl_is_plain(t, &e->head, e->buf, t->configs[config].flags);
+	const struct sl_config_action *config = index < a->n_configs ? &a->configs[index] : NULL;
+	bool plain = sl_is_plain(t, &e->head, e->buf, t->configs[index].flags);
+	bool internal = is_internal(e, config);
+	struct sl_normal n = {.port = e->config->listeners[e->listener].port};
 
-	if (n.flags && sl_normalize(&n, &e->head, e->buf, &e->len, SL_HEAD_MAX))
+	sl_matcher_internal(e->matcher, internal);
+	if (config)
+		sl_config_normal(config, internal, &n);
+	if ((n.flags || n.n_removed) && sl_normalize(&n, &e->head, e->buf, &e->len, SL_HEAD_MAX))
 		e->parse = SL_PARSE_BAD;
 	return plain;
 }
 
-static void note_internal(struct sl_explain *e)
+/* Virtual host and route, from the normalized head. */
+static void find_route(struct sl_explain *e)
 {
-	__u32 config = e->config->table->config_of[e->listener % SL_MAX_LISTENERS];
-	const struct sl_actions *a = e->config->actions;
-
-	sl_matcher_internal(e->matcher,
-			    config < a->n_configs &&
-				    sl_request_is_internal(&a->configs[config].forwarded, &e->head,
-							   e->buf, e->family, e->addr));
+	e->seen = &e->head;
+	e->seen_buf = e->buf;
+	e->domain = sl_matcher_domain(e->matcher, e->listener, &e->head, e->buf);
+	sl_matcher_see(e->matcher, e->listener, &e->seen, &e->seen_buf);
+	if (e->domain != SL_NO_ROUTE)
+		try_routes(e);
 }
 
 int sl_explain(struct sl_explain *e)
 {
-	const struct sl_table *t = e->config->table;
 	int err = 0;
 
 	e->domain = SL_NO_ROUTE;
@@ -208,10 +219,7 @@ int sl_explain(struct sl_explain *e)
 		bool plain = normalize(e);
 		__u32 kernel = sl_match_view(&v, e->listener);
 
-		note_internal(e);
-		e->domain = sl_domain_find(&v, t->config_of[e->listener % SL_MAX_LISTENERS]);
-		if (e->domain != SL_NO_ROUTE)
-			try_routes(e);
+		find_route(e);
 		e->unsure = !plain || kernel == SL_ROUTE_UNSURE;
 		if (e->route != sl_matcher_find(e->matcher, e->listener, &e->head, e->buf, e->draw))
 			err = -EPROTO;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/compile.h"
+#include "util/normal.h"
 #include "util/regex.h"
 
 struct actions {
@@ -432,6 +433,23 @@ static const char *compile_forwarded(struct actions *a, const struct cfg_forward
 						    : "server_header_transformation";
 }
 
+const char *sl_routes_need_user(const struct cfg_route_config *rc)
+{
+	return is_given(rc->vhost_header) ? "vhost_header"
+	       : rc->internal_only.n	  ? "internal_only_headers"
+					  : NULL;
+}
+
+static void compile_internal_only(struct actions *a, const struct cfg_list *names,
+				  struct sl_config_action *out)
+{
+	const struct sl_node *const *all = names->items;
+
+	out->internal_only = alloc(a, (names->n + 1) * sizeof(*out->internal_only));
+	for (__u32 i = 0; i < names->n && !a->err; i++)
+		out->internal_only[out->n_internal_only++] = text(a, all[i], true);
+}
+
 static void compile_tries(const struct cfg_vhost *v, struct sl_route_action *out)
 {
 	out->count_tries = v->count_tries.value;
@@ -479,6 +497,7 @@ static void compile_vhost(struct actions *a, const struct cfg_vhost *v,
 		if (config_changes)
 			because(out, changed(&rc->changes));
 		because(out, forwarded);
+		because(out, sl_routes_need_user(rc));
 		if (out->why)
 			a->table->routes[index].flags |= SL_ROUTE_NEEDS_USER;
 	}
@@ -495,6 +514,7 @@ static void compile_config(struct actions *a, const struct cfg_route_config *rc)
 	a->c->config = rc;
 	out->forwarded.any = forwarded;
 	out->normal = sl_normal_flags(&rc->hcm->normal);
+	compile_internal_only(a, &rc->internal_only, out);
 	out->most_specific_wins = rc->most_specific_wins.value;
 	out->suppress_envoy_headers = rc->hcm->http_filters.n && filter->suppress_envoy_headers;
 	for (__u32 i = 0; i < rc->vhosts.n && !a->err; i++)
@@ -553,6 +573,14 @@ int sl_actions_renumber(struct sl_actions *a, const __u32 *to, __u32 n)
 			r->mirrors[k].cluster = to[r->mirrors[k].cluster];
 	}
 	return 0;
+}
+
+void sl_config_normal(const struct sl_config_action *a, bool internal, struct sl_normal *ret)
+{
+	ret->flags = a->normal;
+	/* ConnectionManagerUtility::cleanInternalHeaders(), before the route is looked for */
+	ret->removed = a->internal_only;
+	ret->n_removed = internal ? 0 : a->n_internal_only;
 }
 
 void sl_actions_free(struct sl_actions *a)

@@ -242,6 +242,8 @@ struct sl_config_action {
 	bool most_specific_wins;     /* most_specific_header_mutations_wins */
 	bool suppress_envoy_headers; /* of the router: no x-envoy-original-path */
 	__u32 normal;		     /* SL_NORMAL_* (util/normal.h) */
+	const char **internal_only; /* [n_internal_only]; headers of internal clients, lower case */
+	__u32 n_internal_only;
 	struct sl_forwarded forwarded;
 };
 
@@ -262,6 +264,11 @@ struct sl_actions {
  * Cluster i is number @to[i] now, of @n numbers. 0, or -ENOMEM: nothing is changed.
  */
 int sl_actions_renumber(struct sl_actions *a, const __u32 *to, __u32 n);
+
+struct sl_normal;
+/* What the connection manager makes of the head of a client, which is internal or not; but the
+ * port. */
+void sl_config_normal(const struct sl_config_action *a, bool internal, struct sl_normal *ret);
 
 /* NULL is fine. */
 void sl_actions_free(struct sl_actions *a);

@@ -223,6 +223,17 @@ void sl_validate_cluster_header(struct sl_walk *w, const struct sl_node *name)
 		sl_error(w, name, "'%.64s' is no header name", name->text);
 }
 
+void sl_validate_vhost_header(struct sl_walk *w, const struct sl_node *name)
+{
+	if (name && name->len && !is_token(name))
+		sl_error(w, name, "'%.64s' is no header name", name->text);
+}
+
+void sl_validate_internal_only(struct sl_walk *w, const struct cfg_list *names)
+{
+	check_removes(w, names);
+}
+
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r)
 {
 	static const char *const schemes[] = {"https_redirect", "scheme_redirect", NULL};

@@ -216,6 +216,9 @@ void sl_validate_rewrite(struct sl_walk *w, const struct cfg_rewrite *r,
 			 const struct cfg_match *match);
 void sl_validate_body_format(struct sl_walk *w, const struct sl_node *text,
 			     const struct sl_node *json, const struct sl_node *content_type);
+/* vhost_header and internal_only_headers of a route configuration. */
+void sl_validate_vhost_header(struct sl_walk *w, const struct sl_node *name);
+void sl_validate_internal_only(struct sl_walk *w, const struct cfg_list *names);
 /* @name can be NULL. */
 void sl_validate_cluster_header(struct sl_walk *w, const struct sl_node *name);
 void sl_validate_redirect(struct sl_walk *w, const struct cfg_redirect *r);

@@ -232,6 +232,8 @@ static __u32 config_flags(const struct cfg_route_config *rc)
 	__u32 normal = sl_normal_flags(&rc->hcm->normal);
 
 	return (rc->ignore_port.value ? SL_CONFIG_IGNORE_PORT : 0) |
+	       (rc->ignore_params.value ? SL_CONFIG_NO_PARAMS | SL_CONFIG_PLAIN_PATH : 0) |
+	       (sl_routes_need_user(rc) ? SL_CONFIG_USER : 0) |
 	       (normal & SL_NORMAL_PATHS ? SL_CONFIG_PLAIN_PATH : 0) |
 	       (normal & SL_NORMAL_HOSTS ? SL_CONFIG_PLAIN_HOST : 0);
 }
@@ -247,7 +249,11 @@ static int compile_configs(struct compile *c)
 
 		c->config = rc;
 		t->configs[i].flags = config_flags(rc);
-		if (t->configs[i].flags & (SL_CONFIG_PLAIN_PATH | SL_CONFIG_PLAIN_HOST))
+		if (rc->vhost_header)
+			t->configs[i].vhost_header =
+				sl_compile_text(c, rc->vhost_header, rc->vhost_header->text, true);
+		if (t->configs[i].flags &
+		    (SL_CONFIG_PLAIN_PATH | SL_CONFIG_PLAIN_HOST | SL_CONFIG_USER))
 			t->flags |= SL_TABLE_PLAIN;
 		t->n_configs++;
 		for (__u32 j = 0; j < rc->vhosts.n && !err; j++)

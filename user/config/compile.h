@@ -24,6 +24,11 @@ struct sl_str sl_compile_text(struct compile *c, const struct sl_node *at, const
  */
 void sl_compile_canned(struct compile *c);
 
+/*
+ * actions.c: what lets the kernel look for no route of @rc, Envoy's name of it; NULL: nothing.
+ */
+const char *sl_routes_need_user(const struct cfg_route_config *rc);
+
 /* compile_match.c: path and rules of @route from @m. */
 void sl_compile_match(struct compile *c, const struct cfg_match *m, struct sl_route *route);
 

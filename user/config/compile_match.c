@@ -78,8 +78,11 @@ static void compile_scheme(struct compile *c, const struct cfg_rule *in)
 /* ---- headers, query parameters, cookies ---- */
 
 /* Names that the kernel's search would take for something else. */
-static bool odd_name(enum sl_rule_what what, const char *name)
+static bool odd_name(const struct compile *c, enum sl_rule_what what, const char *name)
 {
+	/* As it was sent, where routes are looked for without path parameters. */
+	if (what == SL_RULE_HEADER && c->config->ignore_params.value && !strcasecmp(name, ":path"))
+		return true;
 	if (what == SL_RULE_QUERY)
 		return strpbrk(name, "=&#");
 	if (what == SL_RULE_HEADER)
@@ -106,7 +109,7 @@ static void compile_rule(struct compile *c, enum sl_rule_what what, const struct
 	r->flags |= in->invert.value ? SL_RULE_INVERT : 0;
 	r->flags |= in->no_case ? SL_RULE_NO_CASE : 0;
 	r->flags |= in->missing_empty.value ? SL_RULE_NO_MISSING : 0;
-	r->flags |= odd_name(what, in->name->text) ? SL_RULE_USER : 0;
+	r->flags |= odd_name(c, what, in->name->text) ? SL_RULE_USER : 0;
 	if (in->kind == SL_RULE_PRESENT && in->present.node && !in->present.value)
 		r->flags ^= SL_RULE_INVERT;
 }

@@ -405,6 +405,10 @@ static const struct sl_key route_config_keys[] = {
 	KEY("max_direct_response_body_size_bytes", U32, 0, struct cfg_route_config, max_body,
 	    .max = 4294967295u),
 	KEY("ignore_port_in_host_matching", BOOL, 0, struct cfg_route_config, ignore_port),
+	KEY("ignore_path_parameters_in_path_matching", BOOL, 0, struct cfg_route_config,
+	    ignore_params),
+	KEY("vhost_header", STRING, 0, struct cfg_route_config, vhost_header),
+	KEY("internal_only_headers", STRINGS, 0, struct cfg_route_config, internal_only),
 	IGNORED("validate_clusters"), /* always */
 	END,
 };

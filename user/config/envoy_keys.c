@@ -28,8 +28,7 @@ LIST(sl_no_route, "filter_action", "non_forwarding_action", "per_filter_config",
      "typed_per_filter_config");
 LIST(sl_no_vhost, "rate_limits", "cors", "typed_per_filter_config", "per_filter_config",
      "retry_policy_typed_config", "hedge_policy", "include_is_timeout_retry_header", "matcher");
-LIST(sl_no_route_config, "vhds", "internal_only_headers", "cluster_specifier_plugins",
-     "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "vhost_header");
+LIST(sl_no_route_config, "vhds", "cluster_specifier_plugins", "typed_per_filter_config");
 LIST(sl_no_router, "upstream_log", "upstream_log_options", "upstream_http_filters",
      "strict_check_headers");
 LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");

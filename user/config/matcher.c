@@ -7,13 +7,19 @@
 #include <strings.h>
 
 #include "config/internal_address.h"
+#include "util/normal.h"
 #include "util/regex.h"
 
 struct sl_matcher {
 	const struct sl_table *t;
 	struct sl_regex **regexes; /* [n_rules]; NULL: the rule has none */
 	__u32 n_rules;
-	char *joined; /* [SL_HEAD_MAX]: the values of a repeated header */
+	char *joined;	       /* [SL_HEAD_MAX]: the values of a repeated header */
+	struct sl_head host;   /* of a request: its host is what vhost_header says */
+	struct sl_head seen;   /* ... without path parameters */
+	__u8 *seen_buf;	       /* [SL_HEAD_MAX], of seen; NULL: no configuration needs it */
+	struct sl_span target; /* len 0, or of the request as it was sent, in */
+	const __u8 *sent;
 	bool asks_internal;
 	bool internal; /* the client of the request is */
 };
@@ -86,7 +92,7 @@ static struct text header_value(struct sl_matcher *m, const struct sl_head *h, c
 				struct text name)
 {
 	if (is(name, ":path"))
-		return in_head(buf, h->target);
+		return m->target.len ? in_head(m->sent, m->target) : in_head(buf, h->target);
 	if (is(name, ":method"))
 		return in_head(buf, h->method_name);
 	if (is(name, ":authority") || is(name, "host"))
@@ -148,6 +154,13 @@ static struct text cookie_value(const struct sl_head *h, const __u8 *buf, struct
 	return found;
 }
 
+static struct text sent_path(const struct sl_matcher *m)
+{
+	struct text target = in_head(m->sent, m->target);
+
+	return part(target, 0, find(target, '?'));
+}
+
 static struct text value_of(struct sl_matcher *m, const struct sl_head *h, const __u8 *buf,
 			    const struct sl_rule *r)
 {
@@ -161,7 +174,8 @@ static struct text value_of(struct sl_matcher *m, const struct sl_head *h, const
 	case SL_RULE_COOKIE:
 		return cookie_value(h, buf, name);
 	default:
-		return in_head(buf, h->path);
+		/* A template takes the path as it was sent (UriTemplateMatcherRouteEntryImpl). */
+		return name.len && m->target.len ? sent_path(m) : in_head(buf, h->path);
 	}
 }
 
@@ -262,12 +276,79 @@ void sl_matcher_internal(struct sl_matcher *m, bool internal)
 	m->internal = internal;
 }
 
+static const struct sl_route_config *config_of(const struct sl_table *t, __u32 listener)
+{
+	return &t->configs[t->config_of[listener & (SL_MAX_LISTENERS - 1)] &
+			   (SL_MAX_LISTENERS - 1)];
+}
+
+/* The first value of the header @name; off 0: there is none. */
+static struct sl_span first_value(const struct sl_head *h, const __u8 *buf, struct text name)
+{
+	for (__u32 i = 0; i < h->n_headers && i < SL_MAX_HEADERS; i++) {
+		struct text field = in_head(buf, h->headers[i].name);
+
+		if (field.len == name.len && !strncasecmp(field.s, name.s, name.len))
+			return h->headers[i].value;
+	}
+	return (struct sl_span){0};
+}
+
+/* RouteMatcher::findVirtualHost() */
+__u32 sl_matcher_domain(struct sl_matcher *m, __u32 listener, const struct sl_head *h,
+			const __u8 *buf)
+{
+	__u32 index = m->t->config_of[listener & (SL_MAX_LISTENERS - 1)];
+	const struct sl_route_config *c = config_of(m->t, listener);
+	struct sl_request_view v = view_of(m, h, buf, 0);
+	struct text name = in_pool(m->t, c->vhost_header);
+
+	if (!name.len || is(name, "host"))
+		return sl_domain_find(&v, index);
+	m->host = *h;
+	m->host.host = first_value(h, buf, name);
+	/* Without the header there is no virtual host, unless there is but one for all. */
+	if (!m->host.host.off && (c->n_exact | c->n_suffixes | c->n_prefixes))
+		return SL_NO_DOMAIN;
+	v.h = &m->host;
+	return sl_domain_find(&v, index);
+}
+
+/* RouteEntryImplBase::sanitizePathBeforePathMatching() */
+void sl_matcher_see(struct sl_matcher *m, __u32 listener, const struct sl_head **h,
+		    const __u8 **buf)
+{
+	const struct sl_head *sent = *h;
+	struct text path = in_head(*buf, sent->path);
+	__u32 len = sent->len;
+
+	m->target = (struct sl_span){0};
+	if (!(config_of(m->t, listener)->flags & SL_CONFIG_NO_PARAMS) || !m->seen_buf ||
+	    find(path, ';') == path.len)
+		return;
+	m->seen = *sent;
+	memcpy(m->seen_buf, *buf, len);
+	if (sl_normal_no_params(&m->seen, m->seen_buf, &len, SL_HEAD_MAX))
+		return;
+	m->target = sent->target;
+	m->sent = *buf;
+	*h = &m->seen;
+	*buf = m->seen_buf;
+}
+
 __u32 sl_matcher_find(struct sl_matcher *m, __u32 listener, const struct sl_head *h,
 		      const __u8 *buf, __u64 draw)
 {
-	struct sl_request_view v = view_of(m, h, buf, draw);
+	__u32 domain = sl_matcher_domain(m, listener, h, buf);
+	struct sl_search q = {.draw = draw};
+	struct sl_match_scan s = {.s = &q};
+	__u32 route;
 
-	return sl_match_view(&v, listener);
+	sl_matcher_see(m, listener, &h, &buf);
+	s.v = view_of(m, h, buf, draw);
+	route = sl_match_domain(&s, domain);
+	m->target = (struct sl_span){0};
+	return route;
 }
 
 bool sl_matcher_rule(struct sl_matcher *m, const struct sl_head *h, const __u8 *buf, __u64 draw,
@@ -307,6 +388,14 @@ static int compile_regexes(struct sl_matcher *m)
 	return 0;
 }
 
+static bool needs_copy(const struct sl_table *t)
+{
+	for (__u32 i = 0; i < t->n_configs && i < SL_MAX_LISTENERS; i++)
+		if (t->configs[i].flags & SL_CONFIG_NO_PARAMS)
+			return true;
+	return false;
+}
+
 int sl_matcher_new(const struct sl_table *t, struct sl_matcher **ret)
 {
 	struct sl_matcher *m = calloc(1, sizeof(*m));
@@ -320,6 +409,10 @@ int sl_matcher_new(const struct sl_table *t, struct sl_matcher **ret)
 	m->joined = malloc(SL_HEAD_MAX);
 	if (m->regexes && m->joined)
 		err = compile_regexes(m);
+	if (!err && needs_copy(t)) {
+		m->seen_buf = calloc(1, SL_HEAD_MAX);
+		err = m->seen_buf ? 0 : -ENOMEM;
+	}
 	if (err) {
 		sl_matcher_free(m);
 		return err;
@@ -336,5 +429,6 @@ void sl_matcher_free(struct sl_matcher *m)
 		sl_regex_free(m->regexes[i]);
 	free(m->regexes);
 	free(m->joined);
+	free(m->seen_buf);
 	free(m);
 }

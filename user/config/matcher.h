@@ -28,6 +28,20 @@ void sl_matcher_internal(struct sl_matcher *m, bool internal);
 __u32 sl_matcher_find(struct sl_matcher *m, __u32 listener, const struct sl_head *h,
 		      const __u8 *buf, __u64 draw);
 
+/*
+ * The domain by which its virtual host is found, as sl_domain_find(): by the route configuration's
+ * vhost_header, if it has one.
+ */
+__u32 sl_matcher_domain(struct sl_matcher *m, __u32 listener, const struct sl_head *h,
+			const __u8 *buf);
+
+/*
+ * The request as the routes of @listener are compared with it: *@h and *@buf themselves, or a copy
+ * of m's own without path parameters. Until sl_matcher_find(), ":path" is as it was sent.
+ */
+void sl_matcher_see(struct sl_matcher *m, __u32 listener, const struct sl_head **h,
+		    const __u8 **buf);
+
 /* Does rule @rule of the table match, all alone? */
 bool sl_matcher_rule(struct sl_matcher *m, const struct sl_head *h, const __u8 *buf, __u64 draw,
 		     __u32 rule);

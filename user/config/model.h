@@ -183,9 +183,12 @@ struct cfg_route_config {
 	struct cfg_u32 most_specific_wins;
 	struct cfg_list mirrors; /* struct cfg_mirror */
 	struct cfg_u32 ignore_port;
-	struct cfg_u32 max_body;   /* max_direct_response_body_size_bytes */
-	const char *listener;	   /* validate: name of the first that has it; NULL: none */
-	const struct cfg_hcm *hcm; /* validate: of that listener */
+	struct cfg_u32 ignore_params; /* ignore_path_parameters_in_path_matching */
+	const struct sl_node *vhost_header;
+	struct cfg_list internal_only; /* const struct sl_node * */
+	struct cfg_u32 max_body;       /* max_direct_response_body_size_bytes */
+	const char *listener;	       /* validate: name of the first that has it; NULL: none */
+	const struct cfg_hcm *hcm;     /* validate: of that listener */
 };
 
 struct cfg_http_filter {

@@ -67,6 +67,10 @@ static int check_domains(const struct sl_table *t, const char **ret_why)
 			return wrong(ret_why, "config.any");
 		if (!range_ok(c->first_length, c->n_suffixes + c->n_prefixes, t->n_lengths))
 			return wrong(ret_why, "config lengths");
+		if (!str_ok(c->vhost_header))
+			return wrong(ret_why, "config.vhost_header");
+		if (c->flags & ~SL_CONFIG_FLAGS)
+			return wrong(ret_why, "config.flags");
 	}
 	for (__u32 i = 0; i < t->n_domains; i++) {
 		const struct sl_domain *d = &t->domains[i];

@@ -406,6 +406,8 @@ static void check_config(struct routes *r)
 	struct cfg_vhost *all = list->items;
 
 	sl_validate_header_changes(r->w, &r->config->changes);
+	sl_validate_vhost_header(r->w, r->config->vhost_header);
+	sl_validate_internal_only(r->w, &r->config->internal_only);
 	check_mirrors(r, &r->config->mirrors);
 	for (__u32 i = 0; i < list->n && !r->w->err; i++) {
 		const struct sl_node *first;

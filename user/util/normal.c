@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sl_http.h"
 
@@ -250,6 +251,19 @@ static size_t strip_port(const char *s, size_t len, __u32 port)
 
 /* ---- all of it ---- */
 
+/* 0 or a status. */
+static __u32 parse_again(struct sl_head *h, const __u8 *buf, const __u32 *len)
+{
+	switch (sl_request_parse(h, buf, *len < SL_HEAD_MAX ? *len : SL_HEAD_MAX)) {
+	case SL_PARSE_DONE:
+		return 0;
+	case SL_PARSE_BAD:
+		return 400;
+	default:
+		return 431;
+	}
+}
+
 /* The text @s in place of @old; the head is parsed anew. 0 or a status. */
 static __u32 replace(struct sl_head *h, __u8 *buf, __u32 *len, __u32 cap, struct sl_span old,
 		     const struct out *s)
@@ -263,14 +277,7 @@ static __u32 replace(struct sl_head *h, __u8 *buf, __u32 *len, __u32 cap, struct
 	memmove(buf + old.off + s->len, buf + behind, *len - behind);
 	memcpy(buf + old.off, s->s, s->len);
 	*len += s->len - old.len;
-	switch (sl_request_parse(h, buf, *len < SL_HEAD_MAX ? *len : SL_HEAD_MAX)) {
-	case SL_PARSE_DONE:
-		return 0;
-	case SL_PARSE_BAD:
-		return 400;
-	default:
-		return 431;
-	}
+	return parse_again(h, buf, len);
 }
 
 static __u32 normal_path(struct sl_normal *n, const char *s, size_t len, struct out *o)
@@ -332,12 +339,60 @@ static __u32 normalize_host(const struct sl_normal *n, struct sl_head *h, __u8 *
 	return replace(h, buf, len, cap, h->host, &o);
 }
 
+/* ---- headers ---- */
+
+static bool is_removed(const struct sl_normal *n, const __u8 *buf, struct sl_span name)
+{
+	for (__u32 i = 0; i < n->n_removed; i++)
+		if (strlen(n->removed[i]) == name.len &&
+		    !strncasecmp(n->removed[i], (const char *)buf + name.off, name.len))
+			return true;
+	return false;
+}
+
+/* Line by line from the last on, so that the spans before it stay right. */
+static __u32 remove_headers(const struct sl_normal *n, struct sl_head *h, __u8 *buf, __u32 *len)
+{
+	__u32 before = *len;
+
+	for (__u32 i = h->n_headers; i-- > 0;) {
+		struct sl_header line = h->headers[i];
+		__u32 end = line.value.off + line.value.len;
+
+		if (!is_removed(n, buf, line.name))
+			continue;
+		while (buf[end++] != '\n')
+			;
+		memmove(buf + line.name.off, buf + end, *len - end);
+		*len -= end - line.name.off;
+	}
+	return *len == before ? 0 : parse_again(h, buf, len);
+}
+
+__u32 sl_normal_no_params(struct sl_head *h, __u8 *buf, __u32 *len, __u32 cap)
+{
+	const char *s = (const char *)buf + h->path.off, *end = s + h->path.len;
+	char text[SL_HEAD_MAX];
+	struct out o = {.s = text, .cap = sizeof(text)};
+
+	while (s < end) {
+		while (s < end && *s == ';')
+			for (s++; s < end && *s != '/' && *s != ';'; s++)
+				;
+		if (s < end)
+			put(&o, *s++);
+	}
+	return replace(h, buf, len, cap, h->path, &o);
+}
+
 __u32 sl_normalize(struct sl_normal *n, struct sl_head *h, __u8 *buf, __u32 *len, __u32 cap)
 {
 	__u32 status = 0;
 
 	n->redirect = false;
-	if (n->flags & SL_NORMAL_PATHS)
+	if (n->n_removed)
+		status = remove_headers(n, h, buf, len);
+	if (!status && (n->flags & SL_NORMAL_PATHS))
 		status = normalize_target(n, h, buf, len, cap);
 	if (!status && (n->flags & SL_NORMAL_HOSTS) && h->host.len)
 		status = normalize_host(n, h, buf, len, cap);

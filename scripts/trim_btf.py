@@ -123,7 +123,7 @@ class Trim:
             name = name_of(block)
             if name == "enum":
                 self.anonymous.append(block)
-            elif name and (len(block) > 1 or name.startswith("typedef")):
+            elif name and ("{" in block[0] or name.startswith("typedef")):
                 self.types[name] = block
                 self.order[name] = i
         self.done = {}      # name: lines
@@ -140,7 +140,8 @@ class Trim:
         if block is None:
             return
         lines = block
-        if name.startswith(("struct", "union")) and not WHOLE.match(name):
+        # Empty ones are of one line.
+        if len(block) > 1 and name.startswith(("struct", "union")) and not WHOLE.match(name):
             lines = [block[0], *trimmed(block[1:-1], self.words), block[-1]]
         self.done[name] = lines
         inner = lines[1:-1] if not name.startswith("typedef") else lines

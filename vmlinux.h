@@ -10,6 +10,7 @@ struct bpf_flow_keys;
 struct bpf_iter_meta;
 struct bpf_map;
 struct bpf_sock;
+struct fs_struct;
 struct sk_buff;
 struct sock;
 struct socket;
@@ -185,6 +186,8 @@ typedef __u64 u64;
 
 typedef long unsigned int __kernel_ulong_t;
 
+typedef int __kernel_pid_t;
+
 typedef __kernel_ulong_t __kernel_size_t;
 
 typedef __u16 __be16;
@@ -195,6 +198,8 @@ typedef __u32 __be32;
 
 typedef __u32 __wsum;
 
+typedef __kernel_pid_t pid_t;
+
 typedef _Bool bool;
 
 typedef __kernel_size_t size_t;
@@ -203,10 +208,20 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct sched_statistics {};
+
 struct spinlock {
 };
 
 typedef struct spinlock spinlock_t;
+
+struct task_struct {
+	unsigned int flags;
+	struct sched_statistics stats;
+	unsigned int policy;
+	pid_t tgid;
+	struct fs_struct *fs;
+};
 
 typedef unsigned int sk_buff_data_t;
 

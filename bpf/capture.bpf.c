@@ -101,6 +101,7 @@ SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
 	s->front_rx = 0;
 	s->front_tx = 0;
 	s->cluster = SL_NO_CLUSTER;
+	s->route = SL_NEVER_ROUTED;
 	s->front_fd = -1;
 	s->front_cookie = 0;
 	s->user_dirty = 0;
@@ -199,18 +200,103 @@ SL_FN bool listener_is_open(__u32 index)
 	return !p || (SL_READ(p->flags) & (SL_A_USED | SL_A_ON)) != SL_A_USED;
 }
 
-/* An application on this host connected to one of our listeners, or so it seems. */
-SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
+SL_FN bool captures_clients(const struct sl_control *c)
 {
-	__u32 slot1, slot, gen, *listener;
-	struct sl_session *s;
-	struct sl_addr addr;
+	return (c->flags & (SL_C_COLOCATED_CLIENTS | SL_C_BYPASS)) == SL_C_COLOCATED_CLIENTS;
+}
 
-	if (!(c->flags & SL_C_COLOCATED_CLIENTS) || (c->flags & SL_C_BYPASS))
+/* Whether a connection of @key that begins now would be captured in vain; see sl_streak. */
+SL_FN bool is_one_shot(const struct sl_streak_key *key)
+{
+	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, key);
+
+	if (!streak || streak->n < SL_STREAK_MIN ||
+	    bpf_ktime_get_ns() - streak->last_ns >= SL_STREAK_NS)
+		return false;
+	return ++streak->skipped % SL_STREAK_TRY;
+}
+
+/*
+ * A captured client has ended. Not in vain was one whose last request was routed here, too, and
+ * only lacked a lane: it will have one. Two CPUs may be here: of the counts one may be lost.
+ */
+SL_FN void streak_note(const struct sl_session *s, __u32 tgid)
+{
+	struct sl_streak_key key = {.tgid = tgid, .listener = s->listener};
+	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, &key);
+	struct sl_streak first = {.n = 1};
+	__u64 now = bpf_ktime_get_ns();
+
+	if (s->route != SL_NEVER_ROUTED || s->decision.routed) {
+		if (streak)
+			streak->n = 0;
+	} else if (streak) {
+		streak->n = now - streak->last_ns < SL_STREAK_NS ? streak->n + 1 : 1;
+		streak->last_ns = now;
+	} else {
+		first.last_ns = now;
+		bpf_map_update_elem(&streaks, &key, &first, BPF_ANY);
+	}
+}
+
+/* Tells the passive end, which knows the sequence number as well. */
+SL_FN void one_shot_offer(struct bpf_sock_ops *ctx)
+{
+	__u32 seq = tcp_of((__u64)ctx->sk)->write_seq, key = seq % SL_ONE_SHOTS;
+	__u64 *entry = bpf_map_lookup_elem(&one_shots, &key);
+
+	if (entry)
+		SL_WRITE(*entry, SL_ONE_SHOT_SET | seq);
+}
+
+SL_FN bool one_shot_take(struct bpf_sock_ops *ctx)
+{
+	__u32 seq = ctx->rcv_nxt - 1, key = seq % SL_ONE_SHOTS;
+	__u64 *entry = bpf_map_lookup_elem(&one_shots, &key);
+
+	return entry && sl_cmpxchg(entry, SL_ONE_SHOT_SET | seq, 0) == (SL_ONE_SHOT_SET | seq);
+}
+
+/*
+ * An application dials to one of our listeners, or so it seems: @me, if it has tried before. Here
+ * and not when it is established, which may be on another process's time: who it is. (The first
+ * sequence number is chosen, see tcp_v4_connect(); snd_nxt follows in tcp_connect_init().)
+ */
+SL_FN void client_connects(struct bpf_sock_ops *ctx, struct sl_control *c, struct sl_socket *me)
+{
+	const struct task_struct *task = bpf_get_current_task_btf();
+	struct sl_streak_key key = {};
+	struct sl_addr addr;
+	__u32 *listener;
+
+	if (me && me->role != SL_ROLE_CALLER)
+		return;
+	if (me)
+		me->role = SL_ROLE_NONE;
+	if (!captures_clients(c))
 		return;
 	addr_of_remote(ctx, &addr);
 	listener = bpf_map_lookup_elem(&local_addrs, &addr);
 	if (!listener || !listener_is_open(*listener))
+		return;
+	key.listener = *listener;
+	key.tgid = task->tgid;
+	if (is_one_shot(&key)) {
+		one_shot_offer(ctx);
+		return;
+	}
+	me = socket_mark(ctx, SL_ROLE_CALLER, key.listener, 0);
+	if (me)
+		me->tgid = key.tgid;
+}
+
+/* It is established, and was to be captured. */
+SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u32 listener)
+{
+	__u32 slot1, slot, gen;
+	struct sl_session *s;
+
+	if (!captures_clients(c) || !listener_is_open(listener))
 		return;
 	slot1 = session_alloc(c, SL_S_CLIENT, &gen);
 	if (!slot1)
@@ -219,6 +305,7 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c)
 	s = session_at(slot);
 	if (!s)
 		return;
+	s->listener = listener;
 	s->client_sk = (__u64)ctx->sk;
 	s->client_ws0 = ctx->snd_nxt;
 	s->client_rn0 = ctx->rcv_nxt;
@@ -331,6 +418,11 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 		s = session_at(slot);
 		if (!s || !(SL_BITS(word_change(&s->word, gen, SL_S_FRONT, 0)) & SL_S_CLIENT))
 			return;
+	} else if (one_shot_take(ctx)) {
+		/* Cheapest for it is no session at all: what would be sent straight out through
+		 * front is an answer that does not end the connection. */
+		socket_mark(ctx, SL_ROLE_ONE_SHOT, listener, 0);
+		return;
 	} else {
 		slot = session_alloc(c, SL_S_FRONT, &gen);
 		if (!slot)
@@ -418,6 +510,15 @@ SL_FN void front_lost(struct sl_session *s, __u32 slot, __u32 gen)
 		sl_stack_push(&c->free_sessions, &s->next, slot);
 }
 
+/* If it was never paired its offer is still there. */
+SL_FN void pair_withdraw(const struct sl_session *s)
+{
+	__u64 key = pair_key(s->client_ws0, s->client_rn0);
+
+	if (!(SL_BITS(SL_READ(s->word)) & SL_S_FRONT))
+		bpf_map_delete_elem(&pairing, &key);
+}
+
 /* tcp_set_state(TCP_CLOSE): the connection is over; its place in a sockmap goes with close(). */
 SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct sl_socket *me)
 {
@@ -427,12 +528,9 @@ SL_FN void socket_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct s
 	case SL_ROLE_CLIENT:
 		app_forget(ctx, sk);
 		s = session_at(me->slot);
-		if (s && SL_GEN(SL_READ(s->word)) == me->gen &&
-		    !(SL_BITS(SL_READ(s->word)) & SL_S_FRONT)) {
-			/* Never paired: its offer is still there. */
-			__u64 key = pair_key(s->client_ws0, s->client_rn0);
-
-			bpf_map_delete_elem(&pairing, &key);
+		if (s && SL_GEN(SL_READ(s->word)) == me->gen) {
+			streak_note(s, me->tgid);
+			pair_withdraw(s);
 		}
 		/*
 		 * FIN both ways, or RST, but its owner may not have read all that was redirected
@@ -470,12 +568,14 @@ int capture(struct bpf_sock_ops *ctx)
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 		if (me && me->role == SL_ROLE_BACK)
 			back_connects(ctx, c);
+		else
+			client_connects(ctx, c, me);
 		break;
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-		if (!me)
-			client_established(ctx, c);
-		else if (me->role == SL_ROLE_BACK)
+		if (me && me->role == SL_ROLE_CALLER)
+			client_established(ctx, c, me->slot);
+		else if (me && me->role == SL_ROLE_BACK)
 			back_established(ctx, c, me->slot, me->gen);
 		break;
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:

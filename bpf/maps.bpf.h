@@ -44,6 +44,8 @@ union sl_map_values {
 	struct sl_attach_key attach_key;
 	struct sl_attach_point attach_point;
 	struct sl_tuple tuple;
+	struct sl_streak_key streak_key;
+	struct sl_streak streak;
 };
 
 const union sl_map_values *map_values SEC(".rodata") = NULL;
@@ -177,6 +179,16 @@ struct {
 	__type(key, __u64);
 	__type(value, struct sl_pipe);
 } pipes SEC(".maps");
+
+/* Not state: what is evicted is estimated anew. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SL_STREAKS);
+	__type(key, struct sl_streak_key);
+	__type(value, struct sl_streak);
+} streaks SEC(".maps");
+
+SL_ARRAY(one_shots, __u64, SL_ONE_SHOTS);
 
 SL_SOCKMAP(clients, SL_MAX_SESSIONS); /* client_msg and pass_skb */
 SL_SOCKMAP(servers, SL_MAX_LANES);    /* server_msg and pass_skb */

@@ -25,6 +25,8 @@
 	X(pairing)        \
 	X(local_addrs)    \
 	X(by_cookie)      \
+	X(streaks)        \
+	X(one_shots)      \
 	X(clients)        \
 	X(servers)        \
 	X(fronts)         \

@@ -38,7 +38,9 @@
 	X(BODY_PARTS, body_parts, "last part of a body that came in more than one send")           \
 	X(REMOTE_SERVER, remote_server, "server is not on this host, or was not paired")           \
 	X(ANSWER_LONG, answer_long, "route's own answer is longer than the request, its room")     \
-	X(PIPE_ENDPOINT, pipe_endpoint, "endpoint is a UNIX-domain socket")
+	X(PIPE_ENDPOINT, pipe_endpoint, "endpoint is a UNIX-domain socket")                        \
+	X(CLIENT_ONE_SHOT, client_one_shot,                                                        \
+	  "client's process opens connections for single requests, which are not captured")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

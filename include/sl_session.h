@@ -117,6 +117,7 @@ enum sl_lane_state {
 
 #define SL_MOVE_QUIET 4000000000ULL /* ns */
 #define SL_NO_CLUSTER (~0U)	    /* sl_session.cluster: of a canned answer, or none yet */
+#define SL_NEVER_ROUTED (~0U)	    /* sl_session.route: BPF has begun no exchange on it yet */
 
 /* Slot + 1, or 0 for none: a cleared struct refers to nothing. */
 typedef __u32 sl_slot1;
@@ -148,7 +149,7 @@ struct sl_session {
 	__u64 last_ns;	/* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
 	sl_slot1 lane;	/* lane of the exchange */
 	__u32 lane_gen;
-	__u32 route;
+	__u32 route; /* SL_NEVER_ROUTED: none yet */
 	__u32 cluster;
 	__u32 generation; /* of the table that the request was matched with */
 	__u8 head_method; /* 1: HEAD: the response has no body */
@@ -237,15 +238,53 @@ enum sl_role {
 	SL_ROLE_BACK,	  /* slot: lane */
 	SL_ROLE_SERVER,	  /* slot: lane */
 	SL_ROLE_LOOP,	  /* a front whose client is a lane of ours: closed when it is accepted */
+	SL_ROLE_CALLER,	  /* connects to listener `slot`: to be captured when it is established */
+	SL_ROLE_ONE_SHOT, /* a front without a session slot whose client was not captured: see
+			   * sl_streak. slot: listener index */
 };
 
 struct sl_socket {
 	__u32 role; /* enum sl_role */
 	__u32 slot;
 	__u32 gen;
-	__u32 seen; /* in by_cookie: where in its sequence space the next segment begins that its
-		     * verdict has not seen; 0: none has come yet. BPF */
+	union {
+		__u32 seen; /* in by_cookie: where in its sequence space the next segment begins
+			     * that its verdict has not seen; 0: none has come yet. BPF */
+		__u32 tgid; /* in sockets, CALLER and CLIENT: the process that connected. BPF */
+	};
 };
+
+/*
+ * Map `streaks`, LRU hash: connections of one process to one listener that were captured in vain,
+ * one after another: they ended, and no request on them was one that BPF could have served. Capture
+ * costs more than the rest of a connection that has a single request, and whether to capture has to
+ * be known when it is established. So behind SL_STREAK_MIN in vain of which the last ended less
+ * than SL_STREAK_NS ago only one in SL_STREAK_TRY is captured: it tells when that has changed, and
+ * the first one that serves ends the streak. An entry that is evicted costs a few captures. BPF
+ */
+struct sl_streak_key {
+	__u32 tgid;
+	__u32 listener; /* index */
+};
+
+struct sl_streak {
+	__u64 last_ns; /* CLOCK_MONOTONIC of the end of the last one */
+	__u32 n;
+	__u32 skipped; /* connections that were not captured, modulo 2^32 */
+};
+
+#define SL_STREAK_MIN 16
+#define SL_STREAK_TRY 16
+#define SL_STREAK_NS 200000000ULL
+#define SL_STREAKS 1024 /* entries */
+
+/*
+ * Map `one_shots`, array, index: a connection's first sequence number modulo SL_ONE_SHOTS -> that
+ * number, and SL_ONE_SHOT_SET: its client was not captured, and the front that it belongs to needs
+ * no session. Nothing but time is lost with an entry that another one replaces. BPF
+ */
+#define SL_ONE_SHOTS 4096
+#define SL_ONE_SHOT_SET (1ULL << 32)
 
 /*
  * Map `pairing`, hash: (snd_nxt << 32 | rcv_nxt) of the active end, as the passive end
@@ -270,7 +309,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 7
+#define SL_ABI 8
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -17,7 +17,7 @@ static __u32 reason_of(struct worker *w, struct front *f, const struct sl_head *
 	if (SL_READ(w->maps->control->flags) & SL_C_BYPASS)
 		return SL_REASON_KERNEL_PATH_OFF;
 	if (f->slot == NO_SLOT)
-		return SL_REASON_SESSIONS_FULL;
+		return f->one_shot ? SL_REASON_CLIENT_ONE_SHOT : SL_REASON_SESSIONS_FULL;
 	if (!(session_bits(f) & SL_S_CLIENT))
 		return SL_REASON_REMOTE_CLIENT;
 	if (f->pipelined)

@@ -32,6 +32,7 @@
 #define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
 #define CONNECT_TRIES 3		      /* endpoints tried for one request */
 #define TRIED_MAX 8		      /* endpoints that a retry remembers */
+#define ONE_SHOT_MAX 1000	      /* requests of a session of whom one was expected */
 #define DISCARD_MAX (1024 * 1024)     /* request body bytes read for an answer of our own */
 
 /* Bodies of answers of our own, as Envoy words them. */
@@ -214,6 +215,8 @@ struct front {
 	bool resets;	/* ... not shut down: it is reset when the client has all */
 	bool pipelined; /* this request was read together with an earlier one */
 	bool decided;	/* s->decision is about this request */
+	bool one_shot;	/* its client was not captured, since few requests were expected */
+	__u16 requests; /* that it has had, if so */
 	__u64 linger_until_ns;
 	struct watch watch;
 	__u64 over_start; /* kernel exchange seen done both ways and not ended; 0: none */

@@ -93,6 +93,16 @@ bool request_is_idempotent(__u8 method)
 	return false;
 }
 
+/*
+ * A client that was taken for one that sends a single request per connection (see sl_streak) and
+ * does not: a connection of a pool, opened beside others that are not. It can only be captured when
+ * it is opened anew.
+ */
+static bool is_misjudged(struct front *f)
+{
+	return f->one_shot && ++f->requests >= ONE_SHOT_MAX;
+}
+
 /* What the head says about the exchange. */
 static void exchange_describe(struct worker *w, struct front *f, const struct sl_head *h)
 {
@@ -104,7 +114,7 @@ static void exchange_describe(struct worker *w, struct front *f, const struct sl
 	x->client10 = h->flags & SL_HEAD_HTTP10;
 	x->client_close =
 		(h->flags & SL_HEAD_CLOSE) || (x->client10 && !(h->flags & SL_HEAD_KEEP_ALIVE));
-	x->close = x->client_close || w->draining || f->ending;
+	x->close = x->client_close || w->draining || f->ending || is_misjudged(f);
 	x->expects = (h->flags & SL_HEAD_EXPECT_CONTINUE) && !x->client10;
 	x->req_body = sl_request_body(h);
 	x->req = x->req_body.kind == SL_BODY_NONE ||

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Sessions: accept, the session word and its ownership, the end. A session that has no
- * slot in the table (capture is off, or the table is full) lives in a struct of ours and
+ * slot in the table (its client is one-shot, or the table is full) lives in a struct of ours and
  * takes the same way through the code.
  */
 #include <errno.h>
@@ -185,8 +185,10 @@ void front_add(struct worker *w, int fd, __u32 index)
 			door_front(f);
 	} else {
 		f = front_new(w, fd, NO_SLOT, 1);
-		if (f)
+		if (f) {
 			f->s->listener = index;
+			f->one_shot = me.role == SL_ROLE_ONE_SHOT;
+		}
 	}
 	if (!f) {
 		/* The slot is found by the leak scan of the next worker. */

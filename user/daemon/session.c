@@ -5,8 +5,6 @@
  * takes the same way through the code.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/sockios.h>
@@ -127,7 +125,6 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
 		f->own.front_fd = fd;
 		f->own.last_ns = w->now_ns;
-		f->own.source_hash = sticky_source(fd);
 	}
 	f->tx_seen = f->s->front_tx;
 	list_init(&f->timed);
@@ -167,9 +164,8 @@ void front_add(struct worker *w, int fd, __u32 index)
 {
 	struct sl_socket me = {.role = SL_ROLE_NONE};
 	struct front *f;
-	int one = 1;
 
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* TCP_NODELAY is its listener's, see listen.c. */
 	(void)sl_maps_socket_get(w->maps, fd, &me);
 	if (me.role == SL_ROLE_LOOP) {
 		close(fd);

@@ -81,6 +81,9 @@ bool sticky_hash(struct worker *w, struct front *f, const struct sl_route *route
 
 	if (!route->n_hashes)
 		return false;
+	/* BPF has said it of those that have a slot. */
+	if (f->slot == NO_SLOT && !f->s->source_hash)
+		x.source = f->s->source_hash = sticky_source(f->io.fd);
 	x.fresh = fresh_value(value);
 	for (__u32 i = 0; i < route->n_hashes && i < SL_MAX_ROUTE_HASHES; i++) {
 		const struct sl_hash_rule *r = rule_at(w->table, route, i);

@@ -133,31 +133,11 @@ static void compile_grpc(struct compile *c, const struct cfg_match *m)
 
 /* ---- the path ---- */
 
-/*
- * How many bytes the beginning of every text is that the regex matches: so only paths that begin
- * with them need the user path.
- */
-static size_t literal_prefix(const char *regex, const char **ret_start)
-{
-	size_t n = 0;
-
-	*ret_start = regex + (regex[0] == '^');
-	regex = *ret_start;
-	if (strchr(regex, '|'))
-		return 0;
-	while (isalnum((unsigned char)regex[n]) || (regex[n] && strchr("/-_~%@:,", regex[n])))
-		n++;
-	/* What is repeated may be missing. */
-	if (n && regex[n] && strchr("*?{", regex[n]))
-		n--;
-	return n;
-}
-
 static void compile_path_regex(struct compile *c, const struct cfg_match *m, struct sl_route *route)
 {
 	struct sl_rule *r = add_rule(c, SL_RULE_PATH, SL_RULE_REGEX);
 	const char *start;
-	size_t n = literal_prefix(m->text->text, &start);
+	size_t n = sl_regex_literal(m->text->text, &start);
 
 	if (m->policy.template)
 		r->name = sl_compile_text(c, m->text, m->policy.template->text, false);

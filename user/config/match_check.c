@@ -168,6 +168,22 @@ void sl_validate_match(struct sl_walk *w, const struct cfg_match *m)
 
 /* ---- covers ---- */
 
+size_t sl_regex_literal(const char *regex, const char **ret_start)
+{
+	size_t n = 0;
+
+	*ret_start = regex + (regex[0] == '^');
+	regex = *ret_start;
+	if (strchr(regex, '|'))
+		return 0;
+	while (isalnum((unsigned char)regex[n]) || (regex[n] && strchr("/-_~%@:,", regex[n])))
+		n++;
+	/* What is repeated may be missing. */
+	if (n && regex[n] && strchr("*?{", regex[n]))
+		n--;
+	return n;
+}
+
 static bool same_value(const struct cfg_rule *a, const struct cfg_rule *b)
 {
 	if (a->kind != b->kind || a->no_case != b->no_case)
@@ -208,6 +224,18 @@ static bool rules_cover(const struct cfg_list *a, const struct cfg_list *b, bool
 	return true;
 }
 
+/* Is all that @regex takes below @a? */
+static bool begins_regex(const struct cfg_match *a, const char *regex)
+{
+	const struct sl_node *path = a->text;
+	const char *start;
+	size_t n = sl_regex_literal(regex, &start);
+
+	if (n < path->len || (a->folded ? strncasecmp : strncmp)(start, path->text, path->len))
+		return false;
+	return a->prefix || (a->separated && n > path->len && start[path->len] == '/');
+}
+
 static bool path_covers(const struct cfg_match *a, const struct cfg_match *b)
 {
 	const struct sl_node *pa = a->text, *pb = b->text;
@@ -216,6 +244,8 @@ static bool path_covers(const struct cfg_match *a, const struct cfg_match *b)
 		return false;
 	if (a->prefix && !pa->len)
 		return true;
+	if (b->is_regex && !a->is_regex)
+		return begins_regex(a, pb->text);
 	if (a->is_regex || b->is_regex)
 		return a->is_regex && b->is_regex && !strcmp(pa->text, pb->text);
 	/* What is not folded fits into what is, if it does so folded. */

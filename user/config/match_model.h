@@ -124,6 +124,11 @@ __u32 sl_match_rules(const struct cfg_match *m);
 void sl_validate_match(struct sl_walk *w, const struct cfg_match *m);
 /* The same for header matchers (struct cfg_rule) that stand alone. */
 void sl_validate_headers(struct sl_walk *w, const struct cfg_list *headers);
+/*
+ * How many bytes the beginning of every text is that the regex matches, which begins at *ret_start:
+ * so only paths that begin with them need the user path.
+ */
+size_t sl_regex_literal(const char *regex, const char **ret_start);
 /* Does every request that matches @b match @a too? False when in doubt. */
 bool sl_match_covers(const struct cfg_match *a, const struct cfg_match *b);
 

@@ -67,8 +67,8 @@ static const struct cfg_route *covers(const struct sl_reach *r, const char *key,
 	return best;
 }
 
-/* The same for all beginnings of @key's path, which begins at @path. */
-static const struct cfg_route *find(const struct sl_reach *r, char *key, char *path,
+/* The same for all beginnings of @key's path, which begins at @path; of a regex there is but "". */
+static const struct cfg_route *find(const struct sl_reach *r, char *key, char *path, bool is_regex,
 				    const struct cfg_match *m, const struct cfg_route *best)
 {
 	__u32 n = 0;
@@ -77,7 +77,7 @@ static const struct cfg_route *find(const struct sl_reach *r, char *key, char *p
 	for (size_t i = 0; path[i] && n < LOOKED_AT; i++) {
 		char cut = path[i];
 
-		if (i && (m->is_regex || !r->lengths[i]))
+		if (i && (is_regex || !r->lengths[i]))
 			continue;
 		path[i] = '\0';
 		best = covers(r, key, m, best);
@@ -120,6 +120,34 @@ static char *key_of(struct sl_walk *w, const struct cfg_match *m, const struct c
 	return key;
 }
 
+/* find() with the key of @m and @rule, which is returned, too; NULL: no memory. */
+static char *look(struct sl_walk *w, const struct sl_reach *r, const struct cfg_match *m,
+		  const struct cfg_rule *rule, const struct cfg_route **best)
+{
+	char *path, *own = key_of(w, m, rule, &path), *key;
+	struct sl_node text = {0};
+	struct cfg_match begin = {.text = &text};
+	const char *start;
+
+	if (!own)
+		return NULL;
+	*best = find(r, own, path, m->is_regex, m, *best);
+	if (!m->is_regex)
+		return own;
+	/* What all that it takes begins with can be below a prefix. */
+	text.len = sl_regex_literal(m->text->text, &start);
+	text.text = key = sl_arena_alloc(w->arena, text.len + 1);
+	if (key) {
+		memcpy(key, start, text.len);
+		key = key_of(w, &begin, rule, &path);
+	}
+	if (key)
+		*best = find(r, key, path, false, m, *best);
+	else
+		w->err = -ENOMEM;
+	return key ? own : NULL;
+}
+
 static void keep(struct sl_walk *w, struct sl_reach *r, const char *key,
 		 const struct cfg_route *route)
 {
@@ -140,25 +168,22 @@ const struct cfg_route *sl_reach_add(struct sl_walk *w, struct sl_reach *r,
 {
 	const struct cfg_match *m = &route->match;
 	const struct cfg_rule *headers = m->headers.items;
-	const struct cfg_route *best;
-	char *key, *path, *own;
+	const struct cfg_route *best = NULL;
+	char *own;
 
 	/* Longer ones are refused. */
 	if (!m->text || m->text->len >= SL_KERNEL_HEAD_MAX)
 		return NULL;
-	own = key_of(w, m, NULL, &path);
+	own = look(w, r, m, NULL, &best);
 	if (!own)
 		return NULL;
-	best = find(r, own, path, m, NULL);
-	r->lengths[strlen(path)] = 1;
+	r->lengths[m->text->len] = 1;
 	for (__u32 i = m->headers.n < EXACT_MAX ? m->headers.n : EXACT_MAX; i-- > 0;) {
 		if (!is_exact(&headers[i]))
 			continue;
-		key = key_of(w, m, &headers[i], &path);
-		if (!key)
+		own = look(w, r, m, &headers[i], &best);
+		if (!own)
 			return NULL;
-		best = find(r, key, path, m, best);
-		own = key;
 	}
 	/* By the first of its headers. */
 	keep(w, r, own, route);

@@ -144,12 +144,23 @@ def explain_cohorts(t):
             assert r.get("x-backend") == tree["cohort"]["cluster"], (n, tree)
             assert tree["path"] == "kernel" and not tree["cohort"]["makes_cookie"], tree
         made, here, there, other = found[40:]
-        assert made["cohort"] == {"hash": None, "cluster": None, "makes_cookie": True}, made
+        assert made["cohort"] == {"hash": None, "cluster": None, "makes_cookie": True,
+                                  "from_weight": None}, made
         assert made["path"] == "user" and conn.get("/s").get("set-cookie"), made
         assert conn.get("/ip").get("x-backend") == here["cohort"]["cluster"], here
         assert there["cohort"]["hash"] != here["cohort"]["hash"] and other["cohort"] is None
     assert {tree["cohort"]["cluster"] for tree in found[:40]} == {"a", "b"}
-    says(run(t, "explain", "-c", s.config_path, "GET", "/ip"), 0, "Sticky: hash", "always to")
+    says(run(t, "explain", "-c", s.config_path, "GET", "/ip"), 0, "Sticky: hash", "always to",
+         "HAS THE USER FROM")
+    # With the weight that it names b has the user, with one less a.
+    with Conn(front) as conn:
+        for n, tree in list(enumerate(found[:40]))[:12]:
+            least = tree["cohort"]["from_weight"]["b"]
+            assert (tree["cohort"]["cluster"] == "b") == (least <= 70), tree
+            for weight, want in ((least, "b"), (least - 1, "a")):
+                s.weights("sticky", a=30, b=weight)
+                r = conn.get("/s", [("x-user", f"u{n}"), ("cookie", f"cohort={n}")])
+                assert r.get("x-backend") == want, (n, weight, tree)
 
 
 @test()

@@ -131,6 +131,13 @@ def weights_by_hand(t):
     assert "route 'x': weights that were set by hand are kept" in said, said
     with Conn(FRONT) as conn:
         assert {who(conn) for _ in range(20)} == {"b"}
+        # Again, by a signal, and with clusters and routes in another order: the log says so, too.
+        rewrite(s, config(FRONT, clusters("b", "a"), [split(50, 50)] + other))
+        assert s.proc.log().count("route 'x': weights that were set by hand are kept") == 1
+        os.kill(s.supervisor, signal.SIGHUP)
+        s.proc.wait_line("config generation 3")
+        assert s.proc.log().count("route 'x': weights that were set by hand are kept") == 2
+        assert {who(conn) for _ in range(20)} == {"b"}
         said = reload(s, config(FRONT, clusters("a", "b"), other + [split(100, 0)]))
         assert "route 'x': weights are those of the file again" in said, said
         assert {who(conn) for _ in range(20)} == {"a"}
@@ -343,7 +350,10 @@ def under_load(t):
     finally:
         done.set()
         thread.join(20)
-    wrk.stop().check()
+    result = wrk.stop()
+    t.note(f"{RELOADS} reloads: {result.requests} requests of open connections, {seen[0]} of a "
+           "connection each")
+    result.check()
     assert not failed, failed
     assert seen[0] > RELOADS / 2, seen
     s.check()

@@ -77,6 +77,12 @@ int sl_explain(struct sl_explain *e);
 /* makes_cookie, cohort, hash and target of @e, whose route is known. */
 void sl_explain_cohort(struct sl_explain *e);
 
+/*
+ * The user's place in the split @s, cohort FOUND: the least weight of target @i with which it has
+ * the user, the others' being as they are. 0: no weight is enough.
+ */
+__u32 sl_explain_from_weight(const struct sl_explain *e, const struct sl_split *s, __u32 i);
+
 /* "a.example", "*.example", "*": to be freed. NULL: out of memory. */
 char *sl_explain_domain(const struct sl_explain *e);
 

@@ -17,6 +17,24 @@ static __u32 target_of(const struct sl_compiled *c, const struct sl_split *s, __
 	return best.target;
 }
 
+__u32 sl_explain_from_weight(const struct sl_explain *e, const struct sl_split *s, __u32 i)
+{
+	__u64 low = 1, high = 1ULL << 32;
+
+	/* A greater weight never takes a user away: the least one is between the two. */
+	while (low < high) {
+		struct sl_split other = *s;
+		__u64 weight = (low + high) / 2;
+
+		other.targets[i].weight = weight;
+		if (target_of(e->config, &other, e->hash) == i)
+			high = weight;
+		else
+			low = weight + 1;
+	}
+	return low;
+}
+
 /* The request's hash by the policies of @r. */
 static struct sl_hash hash_of(struct sl_explain *e, const struct sl_route *r)
 {

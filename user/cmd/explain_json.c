@@ -79,6 +79,20 @@ static json_t *json_not_matched(const struct sl_explain *e)
 	return list;
 }
 
+/* {cluster: the least weight with which it would have the user}; null: none. */
+static json_t *json_from_weights(const struct sl_explain *e, const struct sl_split *s)
+{
+	json_t *all = json_object();
+
+	for (__u32 i = 0; i < s->n_targets; i++) {
+		__u32 weight = sl_explain_from_weight(e, s, i);
+
+		json_object_set_new(all, e->config->clusters[s->targets[i].cluster].name,
+				    weight ? json_integer(weight) : json_null());
+	}
+	return all;
+}
+
 /* The cohort's hash and cluster; null: the split is not sticky. */
 static json_t *json_cohort(const struct sl_explain *e)
 {
@@ -92,9 +106,10 @@ static json_t *json_cohort(const struct sl_explain *e)
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)e->hash);
 	if (e->cohort == SL_COHORT_FOUND && e->target < s.n_targets)
 		cluster = e->config->clusters[s.targets[e->target].cluster].name;
-	return json_pack("{s:o, s:o, s:b}", "hash", cluster ? json_string(hash) : json_null(),
+	return json_pack("{s:o, s:o, s:b, s:o}", "hash", cluster ? json_string(hash) : json_null(),
 			 "cluster", cluster ? sl_json_text(cluster) : json_null(), "makes_cookie",
-			 (int)e->makes_cookie);
+			 (int)e->makes_cookie, "from_weight",
+			 cluster ? json_from_weights(e, &s) : json_null());
 }
 
 int sl_explain_json(const struct sl_explain *e, const char *path, bool line)

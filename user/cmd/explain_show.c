@@ -35,6 +35,17 @@ static void add_endpoints(struct sl_columns *t, const struct sl_explain *e, __u3
 			       : "the cluster that the header names");
 }
 
+static void add_from_weight(struct sl_columns *t, const struct sl_explain *e,
+			    const struct sl_split *s, __u32 i)
+{
+	__u32 weight = sl_explain_from_weight(e, s, i);
+
+	if (weight)
+		sl_columns_add(t, "weight %u", weight);
+	else
+		sl_columns_add(t, "never");
+}
+
 static int show_targets(const struct sl_explain *e, const struct sl_split *s, bool split)
 {
 	static const struct sl_column columns[] = {
@@ -43,7 +54,15 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 		{.title = "SHARE", .right = true},
 		{.title = "ENDPOINTS"},
 	};
-	struct sl_columns t = {.columns = columns, .n_columns = 4};
+	static const struct sl_column sticky[] = {
+		{.title = "  CLUSTER"},
+		{.title = "WEIGHT", .right = true},
+		{.title = "SHARE", .right = true},
+		{.title = "HAS THE USER FROM", .right = true},
+		{.title = "ENDPOINTS"},
+	};
+	bool found = e->cohort == SL_COHORT_FOUND;
+	struct sl_columns t = {.columns = found ? sticky : columns, .n_columns = found ? 5 : 4};
 	int err;
 
 	for (__u32 i = 0; i < s->n_targets; i++) {
@@ -55,6 +74,8 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 		else
 			sl_columns_add(&t, "%s", "-");
 		sl_columns_add(&t, "%.4g %%", 100 * sl_explain_share(s, i));
+		if (found)
+			add_from_weight(&t, e, s, i);
 		add_endpoints(&t, e, s->targets[i].cluster);
 	}
 	err = sl_columns_print(&t, stdout);

@@ -23,7 +23,7 @@ DEPS := libbpf yaml-0.1 jansson libmicrohttpd libpcre2-8 libcares
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-common -Iinclude -Iuser -I$(O)/gen \
 	$(shell $(PKG_CONFIG) --cflags $(DEPS)) $(CFLAGS)
-LIBS = $(shell $(PKG_CONFIG) --libs $(DEPS)) -lelf -lz -lm
+LIBS = $(shell $(PKG_CONFIG) --libs $(DEPS)) -lelf -lz -lm -pthread
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | sed -n '/<...> search starts here:/,/End of search/{ s| \(/.*\)|-idirafter \1|p }')

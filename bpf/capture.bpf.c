@@ -384,7 +384,6 @@ SL_FN void back_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u3
 		return;
 	l->back_sk = (__u64)ctx->sk;
 	l->back_ws0 = ctx->snd_nxt;
-	bpf_sock_map_update(ctx, &backs, &slot, BPF_ANY);
 	if (c->flags & SL_C_COLOCATED_SERVERS)
 		pair_offer(ctx, SL_ROLE_BACK, slot, gen);
 }
@@ -440,7 +439,7 @@ SL_FN void front_established(struct bpf_sock_ops *ctx, struct sl_control *c, __u
 		session_release(slot, gen, SL_S_FRONT);
 		return;
 	}
-	bpf_sock_map_update(ctx, &fronts, &slot, BPF_ANY);
+	s->front_cookie = bpf_get_socket_cookie(ctx);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 

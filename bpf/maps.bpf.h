@@ -70,6 +70,7 @@ const union sl_map_values *map_values SEC(".rodata") = NULL;
 SL_ARRAY(control, struct sl_control, 1);
 SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
 SL_ARRAY(lanes, struct sl_lane, SL_MAX_LANES);
+SL_ARRAY(pools, __u64, SL_MAX_ENDPOINTS); /* for each thread but the main one: by the loader */
 SL_ARRAY(clusters, struct sl_cluster, SL_MAX_CLUSTERS);
 SL_ARRAY(endpoints, struct sl_endpoint, SL_MAX_ENDPOINTS);
 SL_ARRAY(hosts, struct sl_host, SL_MAX_ENDPOINTS);
@@ -192,9 +193,10 @@ SL_ARRAY(one_shots, __u64, SL_ONE_SHOTS);
 
 SL_SOCKMAP(clients, SL_MAX_SESSIONS); /* client_msg and pass_skb */
 SL_SOCKMAP(servers, SL_MAX_LANES);    /* server_msg and pass_skb */
-SL_SOCKMAP(fronts, SL_MAX_SESSIONS);  /* targets only */
-SL_SOCKMAP(backs, SL_MAX_LANES);      /* targets only */
-SL_SOCKMAP(backs_msg, SL_MAX_LANES);  /* back_msg */
+/* Our own ends, by the daemon where they are needed: a socket in a map is slower to read. */
+SL_SOCKMAP(fronts, SL_MAX_SESSIONS); /* targets only */
+SL_SOCKMAP(backs, SL_MAX_LANES);     /* targets only */
+SL_SOCKMAP(backs_msg, SL_MAX_LANES); /* back_msg */
 
 SL_ARRAY(attach_points, struct sl_attach_point, SL_MAX_LISTENERS);
 SL_ARRAY(l4_counts, __u64, SL_MAX_CLUSTERS); /* connections given to a cluster at SYN time */

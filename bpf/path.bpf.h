@@ -96,6 +96,14 @@ __noinline int endpoint_answered(__u32 endpoint, __u32 status)
 	return 0;
 }
 
+/* Where lane @l rests: see `pools`. NULL: nowhere. */
+SL_FN __u64 *pool_of(const struct sl_lane *l, struct sl_endpoint *e)
+{
+	__u32 home = SL_READ(l->home), key = (home - 1) * SL_MAX_ENDPOINTS + l->endpoint;
+
+	return home ? bpf_map_lookup_elem(&pools, &key) : &e->idle;
+}
+
 /*
  * Lane @slot, ours, goes back on its endpoint's idle stack, or to the daemon if it must not be
  * used again. Its idle_ns is the caller's to set, if it was used. Always 0.
@@ -106,19 +114,21 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 	struct sl_control *c = control_get();
 	struct sl_endpoint *e;
 	__u32 endpoint;
+	__u64 *idle;
 
 	if (!l || !c)
 		return 0;
 	endpoint = l->endpoint;
 	e = bpf_map_lookup_elem(&endpoints, &endpoint);
+	idle = e ? pool_of(l, e) : NULL;
 	l->session = 0;
-	if (!e || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
+	if (!idle || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
 		lane_surrender(l, slot, gen, SL_LANE_KERNEL);
 		return 0;
 	}
 	if (!lane_move(&l->word, gen, SL_LANE_KERNEL, SL_LANE_IDLE))
 		return 0;
-	if (sl_stack_push(&e->idle, &l->next, slot))
+	if (sl_stack_push(idle, &l->next, slot))
 		sl_add(&e->busy, -1);
 	else
 		lane_surrender(l, slot, gen, SL_LANE_IDLE);

@@ -19,6 +19,7 @@
 	X(lb_slots)       \
 	X(sessions)       \
 	X(lanes)          \
+	X(pools)          \
 	X(request_heads)  \
 	X(response_heads) \
 	X(sockets)        \

@@ -168,7 +168,7 @@ struct sl_session {
 	__u32 front_tx;	    /* written by the daemon, plus redirected out through front by BPF */
 	__u32 front_ws0;    /* front's write_seq at establishment; BPF */
 	__s32 front_fd;	    /* the daemon's, in the shared table, for the next worker; -1: none */
-	__u64 front_cookie; /* SO_COOKIE of front; the daemon's */
+	__u64 front_cookie; /* SO_COOKIE of front; BPF */
 	__u64 source_hash;  /* sl_hash_words() of the address that front's client has; BPF */
 	__u32 user_dirty;   /* 1: the daemon holds bytes of an unfinished exchange: not adoptable */
 	__u32 moved;	    /* sends of requests' bodies that BPF steered, modulo 2^32; BPF */
@@ -219,11 +219,18 @@ struct sl_lane {
 	__u64 back_cookie;   /* the daemon's */
 	__s32 back_fd;	     /* the daemon's; -1: none */
 	__u32 unread;	     /* sends steered into server since it last had read all; BPF */
-	__u32 zero[4];
+	__u32 home; /* thread of the daemon whose lane it is; 0: the main one. See `pools` */
+	__u32 zero[3];
 };
 
 _Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,
 	       "cache lines");
+
+/*
+ * Map `pools`, array (mmap-able): (home - 1) * SL_MAX_ENDPOINTS + endpoint -> sl_stack head of the
+ * idle lanes that thread `home` of the daemon has to the endpoint. BPF puts a lane back where
+ * it belongs; it takes lanes from sl_endpoint.idle alone, which are the main thread's.
+ */
 
 /*
  * Map `sockets`, socket-local storage: which end of what a socket is. The daemon sets
@@ -309,7 +316,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 8
+#define SL_ABI 9
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -341,8 +348,8 @@ struct sl_control {
 	__u32 reload_status; /* errno of the last one; 0: done */
 	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
 	__s32 tai_s;	     /* CLOCK_TAI - CLOCK_REALTIME; written by the daemon */
-	__u32 zero2;
-	__u64 heap; /* bytes that the worker has for what is in its hands; written by it */
+	__u32 n_threads;     /* of the worker; `pools` has room for all but the main one */
+	__u64 heap;	     /* bytes that the worker has for what is in its hands; written by it */
 	__u64 zero[3];
 };
 

@@ -71,6 +71,14 @@ def no_config(t, command):
 
 
 @test()
+def concurrency(t):
+    path = t.write("s.yaml", GOOD)
+    for n in ("0", "65", "-1", "two", ""):
+        says(run(t, "run", "-c", path, "--concurrency", n), 2,
+             f"--concurrency takes a number from 1 to 64, not '{n}'")
+
+
+@test()
 def usage(t):
     for words in ([], ["nonsense"], ["run"], ["check"], ["run", "--nonsense"],
                   ["weights", "--nonsense"], ["stats", "extra-word"], ["explain"]):

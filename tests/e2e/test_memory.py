@@ -133,7 +133,8 @@ class Stuck:
         assert taken < GIGABYTE // 4, f"{taken} bytes were taken"
         ports = self.conn.sock.getsockname()[1], self.server.getpeername()[1]
         held, buffers = sockets(*ports)
-        bytes_, segments = queued(self.t, *ports) if self.door != "user" else (0, 0)
+        steered = self.door not in ("remote-both", "user")  # else no socket is in a sockmap
+        bytes_, segments = queued(self.t, *ports) if steered else (0, 0)
         daemon = resident([self.s.supervisor, *self.s.workers()]) - self.before
         beside = pace(self.quick)
         self.t.note(f"{self.door}: {taken} bytes taken, {held} held by sockets whose buffers are "

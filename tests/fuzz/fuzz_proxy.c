@@ -562,12 +562,13 @@ static void begin(void)
 	client.in_body = client.to_end = said.in_body = said.to_end = false;
 	n_requests = n_answers = n_sums = 0;
 	any_upgrade = tunnel = false;
-	front_add(&w, pair[0], 0);
+	front_add(&w, pair[0], 0, &(struct sl_socket){0});
 }
 
 /* Everything is hung up: nothing may be left. */
 static void end(void)
 {
+	settle(); /* the client has what it was told, a 101 too, before it goes */
 	hang_up(&client);
 	settle();
 	drain_hard(&w);
@@ -577,7 +578,7 @@ static void end(void)
 	check(!w.n_fronts && !w.n_backs && !w.n_waiting && !w.n_mirrors);
 	check(free_lanes() == N_LANES);
 	for (__u32 i = 0; i < compiled->table->n_clusters; i++)
-		check(!maps.clusters[i].n_lanes && !w.n_pending[i] && !w.n_retrying[i]);
+		check(!maps.clusters[i].n_lanes && !w.crew->n_pending[i] && !w.crew->n_retrying[i]);
 	for (__u32 i = 0; i < compiled->table->n_endpoints; i++)
 		check(!maps.endpoints[i].busy);
 }

@@ -14,11 +14,12 @@ FUZZ_SEEDS_proxy := tests/corpus/proxy
 FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c %/names.c,$(wildcard user/daemon/*.c)) \
 	$(wildcard user/balance/*.c user/config/*.c) user/util/regex.c user/util/parse.c user/util/suggest.c \
 	user/util/names.c user/util/normal.c user/util/status.c user/util/json_escape.c \
+	user/util/base64.c \
 	user/kernel/netns.c
 FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime
 FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c \
-	user/util/names.c user/util/status.c user/util/json_escape.c
+	user/util/names.c user/util/status.c user/util/json_escape.c user/util/base64.c
 FUZZ_ARGS_config := -max_len=16384
 FUZZ_ARGS_head := -max_len=4200
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \
@@ -37,6 +38,6 @@ $(FUZZ_RUN): fuzz-%: $(O)/tests/fuzz/fuzz_%
 $(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
 	$(call msg,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -lm
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -lm -pthread
 
 -include $(FUZZ_BIN:%=%.d)

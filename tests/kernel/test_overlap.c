@@ -250,7 +250,8 @@ static void load(const char *instance)
 	struct sl_load_error err = {""};
 
 	if (sl_bpffs_ensure() || sl_loader_clean(instance) ||
-	    sl_loader_load(instance, &compiled, &loader, &err) || sl_maps_open(&maps, instance)) {
+	    sl_loader_load(instance, &compiled, 1, &loader, &err) ||
+	    sl_maps_open(&maps, instance)) {
 		fprintf(stderr, "%s\n", err.text);
 		die("load");
 	}

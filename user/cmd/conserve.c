@@ -103,6 +103,9 @@ static void walk_all(struct look *l)
 	walk_lanes(l, SL_READ(m->control->free_lanes), 0);
 	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
 		walk_lanes(l, SL_READ(m->endpoints[i].idle), i + 1);
+	for (__u32 home = 1; home < m->control->n_threads && home < SL_MAX_THREADS; home++)
+		for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
+			walk_lanes(l, SL_READ(*sl_maps_pool(m, home, i)), i + 1);
 }
 
 /* Whether session @slot and its lane point at one another. */

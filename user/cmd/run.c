@@ -22,13 +22,15 @@ static void say_ready(void)
 
 static int help(void)
 {
-	printf("Usage: sluice run -c FILE [--instance NAME]\n"
+	printf("Usage: sluice run -c FILE [--instance NAME] [--concurrency N]\n"
 	       "\n"
 	       "Loads the BPF programs, attaches them, and serves FILE's listeners in the\n"
 	       "foreground. Says \"sluice: ready\" when it does.\n"
 	       "\n"
 	       "  -c, --config FILE     Envoy static bootstrap (v3, or the older v2 spelling)\n"
 	       "      --instance NAME   name of this instance (default: %s)\n"
+	       "      --concurrency N   threads that serve the user path (default: one for each\n"
+	       "                        CPU; at most %u)\n"
 	       "      --until-detached  end when nothing is attached any more (see 'sluice "
 	       "attach')\n"
 	       "                        and the last connection has ended\n"
@@ -37,7 +39,7 @@ static int help(void)
 	       "SIGTERM or SIGINT: finish what is in flight, unload everything, end.\n"
 	       "Exit status: 0 done, 1 config refused, 2 usage, 3 the kernel or the system said "
 	       "no.\n",
-	       SL_INSTANCE_DEFAULT);
+	       SL_INSTANCE_DEFAULT, SL_MAX_THREADS);
 	return SL_EXIT_DONE;
 }
 
@@ -79,11 +81,21 @@ static int serve(const char *config, struct sl_supervisor_options *o)
 	return rc == -EBUSY ? SL_EXIT_REFUSED : SL_EXIT_SYSTEM;
 }
 
+static bool threads(const char *text, __u32 *ret)
+{
+	if (!sl_parse_u32(text, SL_MAX_THREADS, ret) && *ret)
+		return true;
+	fprintf(stderr, "sluice run: --concurrency takes a number from 1 to %u, not '%s'\n",
+		SL_MAX_THREADS, text);
+	return false;
+}
+
 int sl_cmd_run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'},
 		{"instance", required_argument, NULL, 'i'},
+		{"concurrency", required_argument, NULL, 'n'},
 		{"until-detached", no_argument, NULL, 'u'},
 		{"help", no_argument, NULL, 'h'},
 		{},
@@ -99,6 +111,10 @@ int sl_cmd_run(int argc, char **argv)
 			break;
 		case 'i':
 			o.instance = optarg;
+			break;
+		case 'n':
+			if (!threads(optarg, &o.concurrency))
+				return sl_cmd_usage("run");
 			break;
 		case 'u':
 			o.until_detached = true;

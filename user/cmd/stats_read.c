@@ -38,15 +38,26 @@ static void add_up(const struct sl_stats *shards, struct sl_stat_sum *ret)
 	}
 }
 
-/* Length of an endpoint's idle stack. Bounded: it may change, or be nonsense, as we walk. */
-static __u32 idle_lanes(const struct sl_maps *m, const struct sl_endpoint *e)
+/* Length of one of an endpoint's idle stacks. Bounded: it may change, or be nonsense, as we walk.
+ */
+static __u32 pool_length(const struct sl_maps *m, __u64 head)
 {
 	__u32 max = clamp(m->control->n_lanes, SL_MAX_LANES);
-	__u32 slot1 = SL_STACK_SLOT(SL_READ(e->idle));
+	__u32 slot1 = SL_STACK_SLOT(head);
 	__u32 n = 0;
 
 	for (; slot1 && slot1 <= max && n < max; n++)
 		slot1 = SL_READ(m->lanes[slot1 - 1].next);
+	return n;
+}
+
+/* Of all threads of the daemon. */
+static __u32 idle_lanes(const struct sl_maps *m, __u32 endpoint)
+{
+	__u32 n = pool_length(m, SL_READ(m->endpoints[endpoint].idle));
+
+	for (__u32 home = 1; home < clamp(m->control->n_threads, SL_MAX_THREADS); home++)
+		n += pool_length(m, SL_READ(*sl_maps_pool(m, home, endpoint)));
 	return n;
 }
 
@@ -107,7 +118,7 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 		memcpy(ret->up, m->counts + 1, ret->n_clusters * sizeof(*ret->up));
 	}
 	for (__u32 i = 0; i < ret->n_endpoints; i++)
-		ret->idle[i] = idle_lanes(m, &m->endpoints[i]);
+		ret->idle[i] = idle_lanes(m, i);
 	for (__u32 i = SL_REASON_NONE + 1; i < SL_N_REASONS; i++) {
 		ret->reasons[i] = SL_READ(m->reasons[i]);
 		ret->user += ret->reasons[i];

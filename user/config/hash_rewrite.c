@@ -9,7 +9,7 @@
 static bool add_value(const struct sl_hasher *x, const struct sl_hash_rewrite *rewrite,
 		      struct sl_span s, __u64 *hash)
 {
-	static __u8 text[SL_HEAD_BUF];
+	static _Thread_local __u8 text[SL_HEAD_BUF];
 	long n = sl_regex_replace(rewrite->regex, (const char *)x->buf + s.off, s.len,
 				  rewrite->substitution, (char *)text, sizeof(text));
 

@@ -47,7 +47,7 @@ static int adopt_lane(struct worker *w, __u32 slot)
 		return 0;
 	}
 	sl_add(&w->maps->clusters[w->maps->endpoints[l->endpoint].cluster].n_lanes, 1);
-	w->had_traffic[w->maps->endpoints[l->endpoint].cluster] = true;
+	w->crew->had_traffic[w->maps->endpoints[l->endpoint].cluster] = true;
 	switch (SL_BITS(word) & SL_L_STATE) {
 	case SL_LANE_IDLE:
 	case SL_LANE_KERNEL:
@@ -130,7 +130,8 @@ static void stray_socket(struct worker *w, int fd)
 	if (domain == AF_UNIX && sl_maps_socket_get(w->maps, fd, &me))
 		return; /* not ours: what we were started with */
 	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT) {
-		front_add(w, fd, NO_INDEX); /* closes it if the slot is not free to take */
+		/* Closes it if the slot is not free to take. */
+		front_add(w, fd, NO_INDEX, &me);
 		return;
 	}
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -152,7 +153,7 @@ static void stray_fd(struct worker *w, int fd)
 	if (n <= 0)
 		return;
 	target[n] = 0;
-	if (!strcmp(target, "anon_inode:[eventpoll]"))
+	if (!strcmp(target, "anon_inode:[eventpoll]") || !strcmp(target, "anon_inode:[eventfd]"))
 		close(fd);
 }
 
@@ -183,6 +184,25 @@ static int strays_close(struct worker *w)
 	return 0;
 }
 
+/* All is the main thread's now; other threads' lanes too, which have been told so. */
+static void pools_join(struct worker *w)
+{
+	struct sl_lane *lanes = w->maps->lanes;
+
+#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
+	for (__u32 home = 1; home < w->maps->control->n_threads; home++)
+		for (__u32 i = 0; i < endpoints_top(w); i++) {
+			__u64 *idle = sl_maps_pool(w->maps, home, i),
+			      *to = sl_maps_pool(w->maps, 0, i);
+			__u32 slot1;
+
+			while ((slot1 = sl_stack_pop(idle, next_of)))
+				while (!sl_stack_push(to, &lanes[slot1 - 1].next, slot1 - 1))
+					;
+		}
+#undef next_of
+}
+
 int adopt_all(struct worker *w)
 {
 	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++)
@@ -190,6 +210,7 @@ int adopt_all(struct worker *w)
 	for (__u32 i = 0; i < w->n_lanes; i++)
 		if (adopt_lane(w, i))
 			return -ENOMEM;
+	pools_join(w);
 	for (__u32 i = 0; i < w->n_sessions; i++)
 		if (adopt_session(w, i))
 			return -ENOMEM;

@@ -287,6 +287,16 @@ __u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, const __
 
 /* ---- busy lanes ---- */
 
+static void busy_lanes(const struct worker *w, __s32 *seen)
+{
+	for (const struct list *l = w->backs.next; l != &w->backs; l = l->next) {
+		const struct back *k = BACK_OF(l, all);
+
+		if (k->endpoint < SL_MAX_ENDPOINTS && lane_is_busy(k))
+			seen[k->endpoint]++;
+	}
+}
+
 /*
  * Whether the numbers of busy lanes are right: a worker that was killed may have left one wrong.
  * They change as we look, so what is wrong by as much again and again is believed to be.
@@ -296,12 +306,9 @@ static void busy_check(struct worker *w)
 	struct balance *b = w->balance;
 	__s32 seen[SL_MAX_ENDPOINTS] = {0};
 
-	for (struct list *l = w->backs.next; l != &w->backs; l = l->next) {
-		const struct back *k = BACK_OF(l, all);
-
-		if (k->endpoint < SL_MAX_ENDPOINTS && lane_is_busy(k))
-			seen[k->endpoint]++;
-	}
+	crew_pause(w);
+	sl_each_worker(other, w) busy_lanes(other, seen);
+	crew_resume(w);
 	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++) {
 		struct sl_endpoint *e = &w->maps->endpoints[i];
 		__s32 drift = (__s32)SL_READ(e->busy) - seen[i];

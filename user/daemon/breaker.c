@@ -15,6 +15,19 @@ __u32 breaker_overflow(struct worker *w, struct front *f)
 	return 503;
 }
 
+/* One more, if there are fewer than @max: counted by all threads. */
+static bool count_one(__u32 *n, __u64 max)
+{
+	for (;;) {
+		__u32 old = SL_READ(*n);
+
+		if (old >= max)
+			return false;
+		if (sl_cmpxchg(n, old, old + 1) == old)
+			return true;
+	}
+}
+
 bool breaker_pend(struct worker *w, struct front *f, __u32 spare)
 {
 	__u32 cluster = f->x.cluster;
@@ -22,9 +35,9 @@ bool breaker_pend(struct worker *w, struct front *f, __u32 spare)
 	if (f->x.pending)
 		return true;
 	if (cluster >= SL_MAX_CLUSTERS || !limits_of_cluster(w, cluster)->max_pending ||
-	    w->n_pending[cluster] >= (__u64)limits_of_cluster(w, cluster)->max_pending + spare)
+	    !count_one(&w->crew->n_pending[cluster],
+		       (__u64)limits_of_cluster(w, cluster)->max_pending + spare))
 		return false;
-	w->n_pending[cluster]++;
 	f->x.pending = true;
 	return true;
 }
@@ -34,7 +47,7 @@ void breaker_unpend(struct worker *w, struct front *f)
 	if (!f->x.pending)
 		return;
 	f->x.pending = false;
-	w->n_pending[f->x.cluster]--;
+	sl_add(&w->crew->n_pending[f->x.cluster], -1);
 }
 
 bool breaker_requests_bind(const struct worker *w, __u32 cluster)
@@ -47,7 +60,7 @@ bool breaker_requests_bind(const struct worker *w, __u32 cluster)
 /* Requests that are under way to @cluster or wait for a connection, on both paths. */
 static __u64 under_way(const struct worker *w, __u32 cluster)
 {
-	__u64 n = w->n_pending[cluster];
+	__u64 n = SL_READ(w->crew->n_pending[cluster]);
 
 	sl_each_endpoint (i, &w->maps->clusters[cluster], w->maps->endpoints)
 		n += SL_READ(w->maps->endpoints[i].busy);
@@ -72,11 +85,11 @@ bool breaker_retry(struct worker *w, struct front *f)
 
 	if (f->x.retrying)
 		return true;
-	if (cluster >= SL_MAX_CLUSTERS || w->n_retrying[cluster] >= max_retries(w, cluster)) {
+	if (cluster >= SL_MAX_CLUSTERS ||
+	    !count_one(&w->crew->n_retrying[cluster], max_retries(w, cluster))) {
 		count_limit(w, SL_COUNT_UP_RQ_RETRY_OVERFLOW, cluster);
 		return false;
 	}
-	w->n_retrying[cluster]++;
 	f->x.retrying = true;
 	return true;
 }
@@ -87,5 +100,5 @@ void breaker_forget(struct worker *w, struct front *f)
 	if (!f->x.retrying)
 		return;
 	f->x.retrying = false;
-	w->n_retrying[f->x.cluster]--;
+	sl_add(&w->crew->n_retrying[f->x.cluster], -1);
 }

@@ -59,7 +59,7 @@ static __u64 interval(struct worker *w, const struct check *c, bool ok, bool pen
 	__u32 cluster = w->maps->endpoints[c->endpoint].cluster;
 	__u64 ms;
 
-	if (!w->had_traffic[cluster])
+	if (!SL_READ(w->crew->had_traffic[cluster]))
 		ms = ok && !pending ? r->no_traffic_healthy_ms : r->no_traffic_ms;
 	else if (pending)
 		ms = ok ? r->healthy_edge_ms : r->unhealthy_edge_ms;

@@ -18,10 +18,10 @@ static bool answer_is_plain(const struct worker *w, const struct front *f)
 {
 	const struct exchange *x = &f->x;
 
-	return !w->n_waiting_of[x->cluster] && !x->close && !x->client10 && !x->expects &&
-	       !x->upgrade && !x->retries && !x->seized && !x->interim && !x->body_sent &&
-	       !f->ending && !w->draining && !f->cookies.data && !action_of(w, f) &&
-	       !forwarded_any(w, f);
+	return !SL_READ(w->crew->n_waiting_of[x->cluster]) && !x->close && !x->client10 &&
+	       !x->expects && !x->upgrade && !x->retries && !x->seized && !x->interim &&
+	       !x->body_sent && !f->ending && !w->draining && !f->cookies.data &&
+	       !action_of(w, f) && !forwarded_any(w, f);
 }
 
 /* Nothing of an earlier answer is left to be written, and no other request has been read. */
@@ -70,7 +70,7 @@ bool direct_begin(struct worker *w, struct front *f)
 	if (!b || x->kernel || (session_bits(f) & SL_S_CLIENT) || x->connecting ||
 	    x->resp != SIDE_HEAD || f->req.pos || f->req.end > SL_KERNEL_HEAD_MAX ||
 	    !session_is_clear(f) || !answer_is_plain(w, f) || !lane_is_steered(b) ||
-	    (SL_READ(w->maps->control->flags) & SL_C_BYPASS))
+	    (SL_READ(w->maps->control->flags) & SL_C_BYPASS) || !door_front(w, f))
 		return false;
 	describe(w, f, b);
 	if (!lane_move(b, SL_LANE_USER, SL_LANE_KERNEL))

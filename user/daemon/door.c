@@ -32,10 +32,13 @@ static void large_sndbuf(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 }
 
-void door_front(struct front *f)
+bool door_front(struct worker *w, struct front *f)
 {
-	if (f->slot != NO_SLOT && !(session_bits(f) & SL_S_CLIENT))
-		large_sndbuf(f->io.fd);
+	if (f->steered)
+		return true;
+	large_sndbuf(f->io.fd);
+	f->steered = !sl_maps_sockmap_set(w->maps->fronts_fd, f->slot, f->io.fd);
+	return f->steered;
 }
 
 void door_back(struct worker *w, struct back *b)
@@ -45,9 +48,14 @@ void door_back(struct worker *w, struct back *b)
 	if (lane_bits(b) & SL_L_PAIRED) {
 		/* Without it what we send goes by TCP. */
 		(void)sl_maps_sockmap_set(w->maps->backs_msg_fd, b->slot, b->io.fd);
-	} else {
-		large_sndbuf(b->io.fd);
+		return;
 	}
+	/* What clients on this host ask goes out through it; they are the main thread's. */
+	if (!is_main(w) || !(SL_READ(w->maps->control->flags) & SL_C_COLOCATED_CLIENTS))
+		return;
+	large_sndbuf(b->io.fd);
+	if (sl_maps_sockmap_set(w->maps->backs_fd, b->slot, b->io.fd))
+		lane_mark_surplus(b);
 }
 
 /*

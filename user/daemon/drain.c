@@ -9,7 +9,23 @@
 
 #define FAR_END_NS NS_PER_S /* longest wait for applications to read what was steered to them */
 
-void drain_begin(struct worker *w)
+/*
+ * Connections that wait in the queue were promised an answer, and so were those in the middle of
+ * their handshake with us.
+ */
+static void listeners_leave(struct worker *w)
+{
+	for (__u32 i = 0; i < w->n_listeners; i++) {
+		if (w->listeners[i].fd < 0)
+			continue;
+		front_accept(w, &w->listeners[i]);
+		if (!is_main(w) || !w->args->compiled->listeners[i].attach)
+			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->listeners[i].fd, NULL);
+	}
+	w->listening = false;
+}
+
+void drain_own(struct worker *w)
 {
 	struct list *l, *next;
 
@@ -17,26 +33,28 @@ void drain_begin(struct worker *w)
 		return;
 	w->draining = true;
 	w->drain_until_ns = w->now_ns + w->args->drain_ms * NS_PER_MS;
-	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS | SL_C_ENDING);
-	/* Attached addresses: from now on new connections go to the application. */
-	for (__u32 i = 0; i < w->n_listeners; i++)
-		__sync_fetch_and_and(&w->maps->points[i].flags, ~SL_A_ON);
-	/* Connections that wait in the queue were promised an answer. */
-	for (__u32 i = 0; i < w->n_listeners; i++) {
-		if (w->listeners[i].fd < 0)
-			continue;
-		front_accept(w, &w->listeners[i]);
-		/* ... and so were those in the middle of their handshake with us. */
-		if (!w->args->compiled->listeners[i].attach)
-			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->listeners[i].fd, NULL);
-	}
-	w->listening = false;
+	listeners_leave(w);
 	for (l = w->fronts.next; l != &w->fronts; l = next) {
 		next = l->next;
 		drain_front(w, FRONT_OF(l, all));
 	}
 	lane_timeouts(w);
 	lane_sweep(w);
+}
+
+void drain_begin(struct worker *w)
+{
+	const struct mail drain = {.kind = MAIL_DRAIN};
+
+	if (w->draining)
+		return;
+	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS | SL_C_ENDING);
+	/* Attached addresses: from now on new connections go to the application. */
+	for (__u32 i = 0; i < w->n_listeners; i++)
+		__sync_fetch_and_and(&w->maps->points[i].flags, ~SL_A_ON);
+	for (__u32 i = 1; i < w->crew->n; i++)
+		(void)crew_write(w->crew->all[i], &drain);
+	drain_own(w);
 }
 
 /* Ends a session that has nothing in hand; others end after their answer. */
@@ -68,10 +86,12 @@ bool drain_done(struct worker *w)
 	/* Copies of requests are nobody's hurry. */
 	if (!w->n_fronts)
 		mirror_stop(w);
-	if (w->n_fronts || w->n_backs) {
+	if (w->n_fronts || w->n_backs || (is_main(w) && crew_is_busy(w))) {
 		w->drained_ns = 0;
 		return false;
 	}
+	if (!is_main(w))
+		return true;
 	if (!w->drained_ns)
 		w->drained_ns = w->now_ns;
 	return w->now_ns - w->drained_ns >= FAR_END_NS || !far_ends_left(w);

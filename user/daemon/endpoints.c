@@ -128,7 +128,9 @@ void endpoints_update(struct worker *w, __u32 cluster)
 	if (!u)
 		return;
 	u->cluster = cluster;
+	crew_pause(w);
 	update(w, u);
+	crew_resume(w);
 	free(u);
 	count_limit(w, SL_COUNT_MEMBERSHIP_CHANGE, cluster);
 }
@@ -151,11 +153,19 @@ static void mark_used(const struct worker *w, __u8 *used)
 			used[FRONT_OF(l, all)->x.endpoint] = 1;
 }
 
+/* Whether an idle lane leads there. */
+static bool has_idle(const struct worker *w, __u32 endpoint)
+{
+	sl_each_worker(other, w) if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, other->index,
+									 endpoint)))) return true;
+	return false;
+}
+
 static void reap(struct worker *w, __u32 i, bool used)
 {
 	struct sl_endpoint *e = &w->maps->endpoints[i];
 
-	if (used || SL_STACK_SLOT(SL_READ(e->idle)) || !w->left_ns[i]) {
+	if (used || has_idle(w, i) || !w->left_ns[i]) {
 		w->left_ns[i] = w->now_ns;
 		return;
 	}
@@ -175,7 +185,8 @@ void endpoints_reap(struct worker *w)
 	if (!w->any_left)
 		return;
 	w->any_left = false;
-	mark_used(w, used);
+	crew_pause(w);
+	sl_each_worker(other, w) mark_used(other, used);
 	for (__u32 i = 0; i < endpoints_top(w); i++) {
 		const struct sl_endpoint *e = &w->maps->endpoints[i];
 
@@ -186,4 +197,5 @@ void endpoints_reap(struct worker *w)
 		w->any_left = true;
 		reap(w, i, used[i]);
 	}
+	crew_resume(w);
 }

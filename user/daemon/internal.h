@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the files of the worker share: its view of a session (struct front) and of a lane
- * (struct back), the exchange between them and the buffers. Everything here lives in one
- * thread and dies with the process; what has to outlive it is in struct sl_session and
+ * (struct back), the exchange between them and the buffers. Everything here belongs to one
+ * thread (crew.h) and dies with the process; what has to outlive it is in struct sl_session and
  * struct sl_lane, in memory shared with BPF.
  */
 #ifndef SL_DAEMON_INTERNAL_H
@@ -18,6 +18,7 @@
 #include "sl_decide.h"
 #include "sl_stack.h"
 #include "daemon/address.h"
+#include "daemon/crew.h"
 #include "daemon/lines.h"
 
 #define NS_PER_MS 1000000ULL
@@ -61,6 +62,7 @@ enum io_kind {
 	IO_EVENTS,
 	IO_CHECK,
 	IO_DNS,
+	IO_MAIL,
 };
 
 /* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
@@ -223,7 +225,10 @@ struct front {
 	__u64 over_ns;	  /* ... since */
 	__u64 born_ns;
 	bool ending;  /* it stays ours, and is closed when idle at end_ns */
+	__u32 nth;    /* session of all that were open when it began */
 	bool refused; /* over max_sessions: its request is answered 503 */
+	bool served;  /* counted in n_served */
+	bool steered; /* in `fronts` */
 	__u64 end_ns;
 
 	struct buffer in;      /* from the client */
@@ -256,20 +261,25 @@ struct health;
 struct names;
 struct reload;
 
+/* One thread's. */
 struct worker {
+	struct crew *crew;
+	__u32 index; /* in the crew; 0: the main thread, which alone has what is marked so */
+	struct mailbox mailbox;
+	struct io mail_io;
 	const struct sl_worker_args *args; /* &own_args */
 	const struct sl_worker_args *args_given;
 	struct sl_worker_args own_args; /* a reload changes `compiled` */
-	struct sl_compiled *retired;	/* the config before this one */
+	struct sl_compiled *retired;	/* the config before this one; main */
 	struct sl_maps *maps;
 	const struct sl_table *table;
 	struct sl_matcher *matcher; /* of table */
 	__u64 random;		    /* state of route.c's and balance.c's numbers */
 	int epoll_fd;
-	struct sl_events *events;
+	struct sl_events *events; /* main, as what follows */
 	struct io signal_io;
 	struct io events_io;
-	struct io *listeners;
+	struct io *listeners; /* all have */
 	__u32 n_listeners;
 	bool listening; /* listeners are in the epoll set */
 
@@ -281,10 +291,8 @@ struct worker {
 	__u64 watch_ns;	   /* next watch_scan() */
 	__u64 shortest_ns; /* the shortest timeout of the config */
 	__u64 reaped_ns;   /* when lane_get() last looked for lanes that are to be closed */
-	bool full;	   /* SL_C_FULL is set */
-	__u32 n_pending[SL_MAX_CLUSTERS];
-	__u32 n_retrying[SL_MAX_CLUSTERS];
-	__u32 n_waiting_of[SL_MAX_CLUSTERS];
+	__u32 n_waiting_of[SL_MAX_CLUSTERS]; /* in `waiting` */
+	__u32 owed;			     /* to those who wait elsewhere, see crew_give() */
 
 	struct list fronts;
 	struct list backs;
@@ -298,6 +306,7 @@ struct worker {
 	struct list dead_fronts; /* freed when no event of this batch can name them */
 	struct list dead_backs;
 	__u32 n_fronts;
+	__u32 n_served; /* of them, those whose client is not on this host */
 	__u32 n_backs;
 	struct front **front_of; /* [n_sessions]: by slot */
 	struct back **back_of;	 /* [n_lanes] */
@@ -305,12 +314,11 @@ struct worker {
 	__u32 n_lanes;
 	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
 	bool sweep_wanted;
-	struct leaks *leaks;
+	struct leaks *leaks; /* main, as what follows */
 	struct balance *balance;
 	struct health *health;
 	struct names *names;
-	struct reload *reload;		   /* waits for names of the new config */
-	bool had_traffic[SL_MAX_CLUSTERS]; /* a lane to the cluster was opened */
+	struct reload *reload; /* waits for names of the new config */
 	__u64 *left_ns; /* [SL_MAX_ENDPOINTS]: an endpoint that has left was first seen unused */
 	bool any_left;	/* some have */
 
@@ -350,7 +358,15 @@ void buffer_pool_free(struct worker *w);
 
 /* worker.c */
 int worker_init(struct worker *w, const struct sl_worker_args *args);
+/* Another thread of @main's crew. */
+int worker_init_thread(struct worker *w, struct worker *main);
 void worker_free(struct worker *w);
+/* Connections are accepted from now on. 0 or -errno. */
+int worker_listen(struct worker *w);
+/* Serves until it is to end. 0, -ETIMEDOUT: sessions were closed hard; or -errno. */
+int worker_loop(struct worker *w);
+/* What BPF tells of a session or a lane of this thread. */
+void worker_event(struct worker *w, const struct sl_event *e);
 /* Waits at most @wait_ms, serves what there is. Number of events, or -errno. */
 int worker_step(struct worker *w, int wait_ms);
 __u64 clock_ns(void);
@@ -363,8 +379,8 @@ void front_accept(struct worker *w, struct io *listener);
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
 void front_event(struct worker *w, struct front *f);
 void front_close(struct worker *w, struct front *f);
-/* Serves a socket that listener @index accepted; closes it if it cannot. */
-void front_add(struct worker *w, int fd, __u32 index);
+/* Serves a socket that listener @index accepted; closes it if it cannot. @me: what it is to BPF. */
+void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me);
 /* Closes a session that cannot be adopted; its fd may be gone already. */
 void front_drop(struct worker *w, struct front *f);
 void front_linger(struct worker *w, struct front *f);
@@ -411,8 +427,12 @@ int names_recover(struct sl_compiled *c, const struct sl_maps *m);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
-/* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
+/* A new lane, connecting; counted in n_lanes before. NULL: no socket, no memory, or refused at
+ * once: counted no more. */
 struct back *lane_open(struct worker *w, __u32 endpoint);
+/* It is counted from now on, if the cluster may have one more. */
+bool lane_reserve(struct sl_cluster *c);
+void lane_unreserve(struct sl_cluster *c);
 void lane_close(struct worker *w, struct back *b);
 void lane_event(struct worker *w, struct back *b);
 void lane_died(struct worker *w, struct back *b);
@@ -425,18 +445,26 @@ __u32 lane_bits(const struct back *b);
 bool lane_is_busy(const struct back *b);
 /* From state @from to @to, other bits kept. False: the state was another. */
 bool lane_move(struct back *b, __u32 from, __u32 to);
+/* From one thread to another: what is to be given to lane_comes() there; NULL: no memory. */
+struct back *lane_leave(struct worker *w, struct back *b);
+void lane_comes(struct worker *w, struct back *b);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
 void lane_mark_surplus(struct back *b);
 
 /* pool.c */
 __u32 lane_get(struct worker *w, struct front *f, bool fresh);
 void lane_release(struct worker *w, struct back *b, bool reusable);
+/* @b, state USER but not counted as busy, is for whoever waits; or (lane_put()) for the pool. */
+void lane_rest(struct worker *w, struct back *b);
+void lane_put(struct worker *w, struct back *b);
+/* Such a lane of @cluster, to whichever endpoint; NULL: none is idle. */
+struct back *lane_any(struct worker *w, __u32 cluster);
 /* An idle or new (connecting) lane of @cluster, for no front; NULL: its limits allow none. */
 struct back *lane_spare(struct worker *w, __u32 cluster);
 /* Whether nothing can be read from the lane, not even its end. */
 bool lane_quiet(const struct back *b);
 void lane_sweep(struct worker *w);
-/* Marks the slots that are in some endpoint's pool. */
+/* Marks the slots that are in some pool of anybody's; the others rest. */
 void lane_walk_pools(struct worker *w, __u8 *listed);
 void lane_timeouts(struct worker *w);
 
@@ -446,11 +474,15 @@ bool waiting_must(const struct worker *w, const struct front *f);
 /* To the end of the queue. 0, or the status to answer: it is full. */
 __u32 waiting_add(struct worker *w, struct front *f);
 void waiting_cancel(struct worker *w, struct front *f);
+/* Lanes of @c that are idle, of whichever thread, or may be made. */
+__u32 lanes_to_spare(const struct worker *w, const struct sl_cluster *c);
 /* Requests that wait are served if there is a lane now. */
 void waiting_serve(struct worker *w);
 
 /* door.c: our ends of connections that BPF sends through. */
-void door_front(struct front *f);
+/* BPF can send through @f, whose client is remote. False: it cannot. */
+bool door_front(struct worker *w, struct front *f);
+/* ... through the lane @b, which has been established, or has come from another thread. */
 void door_back(struct worker *w, struct back *b);
 /* Whether just @tx bytes were written to @fd, which was accepted, or it has ended. */
 bool door_written(int fd, __u32 tx);
@@ -586,7 +618,7 @@ void check_event(struct worker *w, struct io *io, __u32 events);
 /* outlier.c */
 /* @endpoint has answered with @status, or has failed in a way that is worth this one. */
 void outlier_report(struct worker *w, __u32 endpoint, __u32 status);
-/* It has failed often enough to be looked at. */
+/* It has failed often enough to be looked at; the main thread. */
 void outlier_look(struct worker *w, __u32 endpoint);
 
 /* balance.c: which endpoint of a cluster. */
@@ -716,6 +748,8 @@ void leaks_free(struct worker *w);
 
 /* drain.c */
 void drain_begin(struct worker *w);
+/* What is this thread's. */
+void drain_own(struct worker *w);
 void drain_front(struct worker *w, struct front *f);
 bool drain_done(struct worker *w);
 void drain_hard(struct worker *w);

@@ -20,6 +20,8 @@
 #include "internal.h"
 #include "kernel/netns.h"
 
+#define IO_EVENTS_BACK (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+
 __u32 lane_bits(const struct back *b)
 {
 	__u64 word = SL_READ(b->l->word);
@@ -74,6 +76,8 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	if (slot != NO_SLOT) {
 		b->l = &w->maps->lanes[slot];
 		w->back_of[slot] = b;
+		SL_WRITE(w->crew->lane_owner[slot], w->index);
+		SL_WRITE(b->l->home, w->index);
 	}
 	list_init(&b->again);
 	list_add(&w->backs, &b->all);
@@ -133,6 +137,15 @@ static void back_shut(struct worker *w, struct back *b)
 	sl_add(&w->maps->clusters[cluster].n_lanes, -1ULL);
 }
 
+/* To the graveyard: events of this batch may name it. */
+static void bury(struct worker *w, struct back *b)
+{
+	list_del(&b->again);
+	list_del(&b->all);
+	list_add(&w->dead_backs, &b->all);
+	w->n_backs--;
+}
+
 /* Ends a lane that is ours and on no stack: states CONNECTING, USER, REAPED, or DEAD once swept. */
 void lane_close(struct worker *w, struct back *b)
 {
@@ -151,10 +164,39 @@ void lane_close(struct worker *w, struct back *b)
 		w->back_of[b->slot] = NULL;
 		slot_free(w, b);
 	}
-	list_del(&b->again);
-	list_del(&b->all);
-	list_add(&w->dead_backs, &b->all);
-	w->n_backs--;
+	bury(w, b);
+}
+
+struct back *lane_leave(struct worker *w, struct back *b)
+{
+	struct back *moved = malloc(sizeof(*moved));
+
+	if (!moved)
+		return NULL;
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, b->io.fd, NULL);
+	*moved = *b;
+	b->io.fd = -1;
+	w->back_of[b->slot] = NULL;
+	bury(w, b);
+	return moved;
+}
+
+void lane_comes(struct worker *w, struct back *b)
+{
+	w->back_of[b->slot] = b;
+	SL_WRITE(w->crew->lane_owner[b->slot], w->index);
+	SL_WRITE(b->l->home, w->index);
+	list_init(&b->again);
+	list_add(&w->backs, &b->all);
+	w->n_backs++;
+	if (io_add(w, &b->io, IO_EVENTS_BACK))
+		b->io.failed = true; /* whoever takes it closes it */
+	if (is_main(w) && !(lane_bits(b) & SL_L_PAIRED))
+		door_back(w, b);
+	if (w->n_waiting_of[w->maps->endpoints[b->endpoint].cluster])
+		lane_put(w, b); /* it is what they have asked for */
+	else
+		lane_rest(w, b);
 }
 
 static __u32 slot_take(struct worker *w, __u32 *ret_gen)
@@ -249,10 +291,27 @@ int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
 	return fd;
 }
 
-/* A new lane, connecting. NULL: no socket, no memory, or refused at once. */
+bool lane_reserve(struct sl_cluster *c)
+{
+	for (;;) {
+		__u64 n = SL_READ(c->n_lanes);
+
+		if (n >= c->max_lanes)
+			return false;
+		if (sl_cmpxchg(&c->n_lanes, n, n + 1) == n)
+			return true;
+	}
+}
+
+void lane_unreserve(struct sl_cluster *c)
+{
+	sl_add(&c->n_lanes, -1ULL);
+}
+
 struct back *lane_open(struct worker *w, __u32 endpoint)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
+	struct sl_cluster *c = &w->maps->clusters[e->cluster];
 	__u32 netns = SL_ENDPOINT_NETNS(e);
 	int fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
 				 SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -263,8 +322,10 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	__u32 slot, gen = 1;
 	int one = 1, rc;
 
-	if (fd < 0)
+	if (fd < 0) {
+		lane_unreserve(c);
 		return NULL;
+	}
 	slot = slot_take(w, &gen);
 	me.slot = slot;
 	me.gen = gen;
@@ -273,13 +334,13 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 		if (slot != NO_SLOT)
 			slot_push(w, slot);
 		close(fd);
+		lane_unreserve(c);
 		return NULL;
 	}
 	lane_init(b->l, gen, endpoint);
 	sl_add(&w->maps->endpoints[endpoint].busy, 1);
 	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
-	sl_add(&w->maps->clusters[e->cluster].n_lanes, 1);
-	w->had_traffic[e->cluster] = true;
+	SL_WRITE(w->crew->had_traffic[e->cluster], true);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
 	b->l->back_cookie = cookie;
@@ -289,7 +350,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	rc = endpoint_connect(w, e, fd);
 	b->connecting = true;
 	b->io.writable = false;
-	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, IO_EVENTS_BACK)) {
 		lane_close(w, b);
 		return NULL;
 	}

@@ -46,17 +46,24 @@ static bool walk_lanes(struct worker *w, __u8 *listed)
 	return SL_READ(w->maps->control->free_lanes) == head;
 }
 
-/* The same for the pools. They change while we look, so a lane may be missed. */
+/* A lane in another's pool than its own is found by nobody. */
+static void walk_pool(struct worker *w, __u32 home, __u32 endpoint, __u8 *listed)
+{
+	__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, home, endpoint)));
+
+	for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
+		const struct sl_lane *l = &w->maps->lanes[slot1 - 1];
+
+		listed[slot1 - 1] |= SL_READ(l->home) == home;
+		slot1 = SL_READ(l->next);
+	}
+}
+
+/* The same for the pools. BPF changes them while we look, so a lane may be missed. */
 static void walk_pools(struct worker *w, __u8 *listed)
 {
-	for (__u32 i = 0; i < endpoints_top(w); i++) {
-		__u32 slot1 = SL_STACK_SLOT(SL_READ(w->maps->endpoints[i].idle));
-
-		for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
-			listed[slot1 - 1] = 1;
-			slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
-		}
-	}
+	sl_each_worker(other, w) for (__u32 i = 0; i < endpoints_top(w); i++)
+		walk_pool(w, other->index, i, listed);
 }
 
 static void scan_sessions(struct worker *w, struct leaks *k)
@@ -109,7 +116,8 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 {
 	__u32 state = SL_BITS(word) & SL_L_STATE;
 	struct sl_lane *l = &w->maps->lanes[slot];
-	struct back *b = w->back_of[slot];
+	struct worker *owner = w->crew->all[w->crew->lane_owner[slot]];
+	struct back *b = owner->back_of[slot];
 
 	if (state == SL_LANE_FREE) {
 		while (!sl_stack_push(&w->maps->control->free_lanes, &l->next, slot))
@@ -120,7 +128,7 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 		return;
 	if (state != SL_LANE_KERNEL)
 		sl_add(&w->maps->endpoints[b->endpoint].busy, 1); /* lane_close() takes it back */
-	lane_close(w, b);
+	lane_close(owner, b);
 }
 
 static void scan_lanes(struct worker *w, struct leaks *k)
@@ -196,8 +204,10 @@ void leaks_scan(struct worker *w)
 	if (!k->sessions || !k->lanes || !k->listed ||
 	    (k->scans > SCANS_AT_START && k->scans % SCAN_EVERY > 2))
 		return;
+	crew_pause(w);
 	scan_sessions(w, k);
 	scan_lanes(w, k);
+	crew_resume(w);
 }
 
 void leaks_free(struct worker *w)

@@ -89,8 +89,12 @@ void count_limit(struct worker *w, enum sl_count what, __u32 cluster)
 /* What grows with what clients do: nothing else of the daemon does. */
 static __u64 heap_used(const struct worker *w)
 {
-	return (__u64)w->n_buffers * BUFFER_CAP + (__u64)w->n_fronts * sizeof(struct front) +
-	       (__u64)w->n_backs * sizeof(struct back);
+	__u64 n = 0;
+
+	sl_each_worker(other, w) n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP +
+				      (__u64)SL_READ(other->n_fronts) * sizeof(struct front) +
+				      (__u64)SL_READ(other->n_backs) * sizeof(struct back);
+	return n;
 }
 
 bool limits_heap_full(const struct worker *w)
@@ -118,21 +122,24 @@ static __u32 max_sessions(const struct worker *w)
 
 bool limits_reached(const struct worker *w)
 {
-	return w->n_fronts >= max_sessions(w);
+	return SL_READ(w->crew->n_fronts) >= max_sessions(w);
 }
 
 /* BPF takes no request of a connection that we have not seen while we may have to refuse it. */
 void limits_sessions_changed(struct worker *w)
 {
-	bool full = limits_reached(w);
+	struct crew *c = w->crew;
 
-	if (full == w->full)
+	if (limits_reached(w) == SL_READ(c->full))
 		return;
-	w->full = full;
-	if (full)
+	/* Whoever changes their number last is the last to look. */
+	pthread_mutex_lock(&c->lock);
+	SL_WRITE(c->full, limits_reached(w));
+	if (c->full)
 		__sync_fetch_and_or(&w->maps->control->flags, SL_C_FULL);
 	else
 		__sync_fetch_and_and(&w->maps->control->flags, ~SL_C_FULL);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* What is open besides sessions and lanes; 0: not known. */
@@ -163,9 +170,18 @@ void limits_descriptors(struct worker *w)
 	w->max_fronts = left > 2 ? (left - left / 8) / 2 : 1;
 }
 
+/* Sessions, and those that are to be some other thread's. */
+static __u32 accepted(const struct worker *w)
+{
+	__u32 n = SL_READ(w->crew->n_fronts);
+
+	sl_each_worker(other, w) n += SL_READ(other->mailbox.n_fronts);
+	return n;
+}
+
 bool limits_crowded(struct worker *w)
 {
-	if (!w->max_fronts || w->n_fronts < w->max_fronts)
+	if (!w->max_fronts || accepted(w) < w->max_fronts)
 		return false;
 	count_limit(w, SL_COUNT_DOWN_CX_WAIT, NO_INDEX);
 	return true;
@@ -175,7 +191,7 @@ bool limits_hopeless(struct worker *w)
 {
 	__u64 max = max_sessions(w);
 
-	if (w->n_fronts < max + TOLD_MAX)
+	if (accepted(w) < max + TOLD_MAX)
 		return false;
 	count_limit(w, SL_COUNT_DOWN_CX_OVERFLOW, NO_INDEX);
 	return true;
@@ -184,7 +200,7 @@ bool limits_hopeless(struct worker *w)
 void limits_accepted(struct worker *w, struct front *f)
 {
 	limits_sessions_changed(w);
-	if (w->n_fronts <= max_sessions(w))
+	if (f->nth <= max_sessions(w))
 		return;
 	count_limit(w, SL_COUNT_DOWN_CX_OVERFLOW, NO_INDEX);
 	f->refused = true;

@@ -82,8 +82,14 @@ void outlier_look(struct worker *w, __u32 endpoint)
 
 void outlier_report(struct worker *w, __u32 endpoint, __u32 status)
 {
-	if (endpoint < SL_MAX_ENDPOINTS && sl_outcome(&w->maps->endpoints[endpoint], status))
+	const struct mail look = {.kind = MAIL_ENDPOINT, .index = endpoint};
+
+	if (endpoint >= SL_MAX_ENDPOINTS || !sl_outcome(&w->maps->endpoints[endpoint], status))
+		return;
+	if (is_main(w))
 		outlier_look(w, endpoint);
+	else
+		(void)crew_write(w->crew->all[0], &look);
 }
 
 void outlier_back(struct worker *w, __u32 endpoint)

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The pool of idle lanes of each endpoint, which BPF and the daemon share. */
+/* The pools of idle lanes of each endpoint; BPF takes from the main thread's, too. */
 #include <errno.h>
 #include <sys/socket.h>
 #include "mutate.h"
 
 #define POP_TRIES 64 /* dead lanes skipped for one request */
 
+static __u64 *pool_of(const struct worker *w, __u32 endpoint)
+{
+	return sl_maps_pool(w->maps, w->index, endpoint);
+}
+
 /* An exchange is over: to the pool, or closed. The lane's state is USER. */
 void lane_release(struct worker *w, struct back *b, bool reusable)
 {
-	struct sl_endpoint *e = &w->maps->endpoints[b->endpoint];
+	const struct sl_endpoint *e = &w->maps->endpoints[b->endpoint];
 
 	if (b->front) {
 		b->front->back = NULL;
@@ -21,16 +26,31 @@ void lane_release(struct worker *w, struct back *b, bool reusable)
 		lane_close(w, b);
 		return;
 	}
+	sl_add(&w->maps->endpoints[b->endpoint].busy, -1);
+	lane_rest(w, b);
+}
+
+void lane_rest(struct worker *w, struct back *b)
+{
+	if (!crew_give(w, b))
+		lane_put(w, b);
+}
+
+/* lane_close() takes it back. */
+static void lane_close_idle(struct worker *w, struct back *b)
+{
+	sl_add(&w->maps->endpoints[b->endpoint].busy, 1);
+	lane_close(w, b);
+}
+
+void lane_put(struct worker *w, struct back *b)
+{
 	b->l->idle_ns = w->now_ns;
 	if (!lane_move(b, SL_LANE_USER, SL_LANE_IDLE)) {
-		lane_close(w, b);
-		return;
-	}
-	if (sl_stack_push(&e->idle, &b->l->next, b->slot)) {
-		sl_add(&e->busy, -1);
-	} else {
+		lane_close_idle(w, b);
+	} else if (!sl_stack_push(pool_of(w, b->endpoint), &b->l->next, b->slot)) {
 		lane_move(b, SL_LANE_IDLE, SL_LANE_USER);
-		lane_close(w, b);
+		lane_close_idle(w, b);
 	}
 }
 
@@ -41,14 +61,14 @@ bool lane_quiet(const struct back *b)
 	return recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-static struct back *lane_pop(struct worker *w, __u32 endpoint)
+/* An idle lane, whose state is USER now; not counted as busy yet. */
+static struct back *lane_take(struct worker *w, __u32 endpoint)
 {
-	struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	struct sl_lane *lanes = w->maps->lanes;
 
 #define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
 	for (int i = 0; i < POP_TRIES; i++) {
-		__u32 slot1 = sl_stack_pop(&e->idle, next_of);
+		__u32 slot1 = sl_stack_pop(pool_of(w, endpoint), next_of);
 		struct back *b = slot1 ? w->back_of[slot1 - 1] : NULL;
 
 		if (!slot1)
@@ -59,9 +79,8 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 			lane_close(w, b);
 			continue;
 		}
-		sl_add(&e->busy, 1);
 		if (b->io.rdhup || b->io.failed || (lane_bits(b) & SL_L_SURPLUS)) {
-			lane_close(w, b);
+			lane_close_idle(w, b);
 			continue;
 		}
 		return b;
@@ -70,18 +89,34 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 	return NULL;
 }
 
-/* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
-static bool make_room(struct worker *w, const struct sl_cluster *c)
+static struct back *lane_pop(struct worker *w, __u32 endpoint)
 {
-	sl_each_endpoint (i, c, w->maps->endpoints) {
-		struct back *b = lane_pop(w, i);
+	struct back *b = lane_take(w, endpoint);
 
-		if (b) {
-			lane_close(w, b);
-			return true;
-		}
+	if (b)
+		sl_add(&w->maps->endpoints[endpoint].busy, 1);
+	return b;
+}
+
+struct back *lane_any(struct worker *w, __u32 cluster)
+{
+	sl_each_endpoint (i, &w->maps->clusters[cluster], w->maps->endpoints) {
+		struct back *b = lane_take(w, i);
+
+		if (b)
+			return b;
 	}
-	return false;
+	return NULL;
+}
+
+/* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
+static bool make_room(struct worker *w, __u32 cluster)
+{
+	struct back *b = lane_any(w, cluster);
+
+	if (b)
+		lane_close_idle(w, b);
+	return b;
 }
 
 /* Envoy's max_requests_per_connection: this may be its last request. */
@@ -89,11 +124,6 @@ static void lane_used(struct back *b)
 {
 	if (b->l->left && !--b->l->left)
 		lane_mark_surplus(b);
-}
-
-static bool at_limit(const struct sl_cluster *c)
-{
-	return SL_READ(c->n_lanes) >= c->max_lanes;
 }
 
 /*
@@ -120,12 +150,26 @@ static bool reap(struct worker *w)
 	return w->n_backs < before;
 }
 
+/* Whether the cluster may have one lane more, which is counted then. */
+static bool has_room(struct worker *w, __u32 cluster)
+{
+	struct sl_cluster *c = &w->maps->clusters[cluster];
+
+	if (lane_reserve(c))
+		return true;
+	return (make_room(w, cluster) || reap(w)) && lane_reserve(c);
+}
+
+/* Room for the first try is reserved. */
 static struct back *lane_fresh(struct worker *w, struct front *f)
 {
+	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
+	bool reserved = true;
 	struct back *b = NULL;
 
-	while (!b && f->x.tries < CONNECT_TRIES) {
+	while (!b && f->x.tries < CONNECT_TRIES && (reserved || lane_reserve(c))) {
 		f->x.tries++;
+		reserved = false;
 		b = lane_open(w, f->x.endpoint);
 		if (!b) {
 			count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
@@ -136,6 +180,8 @@ static struct back *lane_fresh(struct worker *w, struct front *f)
 		if (f->x.endpoint == NO_INDEX)
 			break;
 	}
+	if (reserved)
+		lane_unreserve(c);
 	return b;
 }
 
@@ -148,6 +194,7 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 {
 	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
 	struct back *b = NULL;
+	bool reserved = false;
 
 	/* In turn: behind those that wait already. */
 	if (waiting_must(w, f))
@@ -164,14 +211,16 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 		lane_close(w, b);
 	}
 	f->x.reused = b;
-	if (!b && at_limit(c) && !make_room(w, c) && (!reap(w) || at_limit(c))) {
-		if (breaker_requests_bind(w, f->x.cluster))
-			return breaker_overflow(w, f);
-		return waiting_add(w, f);
+	if (!b) {
+		reserved = has_room(w, f->x.cluster);
+		if (!reserved)
+			return waiting_add(w, f);
 	}
-	if (!b && !breaker_pend(w, f, 0))
+	if (reserved && !breaker_pend(w, f, 0)) {
+		lane_unreserve(c);
 		return breaker_overflow(w, f);
-	if (!b)
+	}
+	if (reserved)
 		b = lane_fresh(w, f);
 	if (!b || !b->connecting)
 		breaker_unpend(w, f);
@@ -201,7 +250,7 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 		lane_close(w, b);
 		b = NULL;
 	}
-	if (!b && endpoint != NO_INDEX && !at_limit(c))
+	if (!b && endpoint != NO_INDEX && lane_reserve(c))
 		b = lane_open(w, endpoint);
 	if (!b)
 		count_limit(w, SL_COUNT_UP_RQ_PENDING_OVERFLOW, cluster);
@@ -213,16 +262,15 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 /* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */
 static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 {
-	struct sl_endpoint *e = &w->maps->endpoints[endpoint];
+	__u64 *idle = pool_of(w, endpoint), old;
 	struct sl_lane *lanes = w->maps->lanes;
 	__u32 keep = 0, slot1, n = 0; /* `keep`: reversed chain */
-	__u64 old;
 
 	do {
-		old = SL_READ(e->idle);
+		old = SL_READ(*idle);
 		if (!SL_STACK_SLOT(old))
 			return;
-	} while (sl_cmpxchg(&e->idle, old, SL_STACK_HEAD(old, 0)) != old);
+	} while (sl_cmpxchg(idle, old, SL_STACK_HEAD(old, 0)) != old);
 	for (slot1 = SL_STACK_SLOT(old); slot1 && slot1 <= w->n_lanes && n++ <= w->n_lanes;) {
 		__u32 slot = slot1 - 1, next = lanes[slot].next;
 		struct back *b = w->back_of[slot];
@@ -241,7 +289,7 @@ static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 		__u32 slot = keep - 1;
 
 		keep = lanes[slot].next;
-		while (!sl_stack_push(&e->idle, &lanes[slot].next, slot))
+		while (!sl_stack_push(idle, &lanes[slot].next, slot))
 			;
 	}
 }
@@ -261,8 +309,8 @@ void lane_sweep(struct worker *w)
 
 void lane_walk_pools(struct worker *w, __u8 *listed)
 {
-	for (__u32 i = 0; i < endpoints_top(w); i++)
-		sweep_endpoint(w, i, listed);
+	sl_each_worker(other, w) for (__u32 i = 0; i < endpoints_top(w); i++)
+		sweep_endpoint(other, i, listed);
 }
 
 /* Once a second: idle lanes of endpoints that go, reaped ones, dead ones that BPF took off. */

@@ -249,7 +249,7 @@ static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
 	return 0;
 }
 
-static void exchanges_follow(struct worker *w, const __u32 *to, __u32 n)
+static void exchanges_follow(const struct worker *w, const __u32 *to, __u32 n)
 {
 	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
 		struct front *f = FRONT_OF(l, all);
@@ -278,7 +278,7 @@ static int routes_follow(struct worker *w, const struct sl_compiled *c)
 		}
 		rc = stats_follow(w, to, n, c->table->n_routes);
 		if (!rc)
-			exchanges_follow(w, to, n);
+			sl_each_worker(other, w) exchanges_follow(other, to, n);
 	}
 	sl_names_free(names);
 	free(to);
@@ -312,16 +312,36 @@ static int apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 }
 
 /* The config that is served from now on. The one before it may still be in use until the next. */
-static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher *matcher)
+static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher **matchers)
 {
-	sl_matcher_free(w->matcher);
-	w->matcher = matcher;
 	sl_compiled_free(w->retired);
 	w->retired = w->own_args.compiled == w->args_given->compiled
 			     ? NULL
 			     : (struct sl_compiled *)w->own_args.compiled;
-	w->own_args.compiled = c;
-	w->table = w->maps->table;
+	sl_each_worker(other, w)
+	{
+		sl_matcher_free(other->matcher);
+		other->matcher = matchers[other->index];
+		other->own_args.compiled = c;
+		other->table = w->maps->table;
+		other->shortest_ns = limits_shortest_ns(other);
+	}
+}
+
+/* One for each thread. 0 or -errno; what there is of them is the caller's, matchers_free(). */
+static int matchers_new(const struct worker *w, const struct sl_table *t, struct sl_matcher **ret)
+{
+	int rc = 0;
+
+	for (__u32 i = 0; i < w->crew->n && !rc; i++)
+		rc = sl_matcher_new(t, &ret[i]);
+	return rc;
+}
+
+static void matchers_free(struct sl_matcher **matchers)
+{
+	for (__u32 i = 0; i < SL_MAX_THREADS; i++)
+		sl_matcher_free(matchers[i]);
 }
 
 /* ---- a reload, from the signal to the answer ---- */
@@ -377,7 +397,7 @@ static int read_config(struct worker *w, struct reload *r)
 static int use_config(struct worker *w, struct reload *r)
 {
 	struct sl_shared *shared = w->args->shared;
-	struct sl_matcher *matcher = NULL;
+	struct sl_matcher *matchers[SL_MAX_THREADS] = {0};
 	char why[256] = "out of memory";
 	int rc;
 
@@ -388,16 +408,16 @@ static int use_config(struct worker *w, struct reload *r)
 	if (rc)
 		say(&r->o, "%s\n", why);
 	if (!rc)
-		rc = sl_matcher_new(r->c->table, &matcher);
+		rc = matchers_new(w, r->c->table, matchers);
 	if (!rc)
 		rc = apply(w, r->c, &r->o);
 	if (rc) {
-		sl_matcher_free(matcher);
+		matchers_free(matchers);
 		health_config(w, w->args->compiled);
 		balance_config(w, w->args->compiled);
 		return rc;
 	}
-	adopt_config(w, r->c, matcher);
+	adopt_config(w, r->c, matchers);
 	r->c = NULL;
 	if (shared->text_fd >= 0)
 		close(shared->text_fd);
@@ -424,8 +444,10 @@ static void reload_end(struct worker *w, int rc)
 {
 	struct reload *r = w->reload;
 
+	crew_pause(w);
 	if (!rc)
 		rc = use_config(w, r);
+	crew_resume(w);
 	outcome_tell(w, &r->o, rc);
 	reload_free(w, r);
 }
@@ -495,7 +517,7 @@ __u64 reload_due(const struct worker *w)
 /* The numbers of @c, which is as the file has it, are those that the maps have. */
 static int follow(struct worker *w, struct sl_compiled *c)
 {
-	struct sl_matcher *matcher = NULL;
+	struct sl_matcher *matchers[SL_MAX_THREADS] = {0};
 	char why[256];
 	int rc = names_recover(c, w->maps);
 
@@ -504,9 +526,11 @@ static int follow(struct worker *w, struct sl_compiled *c)
 	(void)sl_members_place(c);
 	rc = sl_remap(c, w->maps, why);
 	if (!rc)
-		rc = sl_matcher_new(c->table, &matcher);
-	if (!rc)
-		adopt_config(w, c, matcher);
+		rc = matchers_new(w, c->table, matchers);
+	if (rc)
+		matchers_free(matchers);
+	else
+		adopt_config(w, c, matchers);
 	return rc;
 }
 

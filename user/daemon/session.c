@@ -95,16 +95,6 @@ void session_release(struct front *f, bool dirty)
 	f->owned = false;
 }
 
-static __u64 socket_cookie(int fd)
-{
-	__u64 cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len))
-		return 0;
-	return cookie;
-}
-
 /* Makes the daemon's side of a session. @slot NO_SLOT: unslotted. NULL: out of memory. */
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 {
@@ -121,6 +111,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	if (slot != NO_SLOT) {
 		f->s = &w->maps->sessions[slot];
 		w->front_of[slot] = f;
+		SL_WRITE(w->crew->session_owner[slot], w->index);
 	} else {
 		f->own.word = SL_WORD(gen, SL_S_FRONT | SL_S_ADOPTED);
 		f->own.front_fd = fd;
@@ -134,6 +125,9 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	exchange_reset(f);
 	list_add(&w->fronts, &f->all);
 	w->n_fronts++;
+	f->served = !f->s->client_sk;
+	SL_WRITE(w->n_served, w->n_served + f->served);
+	f->nth = sl_fetch_add(&w->crew->n_fronts, 1) + 1;
 	return f;
 }
 
@@ -153,37 +147,32 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 		if (SL_GEN(old) != me->gen || !(SL_BITS(old) & SL_S_FRONT))
 			return false;
 		s->front_fd = fd;
-		s->front_cookie = socket_cookie(fd);
 		s->user_dirty = 0;
 		if (sl_cmpxchg(&s->word, old, old | bits) == old)
 			return true;
 	}
 }
 
-void front_add(struct worker *w, int fd, __u32 index)
+void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me)
 {
-	struct sl_socket me = {.role = SL_ROLE_NONE};
 	struct front *f;
 
 	/* TCP_NODELAY is its listener's, see listen.c. */
-	(void)sl_maps_socket_get(w->maps, fd, &me);
-	if (me.role == SL_ROLE_LOOP) {
+	if (me->role == SL_ROLE_LOOP) {
 		close(fd);
 		return;
 	}
-	if (me.role == SL_ROLE_FRONT && me.slot < w->n_sessions) {
-		if (!session_adopt(w, fd, &me)) {
+	if (me->role == SL_ROLE_FRONT && me->slot < w->n_sessions) {
+		if (!session_adopt(w, fd, me)) {
 			close(fd);
 			return;
 		}
-		f = front_new(w, fd, me.slot, me.gen);
-		if (f)
-			door_front(f);
+		f = front_new(w, fd, me->slot, me->gen);
 	} else {
 		f = front_new(w, fd, NO_SLOT, 1);
 		if (f) {
 			f->s->listener = index;
-			f->one_shot = me.role == SL_ROLE_ONE_SHOT;
+			f->one_shot = me->role == SL_ROLE_ONE_SHOT;
 		}
 	}
 	if (!f) {
@@ -210,11 +199,21 @@ void front_add(struct worker *w, int fd, __u32 index)
 /* Until the next tick: epoll would say again and again that somebody waits. */
 static void listener_rests(struct worker *w, struct io *listener)
 {
-	struct epoll_event e = {.data.ptr = listener};
-
 	listener->failed = true;
 	listener->readable = false;
-	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, listener->fd, &e);
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+}
+
+/* Whoever is to serve it gets the socket that listener @index has accepted. */
+static void front_assign(struct worker *w, int fd, __u32 index)
+{
+	struct mail mail = {.kind = MAIL_FRONT, .fd = fd, .index = index};
+	struct worker *to;
+
+	(void)sl_maps_socket_get(w->maps, fd, &mail.socket);
+	to = crew_whose(w, &mail.socket);
+	if (to == w || !crew_write(to, &mail))
+		front_add(w, fd, index, &mail.socket);
 }
 
 void front_accept(struct worker *w, struct io *listener)
@@ -243,7 +242,7 @@ void front_accept(struct worker *w, struct io *listener)
 		if (limits_hopeless(w))
 			close(fd);
 		else
-			front_add(w, fd, listener - w->listeners);
+			front_assign(w, fd, listener - w->listeners);
 	}
 	/* More may wait: level-triggered, the next epoll_wait() says so. */
 	listener->readable = false;
@@ -290,6 +289,8 @@ static void front_end(struct worker *w, struct front *f)
 	list_del(&f->all);
 	list_add(&w->dead_fronts, &f->all);
 	w->n_fronts--;
+	SL_WRITE(w->n_served, w->n_served - f->served);
+	sl_add(&w->crew->n_fronts, -1);
 	limits_sessions_changed(w);
 }
 
@@ -365,7 +366,7 @@ void front_reset(struct worker *w, struct front *f)
 
 static void linger_read(struct worker *w, struct front *f)
 {
-	static __u8 sink[DRAIN_CHUNK];
+	static _Thread_local __u8 sink[DRAIN_CHUNK];
 
 	for (int i = 0; i < DRAIN_READS; i++) {
 		ssize_t n = recv(f->io.fd, sink, sizeof(sink), MSG_DONTWAIT);

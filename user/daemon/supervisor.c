@@ -171,6 +171,17 @@ static void test_pairing(struct supervisor *s)
 		doors_off(s, COLOCATED, why, AS_REMOTE);
 }
 
+/* Envoy's default: as many as there are hardware threads for us. */
+static __u32 concurrency(const struct sl_supervisor_options *o)
+{
+	cpu_set_t cpus;
+	__u32 n = o->concurrency;
+
+	if (!n)
+		n = sched_getaffinity(0, sizeof(cpus), &cpus) ? 1 : CPU_COUNT(&cpus);
+	return n < SL_MAX_THREADS ? n : SL_MAX_THREADS;
+}
+
 static int load(struct supervisor *s)
 {
 	int rc, cgroup;
@@ -183,7 +194,7 @@ static int load(struct supervisor *s)
 	if (rc)
 		return failed(s, rc, "cannot remove what an earlier run left pinned: %s",
 			      strerror(-rc));
-	rc = sl_loader_load(s->instance, s->compiled, &s->loader, s->err);
+	rc = sl_loader_load(s->instance, s->compiled, concurrency(s->o), &s->loader, s->err);
 	if (rc)
 		return rc;
 	rc = sl_maps_open(&s->maps, s->instance);

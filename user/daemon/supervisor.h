@@ -15,6 +15,7 @@ struct sl_supervisor_options {
 	const char *config;  /* absolute path, for reloads; NULL: there are none */
 	void (*ready)(void); /* called when it serves; or NULL */
 	bool until_detached; /* ends by itself when nothing is attached and no session is open */
+	__u32 concurrency; /* threads of the worker, at most SL_MAX_THREADS; 0: one for each CPU */
 };
 
 /*

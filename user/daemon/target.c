@@ -15,7 +15,7 @@ static __u32 path_len(struct text target)
 }
 
 /* Replaces all matches of @regex in @subject, into memory of @l. False: no room, or no time. */
-static bool replace(struct lines *l, const struct sl_regex *regex, struct text subject,
+static bool replace(struct lines *l, struct sl_regex *regex, struct text subject,
 		    const char *substitution)
 {
 	long n = sl_regex_replace(regex, subject.s, subject.len, substitution,

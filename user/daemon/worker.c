@@ -58,10 +58,8 @@ static void signals_read(struct worker *w)
 			drain_begin(w);
 }
 
-/* BPF tells of a session or a lane that is ours now. A hint: the words are the truth. */
-static void on_event(void *ctx, const struct sl_event *e)
+void worker_event(struct worker *w, const struct sl_event *e)
 {
-	struct worker *w = ctx;
 	struct front *f = e->slot < w->n_sessions ? w->front_of[e->slot] : NULL;
 	struct back *b = e->slot < w->n_lanes ? w->back_of[e->slot] : NULL;
 
@@ -72,16 +70,34 @@ static void on_event(void *ctx, const struct sl_event *e)
 			front_event(w, f);
 		}
 		break;
-	case SL_EVENT_ENDPOINT:
-		if (e->slot < SL_MAX_ENDPOINTS)
-			outlier_look(w, e->slot);
-		break;
 	case SL_EVENT_LANE:
 		if (b && b->gen == e->gen && !b->front && !b->mirror && !b->connecting &&
 		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
 			lane_close(w, b);
 		break;
 	}
+}
+
+/* BPF tells of a session or a lane that is ours now. A hint: the words are the truth. */
+static void on_event(void *ctx, const struct sl_event *e)
+{
+	struct worker *w = ctx;
+	const struct mail mail = {.kind = MAIL_EVENT, .event = *e};
+	__u32 owner = 0;
+
+	if (e->type == SL_EVENT_ENDPOINT) {
+		if (e->slot < SL_MAX_ENDPOINTS)
+			outlier_look(w, e->slot);
+		return;
+	}
+	if (e->type == SL_EVENT_USER && e->slot < SL_MAX_SESSIONS)
+		owner = SL_READ(w->crew->session_owner[e->slot]);
+	if (e->type == SL_EVENT_LANE && e->slot < SL_MAX_LANES)
+		owner = SL_READ(w->crew->lane_owner[e->slot]);
+	if (owner && owner < w->crew->n)
+		(void)crew_write(w->crew->all[owner], &mail);
+	else
+		worker_event(w, e);
 }
 
 static void dispatch(struct worker *w, struct io *io, __u32 events)
@@ -119,6 +135,9 @@ static void dispatch(struct worker *w, struct io *io, __u32 events)
 	case IO_EVENTS:
 		sl_events_consume(w->events);
 		break;
+	case IO_MAIL:
+		crew_read(w);
+		break;
 	}
 }
 
@@ -153,17 +172,32 @@ static void deadlines_check(struct worker *w)
 	}
 }
 
+/* All threads wait for connections; one of those that sleep is woken. */
+static int listener_add(struct worker *w, struct io *listener)
+{
+	return io_add(w, listener, EPOLLIN | (w->crew->n > 1 ? EPOLLEXCLUSIVE : 0));
+}
+
+int worker_listen(struct worker *w)
+{
+	int rc = 0;
+
+	w->listening = true;
+	for (__u32 i = 0; i < w->n_listeners && !rc; i++) {
+		w->listeners[i].fd = w->args->listen_fds[i];
+		w->listeners[i].kind = IO_LISTENER;
+		if (w->listeners[i].fd >= 0)
+			rc = listener_add(w, &w->listeners[i]);
+	}
+	return rc;
+}
+
 /* Listeners that were left alone for want of descriptors are tried again. */
 static void listeners_resume(struct worker *w)
 {
-	for (__u32 i = 0; i < w->n_listeners && w->listening; i++) {
-		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &w->listeners[i]};
-
-		if (!w->listeners[i].failed)
-			continue;
-		w->listeners[i].failed = false;
-		epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, w->listeners[i].fd, &e);
-	}
+	for (__u32 i = 0; i < w->n_listeners && w->listening; i++)
+		if (w->listeners[i].failed && !listener_add(w, &w->listeners[i]))
+			w->listeners[i].failed = false;
 }
 
 /*
@@ -231,27 +265,38 @@ static void tell_tai(struct worker *w)
 		 (__s32)((ahead_ns + (__s64)NS_PER_S / 2) / (__s64)NS_PER_S));
 }
 
-static void tick(struct worker *w)
+/* Of what there is once. */
+static void tick_main(struct worker *w, bool sweep)
 {
-	if (w->now_ns - w->tick_ns >= TICK_NS) {
-		w->tick_ns = w->now_ns;
-		deadlines_check(w);
-		listeners_resume(w);
-	}
-	if (w->now_ns - w->sweep_ns >= (w->draining ? TICK_NS : SWEEP_NS)) {
-		w->sweep_ns = w->now_ns;
-		sessions_sweep(w);
+	if (sweep) {
 		tell_tai(w);
 		limits_heap_tell(w);
-		lane_timeouts(w);
 		leaks_scan(w);
-		mirror_timeouts(w);
 		endpoints_reap(w);
 	}
 	names_tick(w);
 	reload_tick(w);
 	health_tick(w);
 	balance_tick(w);
+}
+
+static void tick(struct worker *w)
+{
+	bool sweep = w->now_ns - w->sweep_ns >= (w->draining ? TICK_NS : SWEEP_NS);
+
+	if (w->now_ns - w->tick_ns >= TICK_NS) {
+		w->tick_ns = w->now_ns;
+		deadlines_check(w);
+		listeners_resume(w);
+	}
+	if (sweep) {
+		w->sweep_ns = w->now_ns;
+		sessions_sweep(w);
+		lane_timeouts(w);
+		mirror_timeouts(w);
+	}
+	if (is_main(w))
+		tick_main(w, sweep);
 	watch_scan(w);
 	lane_sweep(w);
 }
@@ -295,10 +340,11 @@ int worker_step(struct worker *w, int wait_ms)
 	tick(w);
 	waiting_serve(w);
 	graveyard_empty(w);
+	crew_rest(w);
 	return n > 0 ? n : 0;
 }
 
-static int loop(struct worker *w)
+int worker_loop(struct worker *w)
 {
 	bool left;
 
@@ -309,12 +355,15 @@ static int loop(struct worker *w)
 			return rc;
 		if (!w->draining)
 			continue;
-		if (drain_done(w))
+		if (drain_done(w)) {
+			crew_join(w, false);
 			return 0;
+		}
 		if (w->now_ns >= w->drain_until_ns)
 			break;
 	}
-	left = w->n_fronts;
+	left = SL_READ(w->crew->n_fronts);
+	crew_join(w, true);
 	drain_hard(w);
 	graveyard_empty(w);
 	return left ? -ETIMEDOUT : 0;
@@ -324,14 +373,7 @@ static int sources_add(struct worker *w)
 {
 	int rc = 0;
 
-	w->listening = true;
-	for (__u32 i = 0; i < w->n_listeners && !rc; i++) {
-		w->listeners[i].fd = w->args->listen_fds[i];
-		w->listeners[i].kind = IO_LISTENER;
-		if (w->listeners[i].fd >= 0)
-			rc = io_add(w, &w->listeners[i], EPOLLIN);
-	}
-	if (!rc && w->args->signal_fd >= 0) {
+	if (w->args->signal_fd >= 0) {
 		w->signal_io.fd = w->args->signal_fd;
 		w->signal_io.kind = IO_SIGNAL;
 		rc = io_add(w, &w->signal_io, EPOLLIN);
@@ -345,20 +387,18 @@ static int sources_add(struct worker *w)
 	return rc;
 }
 
-int worker_init(struct worker *w, const struct sl_worker_args *args)
+/* What every thread has, empty. */
+static void clear(struct worker *w, const struct sl_worker_args *args)
 {
-	int rc;
-
 	memset(w, 0, sizeof(*w));
-	w->epoll_fd = -1;
+	w->epoll_fd = w->mailbox.fd = -1;
+	pthread_mutex_init(&w->mailbox.lock, NULL);
 	w->args_given = args;
 	w->own_args = *args;
 	w->args = &w->own_args;
 	w->maps = args->maps;
-	w->table = args->maps->table ? args->maps->table : args->compiled->table;
 	w->n_sessions = w->maps->control->n_sessions;
 	w->n_lanes = w->maps->control->n_lanes;
-	w->n_listeners = args->compiled->n_listeners;
 	list_init(&w->fronts);
 	list_init(&w->backs);
 	list_init(&w->timed);
@@ -369,20 +409,24 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->dead_fronts);
 	list_init(&w->dead_backs);
 	w->now_ns = w->start_ns = w->tick_ns = w->sweep_ns = clock_ns();
-	tell_tai(w);
 	w->due_ns = ~0ULL;
+}
+
+static int make(struct worker *w)
+{
+	int rc;
+
 	w->shortest_ns = limits_shortest_ns(w);
+	w->n_listeners = w->args->compiled->n_listeners;
+	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));
 	w->front_of = calloc(w->n_sessions + 1, sizeof(*w->front_of));
 	w->back_of = calloc(w->n_lanes + 1, sizeof(*w->back_of));
-	w->listeners = calloc(w->n_listeners + 1, sizeof(*w->listeners));
 	w->dirty_endpoints = calloc(SL_MAX_ENDPOINTS, 1);
-	w->left_ns = calloc(SL_MAX_ENDPOINTS, sizeof(*w->left_ns));
-	w->any_left = true;
-	if (!w->front_of || !w->back_of || !w->listeners || !w->dirty_endpoints || !w->left_ns)
+	if (!w->listeners || !w->front_of || !w->back_of || !w->dirty_endpoints)
 		return -ENOMEM;
 	if (lines_init(&w->request) || lines_init(&w->response))
 		return -ENOMEM;
-	w->random = w->now_ns ^ (__u64)getpid() << 40;
+	w->random = w->now_ns ^ (__u64)gettid() << 40;
 	rc = sl_matcher_new(w->table, &w->matcher);
 	if (rc)
 		return rc;
@@ -390,9 +434,33 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 	return w->epoll_fd < 0 ? -errno : 0;
 }
 
+int worker_init(struct worker *w, const struct sl_worker_args *args)
+{
+	clear(w, args);
+	w->table = args->maps->table ? args->maps->table : args->compiled->table;
+	w->left_ns = calloc(SL_MAX_ENDPOINTS, sizeof(*w->left_ns));
+	w->any_left = true;
+	tell_tai(w);
+	if (!w->left_ns || crew_init(w))
+		return -ENOMEM;
+	return make(w);
+}
+
+int worker_init_thread(struct worker *w, struct worker *main)
+{
+	clear(w, main->args);
+	w->crew = main->crew;
+	w->index = main->crew->n;
+	w->table = main->table;
+	return make(w);
+}
+
 void worker_free(struct worker *w)
 {
+	if (is_main(w))
+		crew_free(w);
 	graveyard_empty(w);
+	free(w->mailbox.mail);
 	sl_events_close(w->events);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
@@ -431,14 +499,19 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = balance_init(w);
 	if (!rc)
 		rc = adopt_all(w);
-	if (!rc)
-		limits_descriptors(w);
 	/* Its sockets are none that a dead worker has left. */
 	if (!rc)
 		rc = names_start(w);
 	if (!rc)
-		rc = loop(w);
-	worker_free(w);
-	free(w);
+		rc = crew_start(w);
+	if (!rc)
+		rc = worker_listen(w);
+	if (!rc)
+		rc = worker_loop(w);
+	/* With another error it ends with its process, and so do threads that still run. */
+	if (!rc || rc == -ETIMEDOUT) {
+		worker_free(w);
+		free(w);
+	}
 	return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The worker: one process, one event loop, that accepts sessions, keeps lanes and serves
+ * The worker: one process, whose threads (crew.h) accept sessions, keep lanes and serve
  * the user path. It can die at any time; the supervisor starts the next one, which
  * adopts the sessions and lanes it finds in the maps.
  */

@@ -128,9 +128,9 @@ static int load_failed(struct sl_load_error *e, int rc)
 
 /*
  * Counters of routes are large, so their maps are sized by the config: twice what it has, for what
- * a reload may bring.
+ * a reload may bring. Each thread of the worker has pools of its own.
  */
-static int size_maps(struct sl_loader *l, const struct sl_table *t)
+static int size_maps(struct sl_loader *l, const struct sl_table *t, __u32 n_threads)
 {
 	__u32 room = ROUTES_AT_LEAST;
 	int rc;
@@ -138,6 +138,9 @@ static int size_maps(struct sl_loader *l, const struct sl_table *t)
 	while (room < SL_MAX_ROUTES && room < 2 * t->n_routes)
 		room *= 2;
 	rc = bpf_map__set_max_entries(l->skel->maps.routes, room);
+	if (!rc && n_threads > 1)
+		rc = bpf_map__set_max_entries(l->skel->maps.pools,
+					      (n_threads - 1) * SL_MAX_ENDPOINTS);
 	return rc ? rc : bpf_map__set_max_entries(l->skel->maps.route_stats, room * SL_STAT_SHARDS);
 }
 
@@ -192,13 +195,14 @@ static int fill_views(struct sl_loader *l, struct sl_compiled *c)
 	return rc;
 }
 
-static int fill_tables(struct sl_loader *l, struct sl_compiled *c)
+static int fill_tables(struct sl_loader *l, struct sl_compiled *c, __u32 n_threads)
 {
 	const struct sl_table *t = c->table;
 	int rc;
 
 	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
-			    bpf_map__fd(l->skel->maps.lanes), control_flags(l, &c->options));
+			    bpf_map__fd(l->skel->maps.lanes), control_flags(l, &c->options),
+			    n_threads);
 	if (!rc)
 		rc = fill_views(l, c);
 	if (!rc)
@@ -250,8 +254,8 @@ static int attach_sockmaps(struct sl_loader *l)
 	return 0;
 }
 
-int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader **ret,
-		   struct sl_load_error *reterr)
+int sl_loader_load(const char *instance, struct sl_compiled *c, __u32 n_threads,
+		   struct sl_loader **ret, struct sl_load_error *reterr)
 {
 	struct sl_loader *l = calloc(1, sizeof(*l));
 	int rc;
@@ -268,7 +272,7 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader
 	}
 	rc = bpf_program__set_autoload(l->skel->progs.landed, wants_landed(&c->options));
 	if (!rc)
-		rc = size_maps(l, c->table);
+		rc = size_maps(l, c->table, n_threads);
 	if (!rc)
 		rc = sluice_bpf__load(l->skel);
 	if (rc) {
@@ -283,7 +287,7 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader
 		       strerror(-rc));
 		goto out;
 	}
-	rc = fill_tables(l, c);
+	rc = fill_tables(l, c, n_threads);
 	if (rc) {
 		failed(reterr, rc, "cannot fill the maps: %s", strerror(-rc));
 		goto out;

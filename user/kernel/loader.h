@@ -17,10 +17,11 @@ struct sl_load_error {
 
 /*
  * Loads and pins everything for @instance, with @c in the tables; nothing is captured yet.
- * 0, or -errno with @reterr set: -EPERM (privileges), -EOPNOTSUPP (kernel lacks something), other.
+ * @n_threads: that its worker will have, at most SL_MAX_THREADS. 0, or -errno with @reterr set:
+ * -EPERM (privileges), -EOPNOTSUPP (kernel lacks something), other.
  */
-int sl_loader_load(const char *instance, struct sl_compiled *c, struct sl_loader **ret,
-		   struct sl_load_error *reterr);
+int sl_loader_load(const char *instance, struct sl_compiled *c, __u32 n_threads,
+		   struct sl_loader **ret, struct sl_load_error *reterr);
 
 /* Attaches the sock_ops program to the cgroup2 root @cgroup_fd: capture begins. 0 or -errno. */
 int sl_loader_attach(struct sl_loader *l, int cgroup_fd, struct sl_load_error *reterr);

@@ -94,6 +94,12 @@ static int open_pins(struct sl_maps *m, const char *instance)
 	return 0;
 }
 
+/* A map cannot be empty. */
+static size_t pools_size(const struct sl_control *c)
+{
+	return (size_t)(c->n_threads > 1 ? c->n_threads - 1 : 1) * SL_MAX_ENDPOINTS;
+}
+
 int sl_maps_open(struct sl_maps *m, const char *instance)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -113,6 +119,9 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 	if (!rc)
 		rc = map_array(m->lanes_fd, sizeof(*m->lanes), SL_MAX_LANES, rw,
 			       (void **)&m->lanes);
+	if (!rc)
+		rc = map_array(m->pools_fd, sizeof(*m->pools), pools_size(m->control), rw,
+			       (void **)&m->pools);
 	if (!rc)
 		rc = map_array(m->request_heads_fd, m->head_size, SL_MAX_SESSIONS, rw,
 			       (void **)&m->request_heads);
@@ -161,6 +170,8 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 
 void sl_maps_close(struct sl_maps *m)
 {
+	if (m->control)
+		unmap_array(m->pools, sizeof(*m->pools), pools_size(m->control));
 	unmap_array(m->control, sizeof(*m->control), 1);
 	unmap_array(m->sessions, sizeof(*m->sessions), SL_MAX_SESSIONS);
 	unmap_array(m->lanes, sizeof(*m->lanes), SL_MAX_LANES);
@@ -315,7 +326,7 @@ int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret)
 	return bpf_map_get_next_key(m->pairing_fd, key, ret) ? -errno : 0;
 }
 
-int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags)
+int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads)
 {
 	struct sl_control control = {
 		.abi = SL_ABI,
@@ -324,6 +335,7 @@ int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags)
 		.free_lanes = 1,
 		.n_sessions = SL_MAX_SESSIONS,
 		.n_lanes = SL_MAX_LANES,
+		.n_threads = n_threads,
 	};
 	struct sl_session *sessions = NULL;
 	struct sl_lane *lanes = NULL;

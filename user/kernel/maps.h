@@ -25,6 +25,7 @@ struct sl_maps {
 		struct sl_control *control;
 	struct sl_session *sessions;	/* [control->n_sessions] */
 	struct sl_lane *lanes;		/* [control->n_lanes] */
+	__u64 *pools;			/* [(control->n_threads - 1) * SL_MAX_ENDPOINTS] */
 	struct sl_cluster *clusters;	/* [SL_MAX_CLUSTERS] */
 	struct sl_endpoint *endpoints;	/* [SL_MAX_ENDPOINTS] */
 	struct sl_host *hosts;		/* [SL_MAX_ENDPOINTS] */
@@ -123,10 +124,18 @@ int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret);
 
 /*
  * Puts every session and lane slot on its free list and stamps the ABI: once, after loading, before
- * capture begins and before sl_maps_open(). @control_fd, @sessions_fd, @lanes_fd: the maps. 0 or
- * -errno.
+ * capture begins and before sl_maps_open(). @control_fd, @sessions_fd, @lanes_fd: the maps.
+ * @n_threads: of the worker. 0 or -errno.
  */
-int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags);
+int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads);
+
+/* The idle lanes that thread @home of the daemon has to @endpoint: an sl_stack head. */
+static inline __u64 *sl_maps_pool(const struct sl_maps *m, __u32 home, __u32 endpoint)
+{
+	if (!home)
+		return &m->endpoints[endpoint].idle;
+	return &m->pools[(size_t)(home - 1) * SL_MAX_ENDPOINTS + endpoint];
+}
 
 /* The ring buffer `events`: calls @fn for each event that waits. The fd to poll is
  * events_poll_fd(). */

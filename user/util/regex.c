@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pcre2.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ struct sl_regex {
 	pcre2_code *code;
 	pcre2_match_data *data;
 	pcre2_match_context *limits;
+	pthread_mutex_t lock; /* of data */
 };
 
 /* ---- what RE2 does not have ---- */
@@ -193,6 +195,7 @@ int sl_regex_new(const char *pattern, bool whole, struct sl_regex **ret, char re
 	pcre2_set_match_limit(r->limits, STEPS_MAX);
 	pcre2_set_depth_limit(r->limits, STEPS_MAX);
 	pcre2_set_heap_limit(r->limits, HEAP_MAX);
+	pthread_mutex_init(&r->lock, NULL);
 	*ret = r;
 	return 0;
 }
@@ -220,9 +223,14 @@ static int match(const struct sl_regex *r, const char *text, size_t len, size_t 
 	return n > 0 ? n : -ELOOP;
 }
 
-bool sl_regex_matches(const struct sl_regex *r, const char *text, size_t len)
+bool sl_regex_matches(struct sl_regex *r, const char *text, size_t len)
 {
-	return match(r, text, len, 0) > 0;
+	bool matches;
+
+	pthread_mutex_lock(&r->lock);
+	matches = match(r, text, len, 0) > 0;
+	pthread_mutex_unlock(&r->lock);
+	return matches;
 }
 
 /* ---- replace ---- */
@@ -289,8 +297,8 @@ static void put_match(struct output *o, const char *text, const size_t *spans, i
 	}
 }
 
-long sl_regex_replace(const struct sl_regex *r, const char *text, size_t len,
-		      const char *substitution, char *out, size_t size)
+static long replace(const struct sl_regex *r, const char *text, size_t len,
+		    const char *substitution, char *out, size_t size)
 {
 	const size_t *spans = pcre2_get_ovector_pointer(r->data);
 	struct output o = {.at = out, .left = size};
@@ -316,4 +324,15 @@ long sl_regex_replace(const struct sl_regex *r, const char *text, size_t len,
 	if (at < len)
 		put(&o, text + at, len - at);
 	return o.full ? -ENOSPC : o.at - out;
+}
+
+long sl_regex_replace(struct sl_regex *r, const char *text, size_t len, const char *substitution,
+		      char *out, size_t size)
+{
+	long n;
+
+	pthread_mutex_lock(&r->lock);
+	n = replace(r, text, len, substitution, out, size);
+	pthread_mutex_unlock(&r->lock);
+	return n;
 }

@@ -2,7 +2,7 @@
 /*
  * Regular expressions as Envoy's users write them (RE2's syntax), done by PCRE2 with its JIT and
  * with limits: what PCRE2 has and RE2 has not is refused, so that no pattern means something else
- * here or takes time without bound. Bytes are UTF-8; others match nothing.
+ * here or takes time without bound. Bytes are UTF-8; others match nothing. Threads may share one.
  */
 #ifndef SL_REGEX_H
 #define SL_REGEX_H
@@ -26,7 +26,7 @@ int sl_regex_new(const char *pattern, bool whole, struct sl_regex **ret,
 void sl_regex_free(struct sl_regex *r);
 
 /* Does all of @text match? A text that takes too long does not. */
-bool sl_regex_matches(const struct sl_regex *r, const char *text, size_t len);
+bool sl_regex_matches(struct sl_regex *r, const char *text, size_t len);
 
 /*
  * Whether @substitution can be used with @r: \0 .. \9 stand for the match and its groups, \\ for a
@@ -38,7 +38,7 @@ int sl_regex_check(const struct sl_regex *r, const char *substitution, char ret_
  * @text with each match replaced, as RE2::GlobalReplace does, into @out (@size bytes, not
  * NUL-terminated). Length, or -ENOSPC, or -ELOOP: it takes too long.
  */
-long sl_regex_replace(const struct sl_regex *r, const char *text, size_t len,
-		      const char *substitution, char *out, size_t size);
+long sl_regex_replace(struct sl_regex *r, const char *text, size_t len, const char *substitution,
+		      char *out, size_t size);
 
 #endif /* SL_REGEX_H */

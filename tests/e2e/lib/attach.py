@@ -108,12 +108,15 @@ def ends(which, process, column):
 
 
 def is_dead(pid):
-    """Gone, or a zombie: its descriptors are closed."""
-    try:
-        with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
+    """Gone, or a zombie, and so are its threads: its descriptors are closed."""
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(path) as f:
+                if f.read().rsplit(")", 1)[1].split()[0] not in "ZX":
+                    return False
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return True
 
 
 def refused(t, *words):

@@ -46,12 +46,13 @@ class Stats:
 
 
 class Sluice:
-    def __init__(self, t, config_path, instance=None, ready=True, ns=None):
+    def __init__(self, t, config_path, instance=None, ready=True, ns=None, concurrency=None):
         self.t = t
         self.instance = instance or t.instance()
         self.config_path = config_path
         self.proc = None
         self.ns = ns
+        self.options = ["--concurrency", concurrency] if concurrency else []
         self.start(ready)
 
     # --- life ---
@@ -60,7 +61,7 @@ class Sluice:
         return [self.t.sluice_bin, command, "--instance", self.instance, *map(str, rest)]
 
     def start(self, ready=True):
-        argv = self.argv("run", "-c", self.config_path)
+        argv = self.argv("run", "-c", self.config_path, *self.options)
         if self.ns:
             with self.ns:
                 self.proc = self.t.start(argv, name="sluice")

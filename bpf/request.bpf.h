@@ -63,12 +63,12 @@ static long cohort_step(__u32 i, void *arg)
 
 	if (i >= w->split->n_targets)
 		return 1;
-	if (c)
+	if (c && !(SL_READ(c->flags) & SL_CLUSTER_DOWN))
 		sl_cohort_offer(&w->best, i, t->weight, c->name_hash);
 	return 0;
 }
 
-/* The target of split @id for a user's @hash; SL_NO_TARGET: none. */
+/* The target of split @id for a user's @hash; SL_NO_TARGET: none, or all are down: the daemon's. */
 __noinline __u32 cohort_pick(__u32 id, __u64 hash)
 {
 	struct cohort_walk w = {
@@ -80,6 +80,42 @@ __noinline __u32 cohort_pick(__u32 id, __u64 hash)
 		return SL_NO_TARGET;
 	bpf_loop(SL_MAX_SPLIT_TARGETS, cohort_step, &w, 0);
 	return w.best.target;
+}
+
+struct down_walk {
+	struct sl_split *split;
+	__u32 down;  /* bit i: target i has no healthy endpoint */
+	__u32 alive; /* 1: one that has, has a weight */
+};
+
+static long down_step(__u32 i, void *arg)
+{
+	struct down_walk *w = arg;
+	const struct sl_split_target *t = &w->split->targets[i & (SL_MAX_SPLIT_TARGETS - 1)];
+	__u32 cluster = t->cluster;
+	struct sl_cluster *c = bpf_map_lookup_elem(&clusters, &cluster);
+
+	if (i >= w->split->n_targets)
+		return 1;
+	if (c && (SL_READ(c->flags) & SL_CLUSTER_DOWN))
+		w->down |= 1U << (i & 31);
+	else if (t->weight)
+		w->alive = 1;
+	return 0;
+}
+
+/*
+ * sl_pick() of split @id without the clusters that are down, unless all are. Not in the way of the
+ * others: the caller's stack has no room for more.
+ */
+__noinline __u32 split_pick_alive(__u32 id, __u64 n)
+{
+	struct down_walk w = {.split = bpf_map_lookup_elem(&splits, &id)};
+
+	if (!w.split)
+		return SL_NO_TARGET;
+	bpf_loop(SL_MAX_SPLIT_TARGETS, down_step, &w, 0);
+	return sl_pick_without(w.split, n, w.alive ? w.down : 0);
 }
 
 /*
@@ -96,6 +132,8 @@ SL_FN __u32 split_pick(__u32 id, const struct sl_session *s, bool sticky, __u32 
 		return SL_REASON_INTERNAL;
 	if (sticky && s->hash.found)
 		target = cohort_pick(id, s->hash.value);
+	else if (SL_READ(seq->down))
+		target = split_pick_alive(id, sl_fetch_add(&seq->n, 1));
 	else
 		target = sl_pick(split, sl_fetch_add(&seq->n, 1));
 	if (target >= SL_MAX_SPLIT_TARGETS)

@@ -52,18 +52,26 @@ SL_FN bool sl_share(__u64 *n, __u64 left, __u64 total)
 	return yes;
 }
 
+/* The same, but 0 for the targets that have their bit in @without. */
+SL_FN __u64 sl_weight_without(const struct sl_split *s, __u32 i, __u32 without)
+{
+	/* Without a branch, which would double the verifier's states at each target. */
+	return sl_weight(s, i) & ((__u64)(without >> (i & (SL_MAX_SPLIT_TARGETS - 1)) & 1) - 1);
+}
+
 /*
  * The target, 0 .. n_targets-1, of request number @n (0, 1, 2, ...) of @s: of the first n requests,
  * each gets n * weight / sum, give or take less than 4. SL_NO_TARGET: the sum is 0 or over 2^32-1.
+ * Targets with their bit in @without have the weight 0.
  */
-SL_FN __u32 sl_pick(const struct sl_split *s, __u64 n)
+SL_FN __u32 sl_pick_without(const struct sl_split *s, __u64 n, __u32 without)
 {
 	__u32 first = 0, half, i;
 	__u64 total = 0;
 
 	SL_UNROLL
 	for (i = 0; i < SL_MAX_SPLIT_TARGETS; i++)
-		total += sl_weight(s, i);
+		total += sl_weight_without(s, i, without);
 	if (total == 0 || total > 0xffffffffULL)
 		return SL_NO_TARGET;
 	n = sl_shuffle(n);
@@ -74,7 +82,7 @@ SL_FN __u32 sl_pick(const struct sl_split *s, __u64 n)
 		if (first + half >= s->n_targets)
 			continue;
 		for (i = 0; i < half; i++)
-			left += sl_weight(s, first + i);
+			left += sl_weight_without(s, first + i, without);
 		if (!sl_share(&n, left, total)) {
 			first += half;
 			total -= left;
@@ -83,6 +91,11 @@ SL_FN __u32 sl_pick(const struct sl_split *s, __u64 n)
 		}
 	}
 	return first;
+}
+
+SL_FN __u32 sl_pick(const struct sl_split *s, __u64 n)
+{
+	return sl_pick_without(s, n, 0);
 }
 
 #endif /* SL_PICK_H */

@@ -326,6 +326,11 @@ struct sl_cluster {
 
 /* Requests wait for a lane of it: those that come later go behind them, to the daemon. */
 #define SL_CLUSTER_WAITING 0x1
+/*
+ * None of its endpoints is healthy: splits give it nothing, unless that is so of all their clusters
+ * that have a weight (Envoy: WeightedClusterSpecifierPlugin::healthawareClusterWeight()).
+ */
+#define SL_CLUSTER_DOWN 0x2
 
 /*
  * First endpoint (low half) and their number, read and written at once: a reload and a name's new
@@ -442,7 +447,8 @@ struct sl_route_info {
  */
 struct sl_sequence {
 	__u64 n;
-	__u64 zero[7];
+	__u64 down; /* 1: some cluster is SL_CLUSTER_DOWN, of this split or not; the daemon's */
+	__u64 zero[6];
 };
 
 #endif /* SL_TABLE_H */

@@ -172,6 +172,29 @@ def explain_cohorts(t):
 
 
 @test()
+def explain_shares(t):
+    """A cluster that has no healthy endpoint by the config has no share: it goes to the others."""
+    split = route(weights={"a": 60, "b": 30, "c": 10}, name="s")
+    split["route"]["weighted_clusters"]["use_hash_policy"] = True
+    split["route"]["hash_policy"] = [{"header": {"header_name": "x-user"}}]
+    clusters = [cluster(n, [("127.0.0.1", 9001)]) for n in "bc"] + [cluster("a", [])]
+
+    def shares():
+        path = t.write("s.yaml", dump({"static_resources": {
+            "listeners": [listener("l", ("127.0.0.1", 8000), [split])], "clusters": clusters}}) + "\n")
+        tree = json.loads(run(t, "explain", "-c", path, "--json", "GET", "/", "-H", "x-user: 1").stdout)
+        return {c["name"]: c["share"] for c in tree["route"]["clusters"]}, tree["cohort"]
+    got, cohort = shares()
+    assert got == {"a": 0, "b": 0.75, "c": 0.25} and cohort["cluster"] in ("b", "c"), (got, cohort)
+    assert cohort["from_weight"]["a"] is None, cohort
+    lb = clusters[0]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]
+    lb["health_status"] = "DRAINING"
+    assert shares()[0] == {"a": 0, "b": 0, "c": 1}
+    clusters[1]["load_assignment"] = clusters[2]["load_assignment"]
+    assert shares()[0] == {"a": 0.6, "b": 0.3, "c": 0.1}
+
+
+@test()
 def explain_requests(t):
     """Many requests from a file; a wrong line is told with its place, the others are explained."""
     two = dump({"static_resources": {

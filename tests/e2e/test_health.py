@@ -235,3 +235,101 @@ def gateway_failures(t):
         wait_until(lambda: endpoint(s, 9002)["health"].startswith("failed_outlier_check"),
                    "b is out")
         assert ask(conn, 20) == {"a": 10, "c": 10}
+
+
+def split_conf(path, weights, sticky=False, **keys):
+    """A cluster for each of PORTS, checked, and a split between them."""
+    split = route(weights=weights, name="split")
+    if sticky:
+        split["route"]["weighted_clusters"]["use_hash_policy"] = True
+        split["route"]["hash_policy"] = [{"header": {"header_name": "x-user"}}]
+    by_number = route(prefix="/by-number", weights=weights, name="by-number")
+    by_number["route"]["weighted_clusters"]["header_name"] = "x-n"
+    tree = {"static_resources": {
+        "listeners": [listener("front", FRONT, [by_number, split])],
+        "clusters": [{**cluster(name, [("127.0.0.1", port)]), "health_checks": http_check(), **keys}
+                     for port, name in PORTS.items()]}}
+    if not path:
+        tree["sluice"] = {"kernel_path": False}
+    return dump(tree) + "\n"
+
+
+def ask_on_both(conn, n):
+    """Half of the n requests in two sends: by the user path."""
+    got = ask(conn, n // 2)
+    for _ in range(n // 2):
+        conn.send_pieces([b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n"])
+        got[conn.response().get("x-backend")] += 1
+    return got
+
+
+def near(got, **want):
+    """Exact splits are within 4 of their share."""
+    assert set(got) <= set(want), (got, want)
+    assert all(abs(got[name] - n) <= 4 for name, n in want.items()), (got, want)
+
+
+@test(each=["kernel", "user"], seconds=60)
+def split_without_health(t, path):
+    """A cluster of a split that has no healthy endpoint gets nothing, its share goes to the others by
+    their weights, but to none of weight 0; when no cluster has one, all keep their weights."""
+    all_ = services(t)
+    s = t.sluice(split_conf(path == "kernel", {"a": 60, "b": 30, "c": 10}))
+    for port in PORTS:
+        healthy(s, port)
+    with Conn(FRONT) as conn:
+        near(ask_on_both(conn, 100), a=60, b=30, c=10)
+        all_["a"].health = 500
+        healthy(s, 9001, False)
+        before = s.stats()
+        near(ask_on_both(conn, 80), b=60, c=20)
+        if path == "kernel":
+            assert s.stats().kernel - before.kernel >= 38, (before, s.stats())
+        for n, name in ((0, "b"), (29, "b"), (30, "c"), (39, "c"), (40, "b")):
+            assert conn.get("/by-number", [("x-n", str(n))]).get("x-backend") == name, n
+        s.weights("split", b=0)
+        assert ask_on_both(conn, 20) == {"c": 20}
+        # The one that has all the weight keeps it: 0 gets nothing.
+        s.weights("split", c=0)
+        assert ask_on_both(conn, 20) == {"a": 20}
+        s.weights("split", a=60, b=30, c=10)
+        old = s.kill_worker()
+        s.worker(other_than=old)
+        with Conn(FRONT) as second:
+            near(ask_on_both(second, 80), b=60, c=20)
+    with Conn(FRONT) as conn:
+        s.run("reload")
+        near(ask_on_both(conn, 80), b=60, c=20)
+        for name, port in (("b", 9002), ("c", 9003)):
+            all_[name].health = 500
+            healthy(s, port, False)
+        near(ask_on_both(conn, 100), a=60, b=30, c=10)
+        for name, port in (("a", 9001), ("b", 9002), ("c", 9003)):
+            all_[name].health = 200
+            healthy(s, port)
+        near(ask_on_both(conn, 100), a=60, b=30, c=10)
+    s.check()
+
+
+@test(each=["kernel", "user"])
+def sticky_split_without_health(t, path):
+    """Of a sticky split only the users of the cluster that is gone go elsewhere, and come back."""
+    all_ = services(t)
+    s = t.sluice(split_conf(path == "kernel", {"a": 40, "b": 40, "c": 20}, sticky=True))
+    for port in PORTS:
+        healthy(s, port)
+    with Conn(FRONT) as conn:
+        def versions():
+            return [conn.get("/", [("x-user", str(u))]).get("x-backend") for u in range(90)]
+        first = versions()
+        assert set(first) == {"a", "b", "c"}, first
+        all_["b"].health = 500
+        healthy(s, 9002, False)
+        second = versions()
+        assert [v for u, v in enumerate(second) if first[u] != "b"] == \
+            [v for v in first if v != "b"]
+        assert {v for u, v in enumerate(second) if first[u] == "b"} == {"a", "c"}
+        all_["b"].health = 200
+        healthy(s, 9002)
+        assert versions() == first
+    s.check()

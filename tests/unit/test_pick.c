@@ -116,6 +116,29 @@ static void random_splits(void)
 	}
 }
 
+/* Targets left out are as if their weight were 0. */
+static void without_some(void)
+{
+	unsigned int seed = 7;
+	__u32 weights[SL_MAX_SPLIT_TARGETS], wrong = 0;
+
+	for (__u32 i = 0; i < 2000; i++) {
+		__u32 n = 1 + rand_r(&seed) % SL_MAX_SPLIT_TARGETS,
+		      without = rand_r(&seed) & 0xffff;
+		struct sl_split s, rest;
+
+		for (__u32 j = 0; j < n; j++)
+			weights[j] = rand_r(&seed) % 4 ? (__u32)rand_r(&seed) % 1000 : 0;
+		s = rest = make(weights, n);
+		for (__u32 j = 0; j < n; j++)
+			if (without >> j & 1)
+				rest.targets[j].weight = 0;
+		for (__u64 k = 0; k < 200; k++)
+			wrong += sl_pick_without(&s, k, without) != sl_pick(&rest, k);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 /* From one moment to any other, too: a change of weights begins to count anywhere. */
 static void between_any_two_moments(void)
 {
@@ -199,6 +222,7 @@ int main(void)
 	CU_TestInfo tests[] = {
 		{"named splits stay within 4 of their shares", named_splits},
 		{"random splits do", random_splits},
+		{"without some", without_some},
 		{"so do counts between any two moments", between_any_two_moments},
 		{"whole rounds are exact", full_enumeration},
 		{"no rhythm shows", no_rhythm},

@@ -96,6 +96,11 @@ const char *sl_explain_reason_name(const struct sl_explain *e);
 const char *sl_explain_reason_help(const struct sl_explain *e);
 /* The clusters of a route as a split, whatever its action. 0 targets: sluice answers. */
 struct sl_split sl_explain_targets(const struct sl_explain *e);
+/*
+ * @s as requests are shared out: without the clusters that have no healthy endpoint, as far as the
+ * config tells, unless all are so.
+ */
+struct sl_split sl_explain_alive(const struct sl_explain *e, const struct sl_split *s);
 /* The share of target @i, 0 to 1. */
 double sl_explain_share(const struct sl_split *s, __u32 i);
 /* The status that is answered without a backend; 0: a backend answers. */

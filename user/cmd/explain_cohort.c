@@ -17,6 +17,30 @@ static __u32 target_of(const struct sl_compiled *c, const struct sl_split *s, __
 	return best.target;
 }
 
+/* By the config alone no endpoint of @cluster is healthy; names have addresses in good time. */
+static bool is_down(const struct sl_compiled *c, __u32 cluster)
+{
+	if (!c->actions->clusters[cluster])
+		return false; /* a header names it */
+	for (__u32 i = 0; i < c->n_members; i++)
+		if (c->members[i].cluster == cluster && !c->members[i].host.unhealthy)
+			return false;
+	return true;
+}
+
+struct sl_split sl_explain_alive(const struct sl_explain *e, const struct sl_split *s)
+{
+	struct sl_split alive = *s;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < s->n_targets; i++)
+		if (is_down(e->config, s->targets[i].cluster))
+			alive.targets[i].weight = 0;
+	for (__u32 i = 0; i < s->n_targets; i++)
+		sum += alive.targets[i].weight;
+	return sum ? alive : *s;
+}
+
 __u32 sl_explain_from_weight(const struct sl_explain *e, const struct sl_split *s, __u32 i)
 {
 	__u64 low = 1, high = 1ULL << 32;
@@ -27,6 +51,7 @@ __u32 sl_explain_from_weight(const struct sl_explain *e, const struct sl_split *
 		__u64 weight = (low + high) / 2;
 
 		other.targets[i].weight = weight;
+		other = sl_explain_alive(e, &other);
 		if (target_of(e->config, &other, e->hash) == i)
 			high = weight;
 		else
@@ -75,6 +100,9 @@ void sl_explain_cohort(struct sl_explain *e)
 	e->cohort = !hash.found	    ? SL_COHORT_NOTHING
 		    : hash.generate ? SL_COHORT_COOKIE
 				    : SL_COHORT_FOUND;
-	if (e->cohort == SL_COHORT_FOUND)
-		e->target = target_of(e->config, &e->config->splits[r->target], hash.value);
+	if (e->cohort == SL_COHORT_FOUND) {
+		struct sl_split alive = sl_explain_alive(e, &e->config->splits[r->target]);
+
+		e->target = target_of(e->config, &alive, hash.value);
+	}
 }

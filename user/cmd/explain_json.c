@@ -21,6 +21,7 @@ static json_t *json_bytes(const char *s, size_t len)
 
 static json_t *json_targets(const struct sl_explain *e, const struct sl_split *s)
 {
+	struct sl_split alive = sl_explain_alive(e, s);
 	json_t *list = json_array();
 
 	for (__u32 i = 0; i < s->n_targets; i++) {
@@ -37,7 +38,7 @@ static json_t *json_targets(const struct sl_explain *e, const struct sl_split *s
 		json_array_append_new(
 			list, json_pack("{s:o, s:I, s:f, s:o}", "name", sl_json_text(c->name),
 					"weight", (json_int_t)s->targets[i].weight, "share",
-					sl_explain_share(s, i), "endpoints", endpoints));
+					sl_explain_share(&alive, i), "endpoints", endpoints));
 	}
 	return list;
 }

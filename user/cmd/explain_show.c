@@ -62,6 +62,7 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 		{.title = "ENDPOINTS"},
 	};
 	bool found = e->cohort == SL_COHORT_FOUND;
+	struct sl_split alive = sl_explain_alive(e, s);
 	struct sl_columns t = {.columns = found ? sticky : columns, .n_columns = found ? 5 : 4};
 	int err;
 
@@ -73,7 +74,7 @@ static int show_targets(const struct sl_explain *e, const struct sl_split *s, bo
 			sl_columns_add(&t, "%u", s->targets[i].weight);
 		else
 			sl_columns_add(&t, "%s", "-");
-		sl_columns_add(&t, "%.4g %%", 100 * sl_explain_share(s, i));
+		sl_columns_add(&t, "%.4g %%", 100 * sl_explain_share(&alive, i));
 		if (found)
 			add_from_weight(&t, e, s, i);
 		add_endpoints(&t, e, s->targets[i].cluster);

@@ -205,8 +205,10 @@ static void pools_join(struct worker *w)
 
 int adopt_all(struct worker *w)
 {
-	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++)
-		w->maps->clusters[i].n_lanes = w->maps->clusters[i].flags = 0;
+	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++) {
+		w->maps->clusters[i].n_lanes = 0;
+		w->maps->clusters[i].flags &= SL_CLUSTER_DOWN;
+	}
 	for (__u32 i = 0; i < w->n_lanes; i++)
 		if (adopt_lane(w, i))
 			return -ENOMEM;

@@ -163,6 +163,69 @@ static void hosts_mark(struct worker *w, __u32 n, bool picked)
 	}
 }
 
+static bool any_down(const struct worker *w)
+{
+	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++)
+		if (SL_READ(w->maps->clusters[i].flags) & SL_CLUSTER_DOWN)
+			return true;
+	return false;
+}
+
+/* Tells splits whether they have to look who is down: row 0, the last one written, for all of them.
+ */
+static void down_tell(struct worker *w)
+{
+	bool any = any_down(w);
+
+	if (any == SL_READ(w->maps->sequences[0].down))
+		return;
+	for (__u32 i = SL_MAX_SPLITS; i-- > 0;)
+		SL_WRITE(w->maps->sequences[i].down, any);
+}
+
+/* What stands for the cluster that a header names has no endpoints, and is not down for that. */
+static bool is_real(const struct worker *w, __u32 cluster)
+{
+	const struct sl_actions *a = w->balance->config->actions;
+
+	return !a || cluster >= a->n_clusters || a->clusters[cluster];
+}
+
+/* Whether one of the @n hosts that were collected is healthy: for splits that have the cluster. */
+static void down_mark(struct worker *w, __u32 cluster, __u32 n)
+{
+	struct sl_cluster *c = &w->maps->clusters[cluster];
+	bool down = is_real(w, cluster);
+
+	for (__u32 i = 0; i < n; i++)
+		down = down && !w->balance->hosts[i].healthy;
+	if (down == !!(SL_READ(c->flags) & SL_CLUSTER_DOWN))
+		return;
+	if (down)
+		__sync_fetch_and_or(&c->flags, SL_CLUSTER_DOWN);
+	else
+		__sync_fetch_and_and(&c->flags, ~SL_CLUSTER_DOWN);
+	down_tell(w);
+}
+
+void balance_alive(const struct worker *w, struct sl_split *s)
+{
+	bool down[SL_MAX_SPLIT_TARGETS], alive = false;
+
+	if (!SL_READ(w->maps->sequences[0].down))
+		return;
+	for (__u32 i = 0; i < SL_MAX_SPLIT_TARGETS; i++) {
+		__u32 cluster = s->targets[i].cluster;
+
+		down[i] = i < s->n_targets && cluster < SL_MAX_CLUSTERS &&
+			  (SL_READ(w->maps->clusters[cluster].flags) & SL_CLUSTER_DOWN);
+		alive |= !down[i] && sl_weight(s, i);
+	}
+	for (__u32 i = 0; alive && i < SL_MAX_SPLIT_TARGETS; i++)
+		if (down[i])
+			s->targets[i].weight = 0;
+}
+
 void balance_update(struct worker *w, __u32 cluster)
 {
 	struct sl_cluster *c = &w->maps->clusters[cluster];
@@ -176,6 +239,7 @@ void balance_update(struct worker *w, __u32 cluster)
 	if (!b)
 		return;
 	n = hosts_collect(w, cluster);
+	down_mark(w, cluster, n);
 	err = view_make(w, c, &lb, n, &region, &view);
 	if (err && err != -EALREADY) {
 		/* No room for a table of hashes: a tree takes next to none. */
@@ -204,6 +268,7 @@ void balance_config(struct worker *w, const struct sl_compiled *c)
 	w->balance->config = c;
 	for (__u32 i = 0; i < c->table->n_clusters && i < SL_MAX_CLUSTERS; i++)
 		balance_update(w, i);
+	down_tell(w);
 }
 
 int balance_init(struct worker *w)

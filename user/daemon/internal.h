@@ -630,6 +630,8 @@ void balance_update(struct worker *w, __u32 cluster);
 void balance_config(struct worker *w, const struct sl_compiled *c);
 /* @hash: of the request, by its route's policies; or NULL. NO_INDEX: there is none. */
 __u32 balance_pick(struct worker *w, __u32 cluster, const __u64 *hash);
+/* @s, as it was read: clusters without a healthy endpoint get nothing, if another has a weight. */
+void balance_alive(const struct worker *w, struct sl_split *s);
 /* None of the @n endpoints @not, if one of @tries choices is so; else the last one. */
 __u32 balance_other(struct worker *w, __u32 cluster, const __u64 *hash, const __u32 * not, __u32 n,
 		    __u32 tries);

@@ -32,6 +32,7 @@ static __u32 split_cluster(struct worker *w, __u32 id, const __u64 *hash)
 
 	if (id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
 		return NO_INDEX;
+	balance_alive(w, &split);
 	if (hash)
 		target = sticky_target(w, &split, *hash);
 	else
@@ -96,6 +97,7 @@ static __u32 agreed_cluster(struct worker *w, __u32 id, struct text number)
 
 	if (!number.len || id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
 		return NO_INDEX;
+	balance_alive(w, &split);
 	for (__u32 i = 0; i < number.len; i++) {
 		if (number.s[i] < '0' || number.s[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
 		    __builtin_add_overflow(n, number.s[i] - '0', &n))

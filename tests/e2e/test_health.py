@@ -329,7 +329,12 @@ def sticky_split_without_health(t, path):
         assert [v for u, v in enumerate(second) if first[u] != "b"] == \
             [v for v in first if v != "b"]
         assert {v for u, v in enumerate(second) if first[u] == "b"} == {"a", "c"}
-        all_["b"].health = 200
-        healthy(s, 9002)
+        for name, port in (("a", 9001), ("c", 9003)):
+            all_[name].health = 500
+            healthy(s, port, False)
+        assert versions() == first, "all are down: by their weights"
+        for name, port in (("a", 9001), ("b", 9002), ("c", 9003)):
+            all_[name].health = 200
+            healthy(s, port)
         assert versions() == first
     s.check()

@@ -148,6 +148,11 @@ static void stray_fd(struct worker *w, int fd)
 		stray_socket(w, fd);
 		return;
 	}
+	if (S_ISFIFO(st.st_mode)) {
+		if (splice_is_ours(fd))
+			close(fd);
+		return;
+	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n <= 0)

@@ -82,17 +82,17 @@ bool buffer_adds(struct buffer *b, const char *text)
 	return buffer_add(b, text, strlen(text));
 }
 
-__u32 buffer_room(struct buffer *b)
+__u32 buffer_room(struct buffer *b, __u32 limit)
 {
 	if (b->pos == b->end) {
 		b->pos = b->framed = b->end = 0;
-	} else if (b->end >= BUFFER_READ && b->pos) {
+	} else if (b->end >= limit && b->pos) {
 		memmove(b->data, b->data + b->pos, b->end - b->pos);
 		b->framed -= b->pos;
 		b->end -= b->pos;
 		b->pos = 0;
 	}
-	return b->end < BUFFER_READ ? BUFFER_READ - b->end : 0;
+	return b->end < limit ? limit - b->end : 0;
 }
 
 void buffer_pool_free(struct worker *w)

@@ -4,6 +4,8 @@
  * is called with any state and finds out itself whether it applies.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include "internal.h"
 
@@ -166,12 +168,29 @@ static void exchange_rest(struct worker *w, struct front *f)
 		session_release(f, false);
 }
 
+/* More was said to follow, and there is none yet: what waits for it goes out. */
+static void push(int fd, bool *corked)
+{
+	const int one = 1;
+
+	if (*corked)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	*corked = false;
+}
+
+static void exchange_push(struct front *f)
+{
+	push(f->io.fd, &f->corked);
+	if (f->back)
+		push(f->back->io.fd, &f->back->corked);
+}
+
 void exchange_run(struct worker *w, struct front *f)
 {
 	static bool (*const steps[])(struct worker * w, struct front * f) = {
-		exchange_acquire, request_read,	   request_advance,  direct_begin,
-		request_write,	  response_read,   response_advance, exchange_lane_done,
-		response_write,	  exchange_finish,
+		exchange_acquire,   request_read,    request_advance, direct_begin,
+		request_write,	    response_splice, response_read,   response_advance,
+		exchange_lane_done, response_write,  exchange_finish,
 	};
 	bool more, moved = false;
 
@@ -195,6 +214,7 @@ void exchange_run(struct worker *w, struct front *f)
 		}
 		moved |= more;
 	}
+	exchange_push(f);
 	exchange_rest(w, f);
 	if (f->io.fd >= 0)
 		exchange_deadline(w, f, moved);

@@ -45,7 +45,7 @@
 
 /* One direction's bytes. [pos, framed): to be written; [framed, end): read, not yet looked at. */
 #define BUFFER_CAP (SL_HEAD_MAX + 4096) /* a head, and what rewriting adds to it */
-#define BUFFER_READ SL_HEAD_MAX		/* filled to here by reading */
+#define BUFFER_READ SL_HEAD_MAX		/* filled to here by reading a request */
 
 struct buffer {
 	__u8 *data; /* NULL: none taken from the pool */
@@ -196,6 +196,13 @@ struct list {
 	struct list *prev, *next;
 };
 
+struct pipe {
+	int read_fd;
+	int write_fd;
+	__u32 n; /* bytes in it */
+	bool open;
+};
+
 /* A downstream connection. io is first: the epoll data is its address. */
 struct front {
 	struct io io;
@@ -229,6 +236,7 @@ struct front {
 	bool refused; /* over max_sessions: its request is answered 503 */
 	bool served;  /* counted in n_served */
 	bool steered; /* in `fronts` */
+	bool corked;  /* the last write said that more follows, see exchange_push() */
 	__u64 end_ns;
 
 	struct buffer in;      /* from the client */
@@ -236,6 +244,7 @@ struct front {
 	struct buffer rin;     /* from the backend */
 	struct buffer out;     /* heads and local answers to the client */
 	struct buffer cookies; /* Set-Cookie lines for the answer's head, see sticky.c */
+	struct pipe pipe;      /* of an answer between the lane and the client, see splice.c */
 	struct exchange x;
 	struct back *back;
 };
@@ -251,6 +260,7 @@ struct back {
 	__u32 gen;
 	__u32 endpoint;
 	bool connecting;
+	bool corked; /* as front.corked */
 	__u64 born_ns;
 	struct mirror *mirror; /* a copy of a request; then there is no front */
 	struct front *front;   /* exchange that the daemon serves, at least one side of it */
@@ -326,6 +336,9 @@ struct worker {
 	__u64 drain_until_ns;
 	__u64 drained_ns; /* nothing of ours is left since */
 
+	struct pipe pipes[16]; /* empty ones at hand */
+	__u32 n_pipes;
+
 	__u8 *spare[256]; /* buffers at hand */
 	__u32 n_spare;
 	__u32 n_buffers;  /* in use */
@@ -352,8 +365,9 @@ void buffer_drop(struct worker *w, struct buffer *b);
 void buffer_drop_if_empty(struct worker *w, struct buffer *b);
 bool buffer_add(struct buffer *b, const void *data, __u32 len);
 bool buffer_adds(struct buffer *b, const char *text);
-/* Room for reading, after moving what is left to the front if that is needed. Bytes. */
-__u32 buffer_room(struct buffer *b);
+/* Room for reading up to @limit, after moving what is left to the front if that is needed. Bytes.
+ */
+__u32 buffer_room(struct buffer *b, __u32 limit);
 void buffer_pool_free(struct worker *w);
 
 /* worker.c */
@@ -592,6 +606,16 @@ bool request_write(struct worker *w, struct front *f);
 bool response_read(struct worker *w, struct front *f);
 bool response_advance(struct worker *w, struct front *f);
 bool response_write(struct worker *w, struct front *f);
+
+/* splice.c */
+/* Whether no program of ours sees what is sent through the front or its lane. */
+bool ends_are_remote(const struct front *f);
+/* Moves what it can of a large answer; in order with response_read() and response_write(). */
+bool response_splice(struct worker *w, struct front *f);
+void splice_drop(struct worker *w, struct front *f);
+void splice_pool_free(struct worker *w);
+/* Whether @fd is such a pipe's, of a worker that has died. */
+bool splice_is_ours(int fd);
 
 /* route.c: where a request goes. 0, or the status to answer. */
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf);

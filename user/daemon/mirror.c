@@ -119,7 +119,7 @@ static bool answer_read(struct worker *w, struct mirror *m)
 		return true;
 	}
 	for (;;) {
-		__u32 room = buffer_room(&m->in);
+		__u32 room = buffer_room(&m->in, BUFFER_READ);
 
 		n = recv(b->io.fd, m->in.data + m->in.end, room, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)

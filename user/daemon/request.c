@@ -47,7 +47,7 @@ bool request_read(struct worker *w, struct front *f)
 		front_close(w, f);
 		return false;
 	}
-	room = buffer_room(&f->in);
+	room = buffer_room(&f->in, BUFFER_READ);
 	if (!room)
 		return false;
 	n = recv(f->io.fd, f->in.data + f->in.end, room, MSG_DONTWAIT);
@@ -351,6 +351,15 @@ static __u32 written(struct buffer *a, struct buffer *b, __u32 n)
 	return n - first;
 }
 
+/*
+ * MSG_MORE: more of the body is here already, and goes out when it has been read. Without it each
+ * piece that we read would end in a small segment of its own.
+ */
+static int request_follows(const struct front *f)
+{
+	return f->x.req == SIDE_BODY && f->io.readable && ends_are_remote(f) ? MSG_MORE : 0;
+}
+
 bool request_write(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -359,6 +368,7 @@ bool request_write(struct worker *w, struct front *f)
 	struct msghdr msg = {.msg_iov = iov};
 	__u32 total;
 	ssize_t n;
+	int more;
 
 	(void)w;
 	if (!b || x->connecting || x->write_failed || !b->io.writable || x->discard)
@@ -374,7 +384,9 @@ bool request_write(struct worker *w, struct front *f)
 	total = f->req.end - f->req.pos + f->in.framed - f->in.pos;
 	/* Before the write: BPF must see them coming before the server can answer them. */
 	sl_add(&b->l->back_tx, total);
-	n = sendmsg(b->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	more = request_follows(f);
+	n = sendmsg(b->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+	b->corked = more;
 	if (n < (ssize_t)total)
 		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - total);
 	if (n > 0) {

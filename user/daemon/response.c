@@ -14,14 +14,15 @@ bool response_read(struct worker *w, struct front *f)
 	ssize_t n;
 	__u32 room;
 
-	if (!b || x->connecting || !b->io.readable ||
+	if (!b || x->connecting || !b->io.readable || f->pipe.n ||
 	    (x->resp != SIDE_HEAD && x->resp != SIDE_BODY))
 		return false;
 	if (!buffer_take(w, &f->rin)) {
 		front_close(w, f);
 		return false;
 	}
-	room = buffer_room(&f->rin);
+	/* Nothing is added to it: an answer of 64 KiB is here at once, with its head. */
+	room = buffer_room(&f->rin, BUFFER_CAP);
 	if (!room)
 		return false;
 	n = recv(b->io.fd, f->rin.data + f->rin.end, room, MSG_DONTWAIT);
@@ -262,6 +263,14 @@ static bool releases_early(const struct worker *w, const struct front *f, __u32 
 	       f->out.end > 0 && total <= RELEASE_MAX;
 }
 
+/* See request_follows(). */
+static int response_follows(const struct front *f)
+{
+	return f->x.resp == SIDE_BODY && f->back && f->back->io.readable && ends_are_remote(f)
+		       ? MSG_MORE
+		       : 0;
+}
+
 bool response_write(struct worker *w, struct front *f)
 {
 	struct iovec iov[2];
@@ -269,6 +278,7 @@ bool response_write(struct worker *w, struct front *f)
 	__u32 total, first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
 	bool early;
 	ssize_t n;
+	int more;
 
 	if (!f->io.writable || (!first && !second) || !door_moved(w, f))
 		return false;
@@ -282,7 +292,9 @@ bool response_write(struct worker *w, struct front *f)
 	sl_add(&f->s->front_tx, total);
 	if (early)
 		session_release(f, true);
-	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	more = response_follows(f);
+	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+	f->corked = more;
 	if (early && n == (ssize_t)total)
 		SL_WRITE(f->s->user_dirty, 0);
 	else if (early && session_take(f) == TAKE_OWN)

@@ -286,6 +286,7 @@ static void front_end(struct worker *w, struct front *f)
 	buffer_drop(w, &f->cookies);
 	buffer_drop(w, &f->rin);
 	buffer_drop(w, &f->out);
+	splice_drop(w, f);
 	list_del(&f->all);
 	list_add(&w->dead_fronts, &f->all);
 	w->n_fronts--;

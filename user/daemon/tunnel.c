@@ -93,7 +93,7 @@ static bool way_read(struct worker *w, struct front *f, struct way *y)
 		cut(w, f);
 		return false;
 	}
-	room = buffer_room(y->buf);
+	room = buffer_room(y->buf, BUFFER_READ);
 	n = recv(y->from->fd, y->buf->data, room, MSG_DONTWAIT);
 	if (n > 0) {
 		sl_add(y->rx, (__u32)n);

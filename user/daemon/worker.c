@@ -470,6 +470,7 @@ void worker_free(struct worker *w)
 	health_free(w);
 	balance_free(w);
 	buffer_pool_free(w);
+	splice_pool_free(w);
 	free(w->request.made);
 	free(w->response.made);
 	free(w->front_of);

@@ -19,7 +19,7 @@ FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c %/
 FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime
 FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c \
-	user/util/names.c user/util/status.c user/util/json_escape.c user/util/base64.c
+	user/util/names.c user/util/normal.c user/util/status.c user/util/json_escape.c user/util/base64.c
 FUZZ_ARGS_config := -max_len=16384
 FUZZ_ARGS_head := -max_len=4200
 FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -g -O1 -fsanitize=fuzzer,address,undefined \

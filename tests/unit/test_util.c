@@ -213,5 +213,5 @@ int main(void)
 	failed = CU_get_number_of_tests_failed();
 	CU_cleanup_registry();
 	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed || run != 6;
+	return failed || run != 7;
 }

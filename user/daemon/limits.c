@@ -159,10 +159,12 @@ static __u32 other_fds(const struct worker *w)
 
 void limits_descriptors(struct worker *w)
 {
-	__u32 others = other_fds(w);
+	/* What each thread may have accepted and not counted yet. */
+	__u32 others = other_fds(w), spare = 4 * w->crew->n;
 	struct rlimit lim;
 	__u64 left;
 
+	others += others ? spare : 0;
 	if (!others || getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
 		return;
 	left = lim.rlim_cur > others ? lim.rlim_cur - others : 0;

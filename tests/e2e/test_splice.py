@@ -13,10 +13,13 @@ from lib.envoy import FRONT, conf
 from lib.http1 import Closed, Conn, build
 from lib.proc import wait_until
 from lib.runner import test
+from test_limits import heap
+from test_scarce import limited
 
 KIB = 1024
 DOORS = ["remote-both", "user"]
 LARGE = 5 << 20
+PIPE = 256 * KIB  # PIPE_BYTES
 
 
 class Origin:
@@ -179,4 +182,65 @@ def nothing_left(t, door):
         whole(conn, LARGE)
     # One pipe at hand for each thread, none of the 24 that were in use.
     wait_until(lambda: pipes(s) <= 4, "the dead workers' pipes are closed")
+    s.check()
+
+
+def stuck(n=1):
+    """Clients that have begun to read a large answer each, and do not go on."""
+    conns = []
+    for _ in range(n):
+        conn = Conn(FRONT)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        conn.send(build("GET", f"/{LARGE}/{LARGE}/stay"))
+        conn.sock.recv(1000)
+        conns.append(conn)
+    return conns
+
+
+@test(seconds=60, each=DOORS)
+def few_descriptors(t, door):
+    """Pipes take none that sessions and lanes need: beside answers that nobody reads all others
+    get theirs."""
+    Origin(t)
+    limited(t)
+    s = t.sluice(conf(door), concurrency=1)
+    before = pipes(s)
+    slow = stuck(15)
+    conns = [Conn(FRONT) for _ in range(40)]
+    for conn in conns:
+        conn.send(build("GET", "/1000/1000/stay"))
+    while conns:  # some wait to be accepted, until others have left
+        with conns.pop(0) as conn:
+            r = conn.response()
+            assert r.status == 200 and r.body == pattern(1000, 3), (len(conns), r, pipes(s))
+    t.note(f"{door}: {pipes(s) - before} ends of pipes for {len(slow)} answers")
+    for conn in slow:
+        conn.close()
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    s.check()
+
+
+@test(seconds=60, each=DOORS)
+def heap_limit(t, door):
+    """What waits in pipes is memory that clients make us hold, as what waits in buffers is."""
+    Origin(t)
+    s = t.sluice(conf(door, root=heap(4 << 20)), concurrency=1)
+    before = pipes(s)
+    slow = []
+
+    def full():
+        slow.extend(stuck())
+        return s.stats().tree["heap"] >= 4 << 20
+    t.wait(full, "the limit is reached", 30)
+    held = (pipes(s) - before) // 2 * PIPE
+    t.note(f"{door}: {len(slow)} answers, {held >> 10} KiB in pipes, heap {s.stats().tree['heap'] >> 10} KiB")
+    told = s.stats().tree["heap"]
+    assert held <= told < 5 << 20, f"{len(slow)} answers, {held} bytes in pipes, {told} told"
+    with Conn(FRONT) as conn:
+        assert conn.get("/10/10/stay").status == 503
+    for conn in slow:
+        conn.close()
+    t.wait(lambda: s.stats().tree["heap"] < 1 << 20, "the memory is free again")
+    with Conn(FRONT) as conn:
+        whole(conn, LARGE)
     s.check()

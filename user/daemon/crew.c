@@ -326,6 +326,7 @@ int crew_start(struct worker *main)
 		limits_descriptors(main);
 	for (__u32 i = 1; i < c->n && !rc; i++) {
 		c->all[i]->max_fronts = main->max_fronts;
+		c->all[i]->max_pipes = main->max_pipes;
 		c->n_running++;
 		rc = -pthread_create(&c->threads[i], NULL, thread_run, c->all[i]);
 	}

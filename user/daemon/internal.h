@@ -45,6 +45,8 @@
 
 /* One direction's bytes. [pos, framed): to be written; [framed, end): read, not yet looked at. */
 #define BUFFER_CAP (SL_HEAD_MAX + 4096) /* a head, and what rewriting adds to it */
+#define PIPE_BYTES (256 * 1024)		/* that a pipe holds, see splice.c */
+#define PIPES_MAX 1024			/* of all threads */
 #define BUFFER_READ SL_HEAD_MAX		/* filled to here by reading a request */
 
 struct buffer {
@@ -139,6 +141,7 @@ struct exchange {
 	bool close;	   /* session ends after the answer */
 	bool abort;	   /* ... and so that the client can tell that the answer is cut */
 	bool lane_close;   /* lane is not reusable */
+	bool spliced;	   /* some of the answer has gone through a pipe */
 	bool dechunk;	   /* chunked answer for an HTTP/1.0 client */
 	bool discard;	   /* the rest of the request's body is read and dropped */
 	bool expects;	   /* the client may wait for 100 Continue */
@@ -338,6 +341,8 @@ struct worker {
 
 	struct pipe pipes[16]; /* empty ones at hand */
 	__u32 n_pipes;
+	__u32 n_pipes_used; /* others, that have bytes */
+	__u32 max_pipes;    /* of both together; see limits_descriptors() */
 
 	__u8 *spare[256]; /* buffers at hand */
 	__u32 n_spare;

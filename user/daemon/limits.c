@@ -92,6 +92,7 @@ static __u64 heap_used(const struct worker *w)
 	__u64 n = 0;
 
 	sl_each_worker(other, w) n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP +
+				      (__u64)SL_READ(other->n_pipes_used) * PIPE_BYTES +
 				      (__u64)SL_READ(other->n_fronts) * sizeof(struct front) +
 				      (__u64)SL_READ(other->n_backs) * sizeof(struct back);
 	return n;
@@ -164,10 +165,15 @@ void limits_descriptors(struct worker *w)
 	struct rlimit lim;
 	__u64 left;
 
+	w->max_pipes = PIPES_MAX / w->crew->n;
 	others += others ? spare : 0;
 	if (!others || getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
 		return;
 	left = lim.rlim_cur > others ? lim.rlim_cur - others : 0;
+	/* Pipes have two each: a sixteenth of all, and none where that is too few. */
+	if (w->max_pipes > left / 32 / w->crew->n)
+		w->max_pipes = left / 32 / w->crew->n;
+	left -= 2 * w->max_pipes * w->crew->n;
 	/* Lanes that are over wait a moment to be closed: an eighth more of those. */
 	w->max_fronts = left > 2 ? (left - left / 8) / 2 : 1;
 }

@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include "internal.h"
 
-#define PIPE_BYTES (256 * 1024)
 #define FAR (128 * 1024) /* bytes to come for which a pipe is worth while */
 #define REST 65536	 /* ... that are left to the ordinary way */
 #define ROUNDS 8
@@ -43,13 +42,18 @@ static bool pipe_make(struct pipe *p)
 	return true;
 }
 
+/* False: none can be had, and buffers do. Sessions and lanes need descriptors more than we. */
 static bool pipe_take(struct worker *w, struct pipe *p)
 {
 	if (p->open)
 		return true;
-	if (!w->n_pipes)
-		return pipe_make(p);
-	*p = w->pipes[--w->n_pipes];
+	if (limits_heap_full(w))
+		return false;
+	if (w->n_pipes)
+		*p = w->pipes[--w->n_pipes];
+	else if (w->n_pipes_used >= w->max_pipes || !pipe_make(p))
+		return false;
+	SL_WRITE(w->n_pipes_used, w->n_pipes_used + 1);
 	return true;
 }
 
@@ -57,7 +61,6 @@ static void pipe_close(struct pipe *p)
 {
 	close(p->read_fd);
 	close(p->write_fd);
-	p->open = false;
 }
 
 void splice_drop(struct worker *w, struct front *f)
@@ -66,6 +69,7 @@ void splice_drop(struct worker *w, struct front *f)
 
 	if (!p->open)
 		return;
+	SL_WRITE(w->n_pipes_used, w->n_pipes_used - 1);
 	if (!p->n && w->n_pipes < sizeof(w->pipes) / sizeof(w->pipes[0]))
 		w->pipes[w->n_pipes++] = *p;
 	else
@@ -86,9 +90,9 @@ static bool is_far(const struct front *f)
 	const struct back *b = f->back;
 
 	return x->resp == SIDE_BODY && x->resp_body.kind == SL_BODY_LENGTH &&
-	       x->resp_body.left > (f->pipe.open ? REST : FAR) && b && !x->connecting &&
-	       !x->kernel && !x->abort && !b->io.eof && f->rin.pos == f->rin.end &&
-	       f->out.pos == f->out.end && ends_are_remote(f);
+	       x->resp_body.left > (x->spliced ? REST : FAR) && b && !x->connecting && !x->kernel &&
+	       !x->abort && !b->io.eof && f->rin.pos == f->rin.end && f->out.pos == f->out.end &&
+	       ends_are_remote(f);
 }
 
 /* Fills the empty pipe. False: there is nothing, or the ordinary way is to find out what is wrong.
@@ -109,6 +113,7 @@ static bool fill(struct worker *w, struct front *f)
 		return false;
 	sl_add(&b->l->back_rx, (__u32)n);
 	f->x.resp_body.left -= n;
+	f->x.spliced = true;
 	f->pipe.n = n;
 	return true;
 }
@@ -154,5 +159,8 @@ bool response_splice(struct worker *w, struct front *f)
 			break;
 		moved = true;
 	}
+	/* Not while it waits for the server. */
+	if (!f->pipe.n)
+		splice_drop(w, f);
 	return moved;
 }

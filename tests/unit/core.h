@@ -3,12 +3,13 @@
 #ifndef TEST_CORE_H
 #define TEST_CORE_H
 
-#include <CUnit/Basic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "suite.h"
 
 /* @size bytes that end where an unreadable page begins: one byte too far is a crash. */
 static inline unsigned char *guarded(size_t size)
@@ -35,21 +36,5 @@ static inline unsigned char *guarded(size_t size)
 			CU_PASS(name);              \
 		}                                   \
 	} while (0)
-
-/* Runs the suite of the given tests; prints `N passed, N failed`; main()'s status. */
-static inline int run_suite(const char *name, CU_TestInfo *tests)
-{
-	CU_SuiteInfo suites[] = {{name, NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
-	unsigned int failed;
-
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 1;
-	CU_basic_set_mode(CU_BRM_NORMAL);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_tests_failed();
-	printf("%u passed, %u failed\n", CU_get_number_of_tests_run() - failed, failed);
-	CU_cleanup_registry();
-	return failed != 0;
-}
 
 #endif /* TEST_CORE_H */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* user/attach without the kernel: addresses, who gets a connection, the config that is made. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "attach/generate.h"
 #include "attach/target.h"
 #include "config/config.h"
+#include "suite.h"
 
 static void parses(const char *text, bool good)
 {
@@ -158,25 +158,13 @@ static void test_generate(void)
 
 int main(void)
 {
-	static CU_TestInfo tests[] = {
+	CU_TestInfo tests[] = {
 		{"addresses", test_address},
 		{"IPv4 mapped", test_mapped},
 		{"who gets a connection", test_target},
 		{"the config that is made", test_generate},
 		CU_TEST_INFO_NULL,
 	};
-	static CU_SuiteInfo suites[] = {
-		{"attach", NULL, NULL, NULL, NULL, tests},
-		CU_SUITE_INFO_NULL,
-	};
-	unsigned int failed, run;
 
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 1;
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed != 0;
+	return run_suite("attach", tests);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Views, and the choices that are made by them. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "balance/balance.h"
+#include "suite.h"
 
 #define N 64
 
@@ -470,35 +470,25 @@ static void room(void)
 
 int main(void)
 {
-	CU_pSuite s;
-	unsigned int failed;
+	CU_TestInfo tests[] = {
+		{"exact after a round", exact_after_a_round},
+		{"near share always", near_share_always},
+		{"rotates", rotates},
+		{"large", large},
+		{"by chance", by_chance},
+		{"least request", least_request},
+		{"ring", ring},
+		{"maglev", maglev},
+		{"table sizes", table_sizes},
+		{"loads", loads},
+		{"nobody is picked", nobody_is_picked},
+		{"spill over", spill_over},
+		{"panic", panic},
+		{"rubbish", rubbish},
+		{"slow start", slow_start},
+		{"room", room},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry())
-		return 1;
-	s = CU_add_suite("balance", NULL, NULL);
-	CU_add_test(s, "exact after a round", exact_after_a_round);
-	CU_add_test(s, "near share always", near_share_always);
-	CU_add_test(s, "rotates", rotates);
-	CU_add_test(s, "large", large);
-	CU_add_test(s, "by chance", by_chance);
-	CU_add_test(s, "least request", least_request);
-	CU_add_test(s, "ring", ring);
-	CU_add_test(s, "maglev", maglev);
-	CU_add_test(s, "table sizes", table_sizes);
-	CU_add_test(s, "loads", loads);
-	CU_add_test(s, "nobody is picked", nobody_is_picked);
-	CU_add_test(s, "spill over", spill_over);
-	CU_add_test(s, "panic", panic);
-	CU_add_test(s, "rubbish", rubbish);
-	CU_add_test(s, "slow start", slow_start);
-	CU_add_test(s, "room", room);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	for (CU_pFailureRecord f = CU_get_failure_list(); f; f = f->pNext)
-		printf("%s:%u: %s: %s\n", f->strFileName, f->uiLineNumber, f->pTest->pName,
-		       f->strCondition);
-	failed = CU_get_number_of_tests_failed();
-	printf("%u passed, %u failed\n", CU_get_number_of_tests_run() - failed, failed);
-	CU_cleanup_registry();
-	return failed != 0;
+	return run_suite("balance", tests);
 }

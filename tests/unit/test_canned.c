@@ -3,7 +3,6 @@
  * Routes' own answers for the kernel path: which routes have one, its text, which requests it
  * answers, what the table's check refuses; and the date, against the C library's.
  */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "config/config.h"
 #include "sl_canned.h"
 #include "sl_http.h"
+#include "suite.h"
 
 static const char head[] = "static_resources:\n"
 			   "  listeners:\n"
@@ -242,24 +242,12 @@ static void dates(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo tests[] = {
+		{"texts", texts},     {"routes that have none", none},
+		{"longest", longest}, {"requests", requests},
+		{"check", check},     {"dates", dates},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("canned", NULL, NULL);
-	CU_add_test(suite, "texts", texts);
-	CU_add_test(suite, "routes that have none", none);
-	CU_add_test(suite, "longest", longest);
-	CU_add_test(suite, "requests", requests);
-	CU_add_test(suite, "check", check);
-	CU_add_test(suite, "dates", dates);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run != 6;
+	return run_suite("canned", tests);
 }

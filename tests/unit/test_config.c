@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a config compiles to. Messages: test_config_golden.c. */
-#include <CUnit/Basic.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "config/config.h"
 #include "config/yaml.h"
 #include "config/schema.h"
+#include "suite.h"
 
 static struct sl_compiled *load(const char *path)
 {
@@ -550,10 +550,7 @@ static void scalars(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*run)(void);
-	} tests[] = {
+	CU_TestInfo tests[] = {
 		{"the tutorial's six files", tutorial},
 		{"every match", all_matches},
 		{"direct response, as JSON", direct_response_and_json},
@@ -567,21 +564,8 @@ int main(void)
 		{"the check finds wrong arrays", check_finds_arrays},
 		{"files that cannot be read", files},
 		{"scalars", scalars},
+		CU_TEST_INFO_NULL,
 	};
-	CU_pSuite suite;
-	unsigned int failed, run;
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("config", NULL, NULL);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		CU_add_test(suite, tests[i].name, tests[i].run);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return run_suite("config", tests);
 }

@@ -4,13 +4,13 @@
  * included; ok-NAME loads, bad-NAME does not. A pair is a test of its own, and a file without
  * its other half fails. SL_GOLDEN_UPDATE=1 writes the .err files: read the difference.
  */
-#include <CUnit/Basic.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/config.h"
+#include "suite.h"
 
 #define DIR_PATH "tests/unit/config"
 #define MIN_BAD 100 /* as many as there are, roughly: files that got lost are noticed */
@@ -156,24 +156,21 @@ static int find_names(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo *tests;
+	int rc;
 
-	if (find_names() || CU_initialize_registry() != CUE_SUCCESS)
+	if (find_names())
 		return 1;
-	suite = CU_add_suite("config golden", NULL, NULL);
+	tests = calloc(n_names + 2, sizeof(*tests));
+	if (!tests)
+		return 1;
 	for (size_t i = 0; i < n_names; i++)
-		CU_add_test(suite, names[i], golden);
-	CU_add_test(suite, "every pair was run", complete);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
+		tests[i] = (CU_TestInfo){names[i], golden};
+	tests[n_names] = (CU_TestInfo){"every pair was run", complete};
+	rc = run_suite("config golden", tests);
 	for (size_t i = 0; i < n_names; i++)
 		free(names[i]);
 	free(names);
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	free(tests);
+	return rc;
 }

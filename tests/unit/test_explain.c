@@ -3,7 +3,6 @@
  * What explain finds out: verdict for verdict on known requests, and on thousands of random ones
  * that its steps never contradict sl_match() (sl_explain() compares them).
  */
-#include <CUnit/Basic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "cmd/explain.h"
 #include "config/config.h"
 #include "sl_match.h"
+#include "suite.h"
 
 static const char text[] =
 	"static_resources:\n"
@@ -243,22 +243,11 @@ static int tear_down(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo tests[] = {
+		{"verdicts", verdicts}, {"domains", domains},
+		{"reasons", reasons},	{"steps and matcher agree", agreement},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("explain", set_up, tear_down);
-	CU_add_test(suite, "verdicts", verdicts);
-	CU_add_test(suite, "domains", domains);
-	CU_add_test(suite, "reasons", reasons);
-	CU_add_test(suite, "steps and matcher agree", agreement);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run != 4;
+	return run_suite_with("explain", set_up, tear_down, tests);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Timeouts and limits: what a config compiles to, with and without them. */
-#include <CUnit/Basic.h>
 
 #include "config/config.h"
 #include "sl_limits.h"
+#include "suite.h"
 
 static struct sl_compiled *load(const char *path)
 {
@@ -84,20 +84,11 @@ static void defaults(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo tests[] = {
+		{"what is given", given},
+		{"defaults", defaults},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("limits", NULL, NULL);
-	CU_add_test(suite, "what is given", given);
-	CU_add_test(suite, "defaults", defaults);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return run_suite("limits", tests);
 }

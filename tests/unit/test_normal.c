@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Paths and hosts as Envoy's connection manager makes them; what is plain stays as it is. */
-#include <CUnit/Basic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "sl_http.h"
 #include "sl_plain.h"
 #include "util/normal.h"
+#include "suite.h"
 
 static __u8 buf[SL_HEAD_MAX + 4096];
 static struct sl_head head;
@@ -242,27 +242,22 @@ static void plain(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo tests[] = {
+		{"paths without parameters", no_parameters},
+		{"headers that are taken away", removed_headers},
+		{"normalize_path", normalize_path},
+		{"merge_slashes and path_with_escaped_slashes_action", slashes},
+		{"hosts", hosts},
+		{"too long", too_long},
+		{"plain", plain},
+		CU_TEST_INFO_NULL,
+	};
+	int rc;
 
 	table = calloc(1, sizeof(*table));
-	if (!table || CU_initialize_registry() != CUE_SUCCESS)
+	if (!table)
 		return 1;
-	suite = CU_add_suite("normal", NULL, NULL);
-	CU_add_test(suite, "paths without parameters", no_parameters);
-	CU_add_test(suite, "headers that are taken away", removed_headers);
-	CU_add_test(suite, "normalize_path", normalize_path);
-	CU_add_test(suite, "merge_slashes and path_with_escaped_slashes_action", slashes);
-	CU_add_test(suite, "hosts", hosts);
-	CU_add_test(suite, "too long", too_long);
-	CU_add_test(suite, "plain", plain);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
+	rc = run_suite("normal", tests);
 	free(table);
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return rc;
 }

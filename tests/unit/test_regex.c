@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* user/util/regex: RE2's syntax and nothing else, whole matches, replacement as RE2 does it. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "util/regex.h"
+#include "suite.h"
 
 static void whole(const char *pattern, const char *text, bool expected)
 {
@@ -163,23 +163,11 @@ static void test_bounded(void)
 
 int main(void)
 {
-	unsigned int failed, run;
-	CU_pSuite suite;
+	CU_TestInfo tests[] = {
+		{"whole matches", test_whole},	   {"what is not RE2", test_refused},
+		{"replacement", test_replace},	   {"substitutions", test_substitution},
+		{"time is bounded", test_bounded}, CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("regex", NULL, NULL);
-	CU_add_test(suite, "whole matches", test_whole);
-	CU_add_test(suite, "what is not RE2", test_refused);
-	CU_add_test(suite, "replacement", test_replace);
-	CU_add_test(suite, "substitutions", test_substitution);
-	CU_add_test(suite, "time is bounded", test_bounded);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return run_suite("regex", tests);
 }

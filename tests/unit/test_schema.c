@@ -5,13 +5,13 @@
  * file that loads. tests/compat/keys.txt is the list, from which scripts/compat.py makes the
  * compatibility table; SL_GOLDEN_UPDATE=1 writes it.
  */
-#include <CUnit/Basic.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/model.h"
+#include "suite.h"
 
 #define LIST "tests/compat/keys.txt"
 #define FILES "tests/unit/config"
@@ -243,24 +243,17 @@ static void list(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failed, run;
+	CU_TestInfo tests[] = {
+		{"keys that are known by name only", by_name},
+		{"accepted keys are in golden files", golden},
+		{"the list of keys", list},
+		CU_TEST_INFO_NULL,
+	};
+	int rc;
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
 	add_schema(&sl_schema_root);
-	suite = CU_add_suite("schema", NULL, NULL);
-	CU_add_test(suite, "keys that are known by name only", by_name);
-	CU_add_test(suite, "accepted keys are in golden files", golden);
-	CU_add_test(suite, "the list of keys", list);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
+	rc = run_suite("schema", tests);
 	for (size_t i = 0; i < n_known; i++)
 		free(known[i].test);
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return rc;
 }

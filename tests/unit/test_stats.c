@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What `sluice stats` computes: percentiles, and the conservation check on made-up tables. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/stats.h"
+#include "suite.h"
 
 #define N 16 /* slots */
 
@@ -179,24 +179,15 @@ static void test_percentiles(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int run, failed;
+	CU_TestInfo tests[] = {
+		{"tables in order", test_conserved},
+		{"sessions out of place", test_session_leaks},
+		{"lanes out of place", test_lane_leaks},
+		{"exchanges half bound", test_bindings},
+		{"nonsense in the maps", test_nonsense},
+		{"percentiles", test_percentiles},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry())
-		return 1;
-	suite = CU_add_suite("stats", NULL, NULL);
-	CU_add_test(suite, "tables in order", test_conserved);
-	CU_add_test(suite, "sessions out of place", test_session_leaks);
-	CU_add_test(suite, "lanes out of place", test_lane_leaks);
-	CU_add_test(suite, "exchanges half bound", test_bindings);
-	CU_add_test(suite, "nonsense in the maps", test_nonsense);
-	CU_add_test(suite, "percentiles", test_percentiles);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	run = CU_get_number_of_tests_run();
-	failed = CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed || run != 6;
+	return run_suite("stats", tests);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* URI templates: which are refused, which paths they take, what rewrites make of these. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "config/uri_template.h"
 #include "util/regex.h"
+#include "suite.h"
 
 static char regex[SL_URI_REGEX_SIZE(SL_URI_TEMPLATE_MAX + 8)];
 static struct sl_uri_variables variables;
@@ -162,21 +162,12 @@ static void rewrites(void)
 
 int main(void)
 {
-	unsigned int failed, run;
-	CU_pSuite suite;
+	CU_TestInfo tests[] = {
+		{"paths that templates take", matches},
+		{"templates that are refused", refused},
+		{"rewrites", rewrites},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return 1;
-	suite = CU_add_suite("uri_template", NULL, NULL);
-	CU_add_test(suite, "paths that templates take", matches);
-	CU_add_test(suite, "templates that are refused", refused);
-	CU_add_test(suite, "rewrites", rewrites);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	CU_cleanup_registry();
-	printf("\n%u passed, %u failed\n", run - failed, failed);
-	return failed != 0 || run == 0;
+	return run_suite("uri_template", tests);
 }

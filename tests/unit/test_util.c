@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* user/util: suggestions, numbers, names, tables of text. */
-#include <CUnit/Basic.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "util/json_escape.h"
 #include "util/parse.h"
 #include "util/suggest.h"
+#include "suite.h"
 
 /* What is suggested for @word, out of a space-separated list; "-": nothing. */
 static void suggests(const char *word, const char *list, const char *expected)
@@ -193,25 +193,16 @@ static void test_json_escape(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int run, failed;
+	CU_TestInfo tests[] = {
+		{"suggestions", test_suggest},
+		{"base64", test_base64},
+		{"numbers", test_parse},
+		{"instance names", test_instance},
+		{"tables of text", test_columns},
+		{"JSON text", test_json_text},
+		{"JSON escapes", test_json_escape},
+		CU_TEST_INFO_NULL,
+	};
 
-	if (CU_initialize_registry())
-		return 1;
-	suite = CU_add_suite("util", NULL, NULL);
-	CU_add_test(suite, "suggestions", test_suggest);
-	CU_add_test(suite, "base64", test_base64);
-	CU_add_test(suite, "numbers", test_parse);
-	CU_add_test(suite, "instance names", test_instance);
-	CU_add_test(suite, "tables of text", test_columns);
-	CU_add_test(suite, "JSON text", test_json_text);
-	CU_add_test(suite, "JSON escapes", test_json_escape);
-	CU_basic_set_mode(CU_BRM_SILENT);
-	CU_basic_run_tests();
-	CU_basic_show_failures(CU_get_failure_list());
-	run = CU_get_number_of_tests_run();
-	failed = CU_get_number_of_tests_failed();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed || run != 7;
+	return run_suite("util", tests);
 }

@@ -372,7 +372,8 @@ static void busy_check(struct worker *w)
 	__s32 seen[SL_MAX_ENDPOINTS] = {0};
 
 	crew_pause(w);
-	sl_each_worker(other, w) busy_lanes(other, seen);
+	sl_each_worker (other, w)
+		busy_lanes(other, seen);
 	crew_resume(w);
 	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++) {
 		struct sl_endpoint *e = &w->maps->endpoints[i];

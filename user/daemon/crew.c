@@ -138,7 +138,9 @@ static struct worker *least_loaded(const struct worker *w)
 {
 	struct worker *least = w->crew->all[0];
 
-	sl_each_worker(other, w) if (load_of(other) < load_of(least)) least = other;
+	sl_each_worker (other, w)
+		if (load_of(other) < load_of(least))
+			least = other;
 	return least;
 }
 
@@ -164,7 +166,9 @@ void crew_ask_room(struct worker *w, __u32 cluster)
 {
 	const struct mail ask = {.kind = MAIL_ROOM, .index = cluster};
 
-	sl_each_worker(other, w) if (other != w)(void) crew_write(other, &ask);
+	sl_each_worker (other, w)
+		if (other != w)
+			(void)crew_write(other, &ask);
 }
 
 bool crew_give(struct worker *w, struct back *b)
@@ -362,6 +366,5 @@ void crew_free(struct worker *main)
 		free(c->all[i]);
 	}
 	box_close(&main->mailbox);
-	free(main->mailbox.mail);
 	free(c);
 }

@@ -156,8 +156,9 @@ static void mark_used(const struct worker *w, __u8 *used)
 /* Whether an idle lane leads there. */
 static bool has_idle(const struct worker *w, __u32 endpoint)
 {
-	sl_each_worker(other, w) if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, other->index,
-									 endpoint)))) return true;
+	sl_each_worker (other, w)
+		if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, other->index, endpoint))))
+			return true;
 	return false;
 }
 
@@ -186,7 +187,8 @@ void endpoints_reap(struct worker *w)
 		return;
 	w->any_left = false;
 	crew_pause(w);
-	sl_each_worker(other, w) mark_used(other, used);
+	sl_each_worker (other, w)
+		mark_used(other, used);
 	for (__u32 i = 0; i < endpoints_top(w); i++) {
 		const struct sl_endpoint *e = &w->maps->endpoints[i];
 

@@ -62,8 +62,9 @@ static void walk_pool(struct worker *w, __u32 home, __u32 endpoint, __u8 *listed
 /* The same for the pools. BPF changes them while we look, so a lane may be missed. */
 static void walk_pools(struct worker *w, __u8 *listed)
 {
-	sl_each_worker(other, w) for (__u32 i = 0; i < endpoints_top(w); i++)
-		walk_pool(w, other->index, i, listed);
+	sl_each_worker (other, w)
+		for (__u32 i = 0; i < endpoints_top(w); i++)
+			walk_pool(w, other->index, i, listed);
 }
 
 static void scan_sessions(struct worker *w, struct leaks *k)

@@ -91,10 +91,11 @@ static __u64 heap_used(const struct worker *w)
 {
 	__u64 n = 0;
 
-	sl_each_worker(other, w) n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP +
-				      (__u64)SL_READ(other->n_pipes_used) * PIPE_BYTES +
-				      (__u64)SL_READ(other->n_fronts) * sizeof(struct front) +
-				      (__u64)SL_READ(other->n_backs) * sizeof(struct back);
+	sl_each_worker (other, w)
+		n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP +
+		     (__u64)SL_READ(other->n_pipes_used) * PIPE_BYTES +
+		     (__u64)SL_READ(other->n_fronts) * sizeof(struct front) +
+		     (__u64)SL_READ(other->n_backs) * sizeof(struct back);
 	return n;
 }
 
@@ -183,7 +184,8 @@ static __u32 accepted(const struct worker *w)
 {
 	__u32 n = SL_READ(w->crew->n_fronts);
 
-	sl_each_worker(other, w) n += SL_READ(other->mailbox.n_fronts);
+	sl_each_worker (other, w)
+		n += SL_READ(other->mailbox.n_fronts);
 	return n;
 }
 

@@ -309,8 +309,9 @@ void lane_sweep(struct worker *w)
 
 void lane_walk_pools(struct worker *w, __u8 *listed)
 {
-	sl_each_worker(other, w) for (__u32 i = 0; i < endpoints_top(w); i++)
-		sweep_endpoint(other, i, listed);
+	sl_each_worker (other, w)
+		for (__u32 i = 0; i < endpoints_top(w); i++)
+			sweep_endpoint(other, i, listed);
 }
 
 /* Once a second: idle lanes of endpoints that go, reaped ones, dead ones that BPF took off. */

@@ -278,7 +278,8 @@ static int routes_follow(struct worker *w, const struct sl_compiled *c)
 		}
 		rc = stats_follow(w, to, n, c->table->n_routes);
 		if (!rc)
-			sl_each_worker(other, w) exchanges_follow(other, to, n);
+			sl_each_worker (other, w)
+				exchanges_follow(other, to, n);
 	}
 	sl_names_free(names);
 	free(to);
@@ -318,8 +319,7 @@ static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matc
 	w->retired = w->own_args.compiled == w->args_given->compiled
 			     ? NULL
 			     : (struct sl_compiled *)w->own_args.compiled;
-	sl_each_worker(other, w)
-	{
+	sl_each_worker (other, w) {
 		sl_matcher_free(other->matcher);
 		other->matcher = matchers[other->index];
 		other->own_args.compiled = c;

@@ -457,8 +457,6 @@ int worker_init_thread(struct worker *w, struct worker *main)
 
 void worker_free(struct worker *w)
 {
-	if (is_main(w))
-		crew_free(w);
 	graveyard_empty(w);
 	free(w->mailbox.mail);
 	sl_events_close(w->events);
@@ -479,6 +477,8 @@ void worker_free(struct worker *w)
 	free(w->dirty_endpoints);
 	free(w->left_ns);
 	sl_matcher_free(w->matcher);
+	if (is_main(w))
+		crew_free(w);
 }
 
 int sl_worker_run(const struct sl_worker_args *args)

@@ -18,8 +18,6 @@
 #include <unistd.h>
 #include "internal.h"
 
-#define IO_EVENTS_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
-
 static bool is_socket(int fd, __u64 cookie)
 {
 	__u64 have = 0;
@@ -192,20 +190,14 @@ static int strays_close(struct worker *w)
 /* All is the main thread's now; other threads' lanes too, which have been told so. */
 static void pools_join(struct worker *w)
 {
-	struct sl_lane *lanes = w->maps->lanes;
-
-#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
 	for (__u32 home = 1; home < w->maps->control->n_threads; home++)
 		for (__u32 i = 0; i < endpoints_top(w); i++) {
-			__u64 *idle = sl_maps_pool(w->maps, home, i),
-			      *to = sl_maps_pool(w->maps, 0, i);
+			__u64 *from = sl_maps_pool(w->maps, home, i);
 			__u32 slot1;
 
-			while ((slot1 = sl_stack_pop(idle, next_of)))
-				while (!sl_stack_push(to, &lanes[slot1 - 1].next, slot1 - 1))
-					;
+			while ((slot1 = lane_stack_pop(w, from)))
+				lane_stack_push(w, sl_maps_pool(w->maps, 0, i), slot1 - 1);
 		}
-#undef next_of
 }
 
 int adopt_all(struct worker *w)

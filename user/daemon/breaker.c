@@ -15,28 +15,17 @@ __u32 breaker_overflow(struct worker *w, struct front *f)
 	return 503;
 }
 
-/* One more, if there are fewer than @max: counted by all threads. */
-static bool count_one(__u32 *n, __u64 max)
-{
-	for (;;) {
-		__u32 old = SL_READ(*n);
-
-		if (old >= max)
-			return false;
-		if (sl_cmpxchg(n, old, old + 1) == old)
-			return true;
-	}
-}
-
 bool breaker_pend(struct worker *w, struct front *f, __u32 spare)
 {
 	__u32 cluster = f->x.cluster;
+	__u64 max;
 
 	if (f->x.pending)
 		return true;
-	if (cluster >= SL_MAX_CLUSTERS || !limits_of_cluster(w, cluster)->max_pending ||
-	    !count_one(&w->crew->n_pending[cluster],
-		       (__u64)limits_of_cluster(w, cluster)->max_pending + spare))
+	if (cluster >= SL_MAX_CLUSTERS || !limits_of_cluster(w, cluster)->max_pending)
+		return false;
+	max = (__u64)limits_of_cluster(w, cluster)->max_pending + spare;
+	if (!count_below(&w->crew->n_pending[cluster], max))
 		return false;
 	f->x.pending = true;
 	return true;
@@ -82,11 +71,12 @@ static __u64 max_retries(const struct worker *w, __u32 cluster)
 bool breaker_retry(struct worker *w, struct front *f)
 {
 	__u32 cluster = f->x.cluster;
+	__u64 max;
 
 	if (f->x.retrying)
 		return true;
-	if (cluster >= SL_MAX_CLUSTERS ||
-	    !count_one(&w->crew->n_retrying[cluster], max_retries(w, cluster))) {
+	max = cluster < SL_MAX_CLUSTERS ? max_retries(w, cluster) : 0;
+	if (!max || !count_below(&w->crew->n_retrying[cluster], max)) {
 		count_limit(w, SL_COUNT_UP_RQ_RETRY_OVERFLOW, cluster);
 		return false;
 	}

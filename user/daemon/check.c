@@ -158,7 +158,7 @@ static void begin(struct worker *w, struct check *c)
 	}
 	c->io = (struct io){.fd = endpoint_socket(w, e), .kind = IO_CHECK};
 	c->state = CHECK_CONNECT;
-	if (c->io.fd < 0 || io_add(w, &c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+	if (c->io.fd < 0 || io_add(w, &c->io, IO_EVENTS_ALL)) {
 		done(w, c, false, false, false);
 		return;
 	}

@@ -77,6 +77,16 @@ struct crew {
 	for (__u32 i_ = 0; i_ < (w)->crew->n; i_++) \
 		for (struct worker *other = (w)->crew->all[i_]; other; other = NULL)
 
+/* Adds one to *@n_ if that is less than @max_, for all threads; yields whether it was. */
+#define count_below(n_, max_)                                                    \
+	({                                                                       \
+		__typeof__(*(n_)) old_;                                          \
+		do                                                               \
+			old_ = SL_READ(*(n_));                                   \
+		while (old_ < (max_) && sl_cmpxchg(n_, old_, old_ + 1) != old_); \
+		old_ < (max_);                                                   \
+	})
+
 /* A crew of @main alone. 0 or -errno. */
 int crew_init(struct worker *main);
 /* As many threads as the instance has room for begin. 0 or -errno. */

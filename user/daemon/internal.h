@@ -8,6 +8,7 @@
 #ifndef SL_DAEMON_INTERNAL_H
 #define SL_DAEMON_INTERNAL_H
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 #include "worker.h"
 #include "config/matcher.h"
@@ -66,6 +67,8 @@ enum io_kind {
 	IO_DNS,
 	IO_MAIL,
 };
+
+#define IO_EVENTS_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
 
 /* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
 struct io {
@@ -443,6 +446,9 @@ int names_inherit(const struct sl_compiled *old, struct sl_compiled *c);
 int names_recover(struct sl_compiled *c, const struct sl_maps *m);
 
 /* lane.c */
+/* Slots of lanes on one of their stacks, a pool or the free list. Slot + 1; 0: there is none. */
+__u32 lane_stack_pop(const struct worker *w, __u64 *head);
+void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
@@ -624,6 +630,9 @@ bool splice_is_ours(int fd);
 
 /* route.c: where a request goes. 0, or the status to answer. */
 __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const __u8 *buf);
+/* Whether the client is internal to @config's connection manager; asks for its address. */
+bool client_is_internal(const struct front *f, const struct sl_config_action *config,
+			const struct sl_head *h, const __u8 *buf);
 /* Another endpoint of the exchange's cluster than the one it has, if there is one; NO_INDEX: none.
  */
 __u32 route_other(struct worker *w, struct front *f);

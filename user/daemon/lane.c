@@ -20,8 +20,6 @@
 #include "internal.h"
 #include "kernel/netns.h"
 
-#define IO_EVENTS_BACK (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
-
 __u32 lane_bits(const struct back *b)
 {
 	__u64 word = SL_READ(b->l->word);
@@ -85,10 +83,24 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	return b;
 }
 
+__u32 lane_stack_pop(const struct worker *w, __u64 *head)
+{
+	struct sl_lane *lanes = w->maps->lanes;
+
+#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
+	return sl_stack_pop(head, next_of);
+#undef next_of
+}
+
+void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot)
+{
+	while (!sl_stack_push(head, &w->maps->lanes[slot].next, slot))
+		;
+}
+
 static void slot_push(struct worker *w, __u32 slot)
 {
-	while (!sl_stack_push(&w->maps->control->free_lanes, &w->maps->lanes[slot].next, slot))
-		;
+	lane_stack_push(w, &w->maps->control->free_lanes, slot);
 }
 
 /* State FREE and BACK off, in this order; see above. */
@@ -189,7 +201,7 @@ void lane_comes(struct worker *w, struct back *b)
 	list_init(&b->again);
 	list_add(&w->backs, &b->all);
 	w->n_backs++;
-	if (io_add(w, &b->io, IO_EVENTS_BACK))
+	if (io_add(w, &b->io, IO_EVENTS_ALL))
 		b->io.failed = true; /* whoever takes it closes it */
 	if (is_main(w) && !(lane_bits(b) & SL_L_PAIRED))
 		door_back(w, b);
@@ -201,16 +213,12 @@ void lane_comes(struct worker *w, struct back *b)
 
 static __u32 slot_take(struct worker *w, __u32 *ret_gen)
 {
-	struct sl_lane *lanes = w->maps->lanes;
-	struct sl_lane *l;
-	__u32 slot1, gen;
+	__u32 slot1 = lane_stack_pop(w, &w->maps->control->free_lanes), gen;
+	const struct sl_lane *l;
 
-#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
-	slot1 = sl_stack_pop(&w->maps->control->free_lanes, next_of);
-#undef next_of
 	if (!slot1)
 		return NO_SLOT;
-	l = &lanes[slot1 - 1];
+	l = &w->maps->lanes[slot1 - 1];
 	gen = SL_GEN(SL_READ(l->word)) + 1;
 	if (!gen)
 		gen = 1;
@@ -293,14 +301,7 @@ int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
 
 bool lane_reserve(struct sl_cluster *c)
 {
-	for (;;) {
-		__u64 n = SL_READ(c->n_lanes);
-
-		if (n >= c->max_lanes)
-			return false;
-		if (sl_cmpxchg(&c->n_lanes, n, n + 1) == n)
-			return true;
-	}
+	return count_below(&c->n_lanes, c->max_lanes);
 }
 
 void lane_unreserve(struct sl_cluster *c)
@@ -350,7 +351,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	rc = endpoint_connect(w, e, fd);
 	b->connecting = true;
 	b->io.writable = false;
-	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, IO_EVENTS_BACK)) {
+	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, IO_EVENTS_ALL)) {
 		lane_close(w, b);
 		return NULL;
 	}

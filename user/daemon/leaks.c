@@ -116,13 +116,11 @@ static bool lane_lost(struct worker *w, __u32 slot, __u64 word, bool listed)
 static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 {
 	__u32 state = SL_BITS(word) & SL_L_STATE;
-	struct sl_lane *l = &w->maps->lanes[slot];
 	struct worker *owner = w->crew->all[w->crew->lane_owner[slot]];
 	struct back *b = owner->back_of[slot];
 
 	if (state == SL_LANE_FREE) {
-		while (!sl_stack_push(&w->maps->control->free_lanes, &l->next, slot))
-			;
+		lane_stack_push(w, &w->maps->control->free_lanes, slot);
 		return;
 	}
 	if (!b || b->front || b->mirror || !lane_move(b, state, SL_LANE_USER))

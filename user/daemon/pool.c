@@ -64,11 +64,8 @@ bool lane_quiet(const struct back *b)
 /* An idle lane, whose state is USER now; not counted as busy yet. */
 static struct back *lane_take(struct worker *w, __u32 endpoint)
 {
-	struct sl_lane *lanes = w->maps->lanes;
-
-#define next_of(slot) ((slot) < w->n_lanes ? &lanes[slot].next : NULL)
 	for (int i = 0; i < POP_TRIES; i++) {
-		__u32 slot1 = sl_stack_pop(pool_of(w, endpoint), next_of);
+		__u32 slot1 = lane_stack_pop(w, pool_of(w, endpoint));
 		struct back *b = slot1 ? w->back_of[slot1 - 1] : NULL;
 
 		if (!slot1)
@@ -85,7 +82,6 @@ static struct back *lane_take(struct worker *w, __u32 endpoint)
 		}
 		return b;
 	}
-#undef next_of
 	return NULL;
 }
 
@@ -194,7 +190,6 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 {
 	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
 	struct back *b = NULL;
-	bool reserved = false;
 
 	/* In turn: behind those that wait already. */
 	if (waiting_must(w, f))
@@ -212,16 +207,14 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	}
 	f->x.reused = b;
 	if (!b) {
-		reserved = has_room(w, f->x.cluster);
-		if (!reserved)
+		if (!has_room(w, f->x.cluster))
 			return waiting_add(w, f);
-	}
-	if (reserved && !breaker_pend(w, f, 0)) {
-		lane_unreserve(c);
-		return breaker_overflow(w, f);
-	}
-	if (reserved)
+		if (!breaker_pend(w, f, 0)) {
+			lane_unreserve(c);
+			return breaker_overflow(w, f);
+		}
 		b = lane_fresh(w, f);
+	}
 	if (!b || !b->connecting)
 		breaker_unpend(w, f);
 	if (!b) {
@@ -289,8 +282,7 @@ static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 		__u32 slot = keep - 1;
 
 		keep = lanes[slot].next;
-		while (!sl_stack_push(idle, &lanes[slot].next, slot))
-			;
+		lane_stack_push(w, idle, slot);
 	}
 }
 

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "mutate.h"
-#include "config/internal_address.h"
 #include "util/normal.h"
 
 /* Over the limit of memory: 503, as Envoy words it. */
@@ -187,18 +186,6 @@ static bool head_is_large(struct worker *w, struct front *f, const struct sl_hea
 	return true;
 }
 
-/* Asked for where something depends on it alone. */
-static bool is_internal(const struct front *f, const struct sl_config_action *config,
-			const struct sl_head *h)
-{
-	struct address peer;
-
-	if (!config->n_internal_only)
-		return false;
-	peer = address_of(f->io.fd, true);
-	return sl_request_is_internal(&config->forwarded, h, f->in.data, peer.family, peer.addr);
-}
-
 /* The head as the listener wants it. True: the request is answered. */
 static bool request_normal(struct worker *w, struct front *f, struct sl_head *h)
 {
@@ -208,7 +195,9 @@ static bool request_normal(struct worker *w, struct front *f, struct sl_head *h)
 	__u32 status;
 
 	if (config)
-		sl_config_normal(config, is_internal(f, config, h), &n);
+		sl_config_normal(
+			config,
+			config->n_internal_only && client_is_internal(f, config, h, in->data), &n);
 	if (!n.flags && !n.n_removed)
 		return false;
 	n.port = w->args->compiled->listeners[f->s->listener].port;

@@ -148,18 +148,22 @@ static __u64 draw_of(struct worker *w, const struct front *f)
 	return (((w->random ^ w->random >> 30) * 0xbf58476d1ce4e5b9ULL) >> 16) | 1ULL << 32;
 }
 
+bool client_is_internal(const struct front *f, const struct sl_config_action *config,
+			const struct sl_head *h, const __u8 *buf)
+{
+	struct address peer = address_of(f->io.fd, true);
+
+	return sl_request_is_internal(&config->forwarded, h, buf, peer.family, peer.addr);
+}
+
 /* Whether the client is internal, if a route asks. */
 static void note_internal(struct worker *w, const struct front *f, const struct sl_head *h,
 			  const __u8 *buf)
 {
 	const struct sl_config_action *config = config_action_of(w, f);
-	struct address peer;
 
-	if (!config || !sl_matcher_asks_internal(w->matcher))
-		return;
-	peer = address_of(f->io.fd, true);
-	sl_matcher_internal(w->matcher, sl_request_is_internal(&config->forwarded, h, buf,
-							       peer.family, peer.addr));
+	if (config && sl_matcher_asks_internal(w->matcher))
+		sl_matcher_internal(w->matcher, client_is_internal(f, config, h, buf));
 }
 
 /*

@@ -180,7 +180,7 @@ void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me
 		close(fd);
 		return;
 	}
-	if (io_add(w, &f->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
+	if (io_add(w, &f->io, IO_EVENTS_ALL)) {
 		front_close(w, f);
 		return;
 	}

@@ -161,20 +161,19 @@ static __u32 other_fds(const struct worker *w)
 
 void limits_descriptors(struct worker *w)
 {
-	/* What each thread may have accepted and not counted yet. */
-	__u32 others = other_fds(w), spare = 4 * w->crew->n;
+	__u32 others = other_fds(w), n = w->crew->n;
 	struct rlimit lim;
 	__u64 left;
 
-	w->max_pipes = PIPES_MAX / w->crew->n;
-	others += others ? spare : 0;
+	w->max_pipes = PIPES_MAX / n;
 	if (!others || getrlimit(RLIMIT_NOFILE, &lim) || lim.rlim_cur == RLIM_INFINITY)
 		return;
+	others += 4 * n; /* what each thread may have accepted and not counted yet */
 	left = lim.rlim_cur > others ? lim.rlim_cur - others : 0;
-	/* Pipes have two each: a sixteenth of all, and none where that is too few. */
-	if (w->max_pipes > left / 32 / w->crew->n)
-		w->max_pipes = left / 32 / w->crew->n;
-	left -= 2 * w->max_pipes * w->crew->n;
+	/* Pipes have two each: a 64th of all, and none where that is too few. */
+	if (w->max_pipes > left / 128 / n)
+		w->max_pipes = left / 128 / n;
+	left -= 2 * w->max_pipes * n;
 	/* Lanes that are over wait a moment to be closed: an eighth more of those. */
 	w->max_fronts = left > 2 ? (left - left / 8) / 2 : 1;
 }

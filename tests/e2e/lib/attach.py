@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the tests of `sluice attach` share: instances in the background, who answers, who listens."""
 import collections
+import contextlib
 import glob
 import os
 import signal
@@ -68,10 +69,11 @@ class Background(Sluice):
         return linux.children(self.supervisor)
 
     def kill(self):
-        pid = self.supervisor
-        for one in [*linux.children(pid), pid] if pid else []:
-            os.kill(one, signal.SIGKILL)
-        if pid:
+        """All of it: one that another has replaced may still be ending."""
+        while pid := self.supervisor:
+            for one in [*linux.children(pid), pid]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
             os.waitpid(pid, 0)
 
     def ended(self):

@@ -72,14 +72,16 @@ def cgroup2_root():
 
 
 def children(pid):
-    """Pids of the children of every thread of @pid."""
+    """Pids of the children of @pid. Not from /proc/PID/task/TID/children: that one skips a child
+    while another ends (get_children_pid() in the kernel's fs/proc/array.c)."""
     found = []
-    try:
-        for tid in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{tid}/children") as f:
-                found += [int(word) for word in f.read().split()]
-    except FileNotFoundError:
-        pass
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as f:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    found.append(int(name))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
     return found
 
 

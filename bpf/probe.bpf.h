@@ -89,7 +89,7 @@ SL_FN bool writer_has_room(__u64 sk, __u32 size)
 {
 	const struct sock *to = sock_of(sk);
 
-	/* A dead socket is in its map until the daemon closes it, and answers the sender EPIPE. */
+	/* A dead socket is in its map until the daemon closes it, and its error is the sender's. */
 	if (!is_established(sk))
 		return false;
 	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;

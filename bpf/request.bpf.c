@@ -159,11 +159,35 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 }
 
 /*
+ * Whether lane @l has all that was steered to it. A far end that is closed or reset between a
+ * program's look at it and the move takes what was to be moved along. Only the sender is told: by
+ * an error, or by a send that took less than it was given, and the rest of that is sent again. Our
+ * own end counts; of a server there is only to be said that it is there still.
+ */
+SL_FN bool lane_has_all(const struct sl_lane *l)
+{
+	__u32 bits = SL_BITS(SL_READ(l->word));
+
+	if (bits & SL_L_PAIRED)
+		return (bits & SL_L_SERVER) && in_sockmap(l->server_sk);
+	return all_written(l->back_sk, l->back_ws0, SL_READ(l->back_tx));
+}
+
+/* From here on the daemon relays the request, for @reason. */
+SL_FN int request_rest_to_user(struct sl_session *s, __u32 gen, __u32 reason)
+{
+	s->handover = reason;
+	word_change(&s->word, gen, SL_S_REQ_USER, 0);
+	return SK_PASS;
+}
+
+/*
  * More of the body of a request that the kernel steers; or, if this send cannot be steered,
  * the rest of it for the daemon. The daemon's is also the last part: marked done here, before the
  * kernel moves it (bpf_tcp_ingress() may wait for the server's lock), it would let a server that
  * answers early free the lane, and another request get in before it. What goes through back is
- * counted: nothing is redirected before it has arrived.
+ * counted: nothing is redirected before it has arrived. With LANE_LOST where in the body this send
+ * begins is not known: see lane_has_all().
  */
 SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 slot, __u32 gen)
 {
@@ -176,16 +200,16 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 
 	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
 		return SK_PASS;
+	if (!lane_has_all(l))
+		return request_rest_to_user(s, gen, SL_REASON_LANE_LOST);
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
 	if (rc != SL_BODY_MORE || !lane_accepts(l, lane_slot, msg_size(msg)) ||
-	    !redirect_to_lane(msg, l, lane_slot, end)) {
-		s->handover = rc == SL_BODY_BAD	   ? SL_REASON_NOT_CANONICAL
-			      : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
-			      : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
-						   : SL_REASON_READER_SLOW;
-		word_change(&s->word, gen, SL_S_REQ_USER, 0);
-		return SK_PASS;
-	}
+	    !redirect_to_lane(msg, l, lane_slot, end))
+		return request_rest_to_user(s, gen,
+					    rc == SL_BODY_BAD	 ? SL_REASON_NOT_CANONICAL
+					    : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
+					    : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
+								 : SL_REASON_READER_SLOW);
 	s->req = body;
 	s->moved++;
 	return verdict_of(l, s->lane_gen);

@@ -23,6 +23,58 @@ struct back *handover_lane(struct worker *w, const struct front *f)
 	return b;
 }
 
+/*
+ * Some of the request's body is lost, and how much of it is not known (see lane_has_all() in
+ * request.bpf.c): what comes now can be of the body or not. Nothing of it is read; the session ends
+ * behind the answer, which is ours, too, if it is not complete.
+ */
+static void request_torn(struct front *f, struct back *b)
+{
+	struct exchange *x = &f->x;
+
+	x->req = SIDE_DONE;
+	x->write_failed = x->close = true;
+	x->counted = false; /* BPF has not seen its end */
+	b->io.readable = true;
+	if (!(session_bits(f) & SL_S_RESP_DONE))
+		session_change(f, SL_S_RESP_USER, 0);
+}
+
+static void request_take_up(struct front *f, struct back *b, __u32 bits)
+{
+	struct exchange *x = &f->x;
+
+	if (bits & SL_S_REQ_DONE) {
+		x->req = SIDE_DONE;
+		x->req_marked = true;
+	} else if ((bits & SL_S_REQ_USER) && f->s->handover == SL_REASON_LANE_LOST) {
+		request_torn(f, b);
+	} else if (bits & SL_S_REQ_USER) {
+		x->req_body = f->s->req;
+		x->req = SIDE_BODY;
+		f->io.readable = true;
+	}
+}
+
+static void response_take_up(struct front *f, struct back *b, __u32 bits)
+{
+	struct exchange *x = &f->x;
+
+	if (bits & SL_S_RESP_DONE) {
+		x->resp = SIDE_DONE;
+		x->resp_marked = true;
+	} else if (bits & SL_S_RESP_USER) {
+		if (!f->s->handover && !(lane_bits(b) & SL_L_SERVER))
+			f->s->handover = SL_REASON_REMOTE_SERVER;
+		x->counted = false;
+		x->resp = b->l->phase == SL_RESP_BODY ? SIDE_BODY : SIDE_HEAD;
+		x->resp_body = b->l->resp;
+		x->status = b->l->status;
+		x->answered = x->mid_body = x->resp == SIDE_BODY;
+		b->io.readable = true;
+	}
+}
+
 /* Takes up the sides that the word says are ours. NULL: there is no such exchange. */
 static struct back *take_up(struct worker *w, struct front *f)
 {
@@ -46,31 +98,10 @@ static struct back *take_up(struct worker *w, struct front *f)
 	SL_WRITE(f->s->user_dirty, 1);
 	f->back = b;
 	b->front = f;
-	if (x->req == SIDE_KERNEL) {
-		if (bits & SL_S_REQ_DONE) {
-			x->req = SIDE_DONE;
-			x->req_marked = true;
-		} else if (bits & SL_S_REQ_USER) {
-			x->req_body = f->s->req;
-			x->req = SIDE_BODY;
-			f->io.readable = true;
-		}
-	}
-	if (x->resp == SIDE_KERNEL) {
-		if (bits & SL_S_RESP_DONE) {
-			x->resp = SIDE_DONE;
-			x->resp_marked = true;
-		} else if (bits & SL_S_RESP_USER) {
-			if (!f->s->handover && !(lane_bits(b) & SL_L_SERVER))
-				f->s->handover = SL_REASON_REMOTE_SERVER;
-			x->counted = false;
-			x->resp = b->l->phase == SL_RESP_BODY ? SIDE_BODY : SIDE_HEAD;
-			x->resp_body = b->l->resp;
-			x->status = b->l->status;
-			x->answered = x->mid_body = x->resp == SIDE_BODY;
-			b->io.readable = true;
-		}
-	}
+	if (x->req == SIDE_KERNEL)
+		request_take_up(f, b, bits);
+	if (x->resp == SIDE_KERNEL)
+		response_take_up(f, b, session_bits(f));
 	return b;
 }
 
@@ -227,6 +258,10 @@ bool handover_finish(struct worker *w, struct front *f)
 	if (req) /* what is left of a body that no lane took is not the next request */
 		f->in.pos = f->in.framed;
 	if (resp && x->close) {
+		if (!x->counted) {
+			count_exchange(w, f, b->l->status);
+			outlier_report(w, b->endpoint, b->l->status);
+		}
 		handover_seize(w, f, false);
 		front_linger(w, f);
 		return false;
@@ -296,7 +331,7 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	/* Both marks: BPF was second and is just ending the exchange; the lane is its to return. */
 	bool ended = (bits & SL_S_REQ_DONE) && (bits & SL_S_RESP_DONE);
 
-	if (!(bits & SL_S_REQ_DONE) || f->x.answered || ended)
+	if (!(bits & SL_S_REQ_DONE) || f->x.answered || f->x.close || ended)
 		keep = false;
 	if (!keep)
 		session_change(f, SL_S_CLOSING, 0);

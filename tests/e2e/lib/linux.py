@@ -199,6 +199,26 @@ def mapped(pin, size):
         os.close(fd)
 
 
+_SYS_PIDFD_GETFD = 438
+
+
+def socket_of(pid, wanted):
+    """A duplicate of the TCP socket of process @pid that @wanted(socket) is true of."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                continue
+            sock = socket.socket(fileno=_libc.syscall(_SYS_PIDFD_GETFD, pidfd, int(name), 0))
+            with contextlib.suppress(OSError):
+                if sock.family == socket.AF_INET and wanted(sock):
+                    return sock
+            sock.close()
+    finally:
+        os.close(pidfd)
+    raise AssertionError(f"process {pid} has no such socket")
+
+
 def member_of(pin, struct_, member):
     """Size of @struct_ and offset of @member, by the BTF of the map at @pin."""
     text = subprocess.run(["bpftool", "btf", "dump", "map", "pinned", pin, "value"], check=True,

@@ -226,6 +226,22 @@ def send_takes_less(t, when):
     s.check()
 
 
+@test(each=list(DOORS))
+def says_close(t, door):
+    """An answer that comes first, and says that its server takes no more: the client is told, too."""
+    s, server, conn = stage(t, door)
+    with conn:
+        conn.send(build("POST", "/", [("Content-Length", "100000")]) + b"x" * 1000)
+        server.serve(b"early", b"Connection: close")
+        server.lane.close()
+        server.lane = None
+        got = conn.response()
+        assert got.body == b"early" and got.get("connection") == "close", got
+        ends(conn)
+    started(s, server, door).close()
+    s.check()
+
+
 @test(each=["both", "remote-server"])
 def goes_on(t, door):
     """A server that has gone behind its early answer, and nothing was lost: where that is certain, the rest

@@ -97,7 +97,7 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	if (f->ending || w->draining)
 		x->close = true;
 	/* The lane will take no more of the request: nor shall we. */
-	if (x->lane_close && x->req != SIDE_DONE && !x->kernel)
+	if (x->lane_close && x->req != SIDE_DONE && !(session_bits(f) & SL_S_REQ_DONE))
 		x->close = true;
 	if (!buffer_take(w, &f->out) || !rewrite_response(w, f, h, rin->data)) {
 		response_bad(w, f);

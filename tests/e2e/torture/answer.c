@@ -35,7 +35,7 @@ static bool end_is_due(const struct client *c)
 enum answered client_unsent(struct client *c)
 {
 	if (!c->kills && !mix_is_unsteady(c->mix))
-		return client_wrong(c, "EPIPE, and the connection lives");
+		return client_wrong(c, "a send fails, and the connection lives");
 	c->counts->unsent++;
 	return ENDED;
 }

@@ -128,18 +128,22 @@ static ssize_t send_piece(struct wire *w, const uint8_t *p, size_t len, bool las
 }
 
 /*
- * Bytes that were to be moved into a server's socket, which closed in that moment, are gone, and
- * the kernel says EPIPE though the connection lives (tcp_bpf_sendmsg_redir()).
+ * Bytes that were to be moved into a server's socket, or out through a lane, which ended in that
+ * moment, are gone, and the kernel says EPIPE or ECONNRESET though the connection lives
+ * (tcp_bpf_sendmsg_redir()). Whoever went on behind that would say something else than he means.
  */
 static int wire_error(const struct wire *w, int err)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
-	if (err == EPIPE && !getsockopt(w->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	if (err == EAGAIN)
+		return 0;
+	if ((err == EPIPE || err == ECONNRESET) &&
+	    !getsockopt(w->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
 	    info.tcpi_state == TCP_ESTABLISHED)
 		return -ENOLINK;
-	return err == EAGAIN ? 0 : -err;
+	return -err;
 }
 
 /* Sends what the socket takes. 0: all, or it takes no more. */

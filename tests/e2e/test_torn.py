@@ -265,3 +265,25 @@ def goes_on(t, door):
             assert conn.response().body == b"next"
     started(s, server, door).close()
     s.check()
+
+
+@test()
+def answer_is_nobodys(t):
+    """
+    A client resets its connection as the end of its answer is moved there: the server's send fails,
+    though the exchange is over and the lane is in the pool. One that does not close it for that is
+    asked again there.
+    """
+    s, server, conn = stage(t, "remote-client")
+    conn.send(build("GET", "/"))
+    head(server.lane)
+    held = Held(t, s, conn.sock)
+    reset(conn.sock)
+    fails(t, held, server.lane, answer(b"late"))
+    with Conn(FRONT) as conn:
+        conn.send(build("POST", "/", body=b"x"))
+        head(server.lane)
+        assert server.lane.recv(10) == b"x"
+        server.lane.sendall(answer(b"next"))
+        assert conn.response().body == b"next"
+    s.check()

@@ -224,10 +224,17 @@ __noinline int msg_head_copy(struct sk_msg_md *msg, __u32 slot, bool lane)
 	return have;
 }
 
-/* Eight bytes at @off of the head and of the message that are not alike; @data has them. */
-SL_FN __u64 again_word(const struct sl_head_slot *h, const void *data, __u32 off)
+#define AGAIN_STEP 32 /* bytes of two heads that are compared at once; a shorter head is parsed */
+
+/* Are AGAIN_STEP bytes the same? */
+SL_FN bool again_same(const __u8 *head, const __u8 *data)
 {
-	return sl_load(h->bytes, off) ^ *(const __u64 *)(data + off);
+	__u64 differ = 0;
+
+	SL_UNROLL
+	for (int i = 0; i < AGAIN_STEP; i += 8)
+		differ |= sl_word_at(head + i) ^ sl_word_at(data + i);
+	return !differ;
 }
 
 /*
@@ -237,38 +244,26 @@ SL_FN __u64 again_word(const struct sl_head_slot *h, const void *data, __u32 off
 __noinline int msg_head_again(struct sk_msg_md *msg, __u32 slot, bool lane, __u32 gen)
 {
 	const struct sl_head_slot *h = head_at(slot, lane);
-	const void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	const __u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
 	__u32 len, off;
 
 	if (!h || h->again.gen != gen)
 		return 0;
 	len = h->head.len;
-	if (len < 8 || len > SL_KERNEL_HEAD_MAX || data + len > end)
+	if (len < AGAIN_STEP || len > SL_KERNEL_HEAD_MAX || data + len > end)
 		return 0;
-	for (off = 0; off < SL_KERNEL_HEAD_MAX; off += 64) {
-		__u64 differ = 0;
-
-		if (off + 64 > len)
+	for (off = 0; off < SL_KERNEL_HEAD_MAX; off += AGAIN_STEP) {
+		if (off + AGAIN_STEP > len)
 			break;
-		if (data + off + 64 > end)
-			return 0;
-		SL_UNROLL
-		for (int i = 0; i < 64; i += 8)
-			differ |= again_word(h, data, off + i);
-		if (differ)
-			return 0;
-	}
-	for (int i = 0; i < 8; i++, off += 8) {
-		if (off + 8 > len)
-			break;
-		if (data + off + 8 > end || again_word(h, data, off))
+		if (data + off + AGAIN_STEP > end ||
+		    !again_same(h->bytes + (off & (SL_KERNEL_HEAD_MAX - AGAIN_STEP)), data + off))
 			return 0;
 	}
 	/* The last ones, some of them for the second time. */
-	off = len - 8;
+	off = len - AGAIN_STEP;
 	sl_opaque(off);
 	off &= SL_KERNEL_HEAD_MAX - 1;
-	return data + off + 8 <= end && !again_word(h, data, off);
+	return data + off + AGAIN_STEP <= end && again_same(h->bytes + off, data + off);
 }
 
 struct chunk_walk {

@@ -25,8 +25,14 @@ _Static_assert((SL_STRING_POOL & (SL_STRING_POOL - 1)) == 0, "clamped by a mask"
 	 (__u64)(__u8)(d) << 24 | (__u64)(__u8)(e) << 32 | (__u64)(__u8)(f) << 40 | \
 	 (__u64)(__u8)(g) << 48 | (__u64)(__u8)(h) << 56)
 
-/* A function of its own in BPF too: for what is rare, or verified once for many callers. */
+/* A function of its own in BPF too: for what is rare. */
 #define SL_SLOW static __attribute__((noinline, unused))
+/* ... and one of numbers alone, verified once for all callers: there it is global. */
+#ifdef __bpf__
+#define SL_ALONE __attribute__((noinline, unused))
+#else
+#define SL_ALONE SL_SLOW
+#endif
 #define SL_UNUSED __attribute__((unused))
 
 #ifdef __clang__

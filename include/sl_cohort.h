@@ -65,7 +65,7 @@ static long sl_expo_step(SL_UNUSED __u32 i, void *data)
  * falling run that begins with x has odd length with probability e^-x), so there is no logarithm
  * to be rounded in one way here and in another in the kernel.
  */
-SL_SLOW __u64 sl_expo(__u64 seed)
+SL_ALONE __u64 sl_expo(__u64 seed)
 {
 	struct sl_expo e = {.state = seed};
 

@@ -263,12 +263,11 @@ static long sl_param_end_step(SL_UNUSED __u32 step, void *data)
 	return 0;
 }
 
-/* The first parameter or cookie of rule @r's name in the text start..end of the head. */
-SL_FN __u64 sl_param_find(const struct sl_request_view *v, const struct sl_rule *r, __u32 start,
-			  __u32 end)
+/* The first parameter or cookie of rule @r's name in the text @span of the head (sl_value_at()). */
+SL_FN __u64 sl_param_find(const struct sl_request_view *v, const struct sl_rule *r, __u32 span)
 {
+	__u32 start = span >> 16, end = start + (span & 0xffff), stop;
 	struct sl_param_scan s = {.start = start, .end = end, .value = v->t->zero};
-	__u32 stop;
 
 	s.cookie = r->what == SL_RULE_COOKIE;
 	s.find = sl_find_begin(v, r->name, start, end);
@@ -285,40 +284,24 @@ SL_FN __u64 sl_param_find(const struct sl_request_view *v, const struct sl_rule 
 	return sl_value_at(SL_FOUND, s.value, stop - s.value);
 }
 
-SL_FN __u64 sl_cookie_find(const struct sl_request_view *v, const struct sl_rule *r)
-{
-	__u64 found = sl_lines_find(v, SL_PACK('c', 'o', 'o', 'k', 'i', 'e', 0, 0), 0, 6);
-	__u32 off;
-
-	if (found >> 32 != SL_FOUND)
-		return found;
-	off = (__u32)found >> 16;
-	return sl_param_find(v, r, off, off + (found & 0xffff));
-}
-
-SL_FN __u64 sl_query_find(const struct sl_request_view *v, const struct sl_rule *r)
-{
-	const struct sl_head *h = v->h;
-	__u32 start = h->path.off + h->path.len + 1, end = h->target.off + h->target.len;
-
-	return sl_param_find(v, r, start < end ? start : end, end);
-}
-
 SL_FN const struct sl_rule *sl_rule_at(const struct sl_table *t, __u32 index)
 {
 	return &t->rules[index & (SL_MAX_RULES - 1)];
 }
 
-/* Where the value is that rule @index compares. */
-SL_FN __u64 sl_value_find(const struct sl_request_view *v, __u32 index)
+/* The text that rule @r's value is in: the query, the cookies, or a header's value itself. */
+SL_FN __u64 sl_field_find(const struct sl_request_view *v, const struct sl_rule *r)
 {
-	const struct sl_rule *r = sl_rule_at(v->t, index);
+	const struct sl_head *h = v->h;
+	__u32 start, end;
 
 	if (r->what == SL_RULE_HEADER)
 		return sl_header_find(v, r->name);
-	if (r->what == SL_RULE_QUERY)
-		return sl_query_find(v, r);
-	return sl_cookie_find(v, r);
+	if (r->what == SL_RULE_COOKIE)
+		return sl_lines_find(v, SL_PACK('c', 'o', 'o', 'k', 'i', 'e', 0, 0), 0, 6);
+	start = h->path.off + h->path.len + 1;
+	end = h->target.off + h->target.len;
+	return start < end ? sl_value_at(SL_FOUND, start, end - start) : 0;
 }
 
 /* ---- values ---- */
@@ -397,15 +380,22 @@ SL_FN enum sl_answer sl_text_check(const struct sl_request_view *v, __u32 index,
 /* ---- all of it ---- */
 
 /*
- * In BPF the two halves are functions that are verified alone: their states multiply neither with
+ * In BPF the three steps are functions that are verified alone: their states multiply neither with
  * each other nor with those of the routes. So they take the request by its key.
  */
 #ifdef __bpf__
-__noinline __u64 sl_value_call(__u32 key, __u32 rule)
+__noinline __u64 sl_field_call(__u32 key, __u32 rule)
 {
 	struct sl_request_view v = {};
 
-	return sl_view_of(&v, key) ? sl_value_find(&v, rule) : 0;
+	return sl_view_of(&v, key) ? sl_field_find(&v, sl_rule_at(v.t, rule)) : 0;
+}
+
+__noinline __u64 sl_param_call(__u32 key, __u32 rule, __u32 span)
+{
+	struct sl_request_view v = {};
+
+	return sl_view_of(&v, key) ? sl_param_find(&v, sl_rule_at(v.t, rule), span) : 0;
 }
 
 __noinline int sl_text_call(__u32 key, __u32 rule, __u32 span)
@@ -415,12 +405,24 @@ __noinline int sl_text_call(__u32 key, __u32 rule, __u32 span)
 	return sl_view_of(&v, key) ? sl_text_check(&v, rule, span >> 16, span & 0xffff) : SL_UNSURE;
 }
 
-#define sl_value_of(v, index) sl_value_call((v)->key, index)
+#define sl_field_of(v, index) sl_field_call((v)->key, index)
+#define sl_param_of(v, index, span) sl_param_call((v)->key, index, span)
 #define sl_text_of(v, index, span) (enum sl_answer) sl_text_call((v)->key, index, span)
 #else
-#define sl_value_of(v, index) sl_value_find(v, index)
+#define sl_field_of(v, index) sl_field_find(v, sl_rule_at((v)->t, index))
+#define sl_param_of(v, index, span) sl_param_find(v, sl_rule_at((v)->t, index), span)
 #define sl_text_of(v, index, span) sl_text_check(v, index, (span) >> 16, (span)&0xffff)
 #endif
+
+/* Where the value is that rule @r, of @index, compares. */
+SL_FN __u64 sl_value_find(const struct sl_request_view *v, const struct sl_rule *r, __u32 index)
+{
+	__u64 found = sl_field_of(v, index);
+
+	if (r->what == SL_RULE_HEADER || found >> 32 != SL_FOUND)
+		return found;
+	return sl_param_of(v, index, (__u32)found);
+}
 
 /* An empty text that stands for what is missing. */
 SL_FN bool sl_empty_matches(const struct sl_rule *r)
@@ -439,7 +441,7 @@ SL_FN enum sl_answer sl_rule_decide(const struct sl_request_view *v, const struc
 		return SL_UNSURE;
 	if (r->what == SL_RULE_FRACTION)
 		return r->range.end && draw % (__u64)r->range.end < (__u64)r->range.start;
-	value = sl_value_of(v, index);
+	value = sl_value_find(v, r, index);
 	if (value >> 32 == SL_SEVERAL && (r->kind != SL_RULE_PRESENT || r->what == SL_RULE_COOKIE))
 		return SL_UNSURE;
 	if (r->kind == SL_RULE_PRESENT)

@@ -25,6 +25,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-common -Iinclude -Iuser -I$(O
 	$(shell $(PKG_CONFIG) --cflags $(DEPS)) $(CFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(DEPS)) -lelf -lz -lm -pthread
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+TSAN := -O1 -g -fsanitize=thread
 
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | sed -n '/<...> search starts here:/,/End of search/{ s| \(/.*\)|-idirafter \1|p }')
 BPF_CFLAGS := -std=gnu11 -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
@@ -36,7 +37,7 @@ SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 
-.PHONY: all help check clean install bench-origin
+.PHONY: all help check clean install bench-origin tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -54,6 +55,17 @@ $(O)/%.o: %.c | $(SKELS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+tsan: $(O)/tsan/sluice ## build build/tsan/sluice, which tells of data races (ThreadSanitizer)
+
+$(O)/tsan/sluice: $(USER_SRC:%.c=$(O)/tsan/%.o)
+	$(call msg,LINK-TSAN,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(TSAN) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(O)/tsan/%.o: %.c | $(SKELS)
+	$(call msg,CC-TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -O%,$(ALL_CFLAGS)) $(TSAN) -MMD -MP -c -o $@ $<
+
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
@@ -65,9 +77,9 @@ $(O)/gen/%.skel.h: $(O)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 # .incbin is no include to the compiler.
-$(O)/user/demo/config.o: user/demo/front-proxy.yaml
+$(O)/user/demo/config.o $(O)/tsan/user/demo/config.o: user/demo/front-proxy.yaml
 
--include $(USER_OBJ:.o=.d) $(BPF_OBJ:%=%.d)
+-include $(USER_OBJ:.o=.d) $(USER_SRC:%.c=$(O)/tsan/%.d) $(BPF_OBJ:%=%.d)
 -include $(sort $(wildcard tests/*/tests.mk))
 
 $(O)/scripts/origin: scripts/bench.d/origin.c

@@ -43,7 +43,7 @@ bool buffer_take(struct worker *w, struct buffer *b)
 		b->data = w->spare[--w->n_spare];
 	else
 		b->data = malloc(BUFFER_CAP);
-	w->n_buffers += !!b->data;
+	SL_WRITE(w->n_buffers, w->n_buffers + !!b->data);
 	return b->data;
 }
 
@@ -51,7 +51,7 @@ void buffer_drop(struct worker *w, struct buffer *b)
 {
 	if (!b->data)
 		return;
-	w->n_buffers--;
+	SL_WRITE(w->n_buffers, w->n_buffers - 1);
 	if (w->n_spare < sizeof(w->spare) / sizeof(w->spare[0]) && !limits_heap_full(w))
 		w->spare[w->n_spare++] = b->data;
 	else

@@ -352,7 +352,14 @@ void crew_join(struct worker *w, bool hard)
 
 bool crew_is_busy(const struct worker *main)
 {
-	return SL_READ(main->crew->n_running) || SL_READ(main->mailbox.n);
+	struct crew *c = main->crew;
+	bool running;
+
+	/* What one that has ended wrote to us before is seen behind its end. */
+	pthread_mutex_lock(&c->lock);
+	running = c->n_running;
+	pthread_mutex_unlock(&c->lock);
+	return running || SL_READ(main->mailbox.n);
 }
 
 void crew_free(struct worker *main)

@@ -79,7 +79,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	}
 	list_init(&b->again);
 	list_add(&w->backs, &b->all);
-	w->n_backs++;
+	SL_WRITE(w->n_backs, w->n_backs + 1);
 	return b;
 }
 
@@ -155,7 +155,7 @@ static void bury(struct worker *w, struct back *b)
 	list_del(&b->again);
 	list_del(&b->all);
 	list_add(&w->dead_backs, &b->all);
-	w->n_backs--;
+	SL_WRITE(w->n_backs, w->n_backs - 1);
 }
 
 /* Ends a lane that is ours and on no stack: states CONNECTING, USER, REAPED, or DEAD once swept. */
@@ -200,7 +200,7 @@ void lane_comes(struct worker *w, struct back *b)
 	SL_WRITE(b->l->home, w->index);
 	list_init(&b->again);
 	list_add(&w->backs, &b->all);
-	w->n_backs++;
+	SL_WRITE(w->n_backs, w->n_backs + 1);
 	if (io_add(w, &b->io, IO_EVENTS_ALL))
 		b->io.failed = true; /* whoever takes it closes it */
 	if (is_main(w) && !(lane_bits(b) & SL_L_PAIRED))
@@ -219,7 +219,7 @@ static __u32 slot_take(struct worker *w, __u32 *ret_gen)
 	if (!slot1)
 		return NO_SLOT;
 	l = &w->maps->lanes[slot1 - 1];
-	gen = SL_GEN(SL_READ(l->word)) + 1;
+	gen = SL_GEN(SL_ACQUIRE(l->word)) + 1;
 	if (!gen)
 		gen = 1;
 	*ret_gen = gen;
@@ -228,8 +228,6 @@ static __u32 slot_take(struct worker *w, __u32 *ret_gen)
 
 static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 {
-	__u32 next = l->next;
-
 	SL_WRITE(l->word, SL_WORD(gen, SL_LANE_CONNECTING | SL_L_BACK));
 	l->session = l->session_gen = 0;
 	l->server_sk = l->back_sk = 0;
@@ -238,7 +236,6 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	memset(&l->resp, 0, sizeof(l->resp));
 	l->phase = SL_RESP_HEAD;
 	l->status = 0;
-	l->next = next;
 	l->endpoint = endpoint;
 	l->moved = 0;
 	l->left = 0;

@@ -22,7 +22,7 @@ void lane_release(struct worker *w, struct back *b, bool reusable)
 	}
 	b->l->session = 0;
 	if (!reusable || b->slot == NO_SLOT || w->draining || b->io.rdhup || b->io.failed ||
-	    (e->flags & SL_ENDPOINT_DRAINING) || (lane_bits(b) & SL_L_SURPLUS)) {
+	    (SL_READ(e->flags) & SL_ENDPOINT_DRAINING) || (lane_bits(b) & SL_L_SURPLUS)) {
 		lane_close(w, b);
 		return;
 	}
@@ -195,7 +195,7 @@ __u32 lane_get(struct worker *w, struct front *f, bool fresh)
 	if (waiting_must(w, f))
 		return waiting_add(w, f);
 	/* It may have waited for long. */
-	if (w->maps->endpoints[f->x.endpoint].flags & SL_ENDPOINT_DRAINING)
+	if (SL_READ(w->maps->endpoints[f->x.endpoint].flags) & SL_ENDPOINT_DRAINING)
 		f->x.endpoint = route_other(w, f);
 	if (f->x.endpoint == NO_INDEX)
 		return 503;
@@ -329,7 +329,7 @@ void lane_timeouts(struct worker *w)
 				lane_died(w, b);
 				break;
 			}
-			if (!w->draining && !(e->flags & SL_ENDPOINT_DRAINING))
+			if (!w->draining && !(SL_READ(e->flags) & SL_ENDPOINT_DRAINING))
 				break;
 			if (lane_move(b, SL_LANE_IDLE, SL_LANE_DEAD)) {
 				w->dirty_endpoints[b->endpoint] = 1;

@@ -133,7 +133,7 @@ static bool decided(struct worker *w, struct front *f)
 	f->x.endpoint = d->endpoint;
 	f->x.hashed = f->s->hash.found;
 	f->x.hash = f->s->hash.value;
-	if (w->maps->endpoints[d->endpoint].flags & SL_ENDPOINT_CLOSED)
+	if (SL_READ(w->maps->endpoints[d->endpoint].flags) & SL_ENDPOINT_CLOSED)
 		f->x.endpoint = balance_pick(w, d->cluster, hash_of(f));
 	return true;
 }

@@ -124,7 +124,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	f->born_ns = w->now_ns;
 	exchange_reset(f);
 	list_add(&w->fronts, &f->all);
-	w->n_fronts++;
+	SL_WRITE(w->n_fronts, w->n_fronts + 1);
 	f->served = !f->s->client_sk;
 	SL_WRITE(w->n_served, w->n_served + f->served);
 	f->nth = sl_fetch_add(&w->crew->n_fronts, 1) + 1;
@@ -141,13 +141,13 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 	const __u32 refused = limits_reached(w) ? SL_S_USER : 0;
 
 	for (;;) {
-		__u64 old = SL_READ(s->word);
+		__u64 old = SL_ACQUIRE(s->word);
 		__u32 bits = SL_S_ADOPTED | (SL_BITS(old) & SL_S_BUSY ? 0 : refused);
 
 		if (SL_GEN(old) != me->gen || !(SL_BITS(old) & SL_S_FRONT))
 			return false;
-		s->front_fd = fd;
-		s->user_dirty = 0;
+		SL_WRITE(s->front_fd, fd);
+		SL_WRITE(s->user_dirty, 0);
 		if (sl_cmpxchg(&s->word, old, old | bits) == old)
 			return true;
 	}
@@ -276,7 +276,7 @@ static void front_end(struct worker *w, struct front *f)
 	if (f->io.fd >= 0)
 		close(f->io.fd);
 	f->io.fd = -1;
-	f->s->front_fd = -1;
+	SL_WRITE(f->s->front_fd, -1);
 	if (f->slot != NO_SLOT) {
 		w->front_of[f->slot] = NULL;
 		slot_free(w, f);
@@ -289,7 +289,7 @@ static void front_end(struct worker *w, struct front *f)
 	splice_drop(w, f);
 	list_del(&f->all);
 	list_add(&w->dead_fronts, &f->all);
-	w->n_fronts--;
+	SL_WRITE(w->n_fronts, w->n_fronts - 1);
 	SL_WRITE(w->n_served, w->n_served - f->served);
 	sl_add(&w->crew->n_fronts, -1);
 	limits_sessions_changed(w);

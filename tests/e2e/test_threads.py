@@ -137,6 +137,38 @@ def outliers(t, door):
     s.check()
 
 
+@test(seconds=60, each=["remote-both", "user"])
+def failed_endpoint(t, door):
+    """close_connections_on_host_health_failure: of the lanes of all threads none is left."""
+    health = {9001: 200, 9002: 200}
+    for port in health:
+        Keeper(t, port, lambda request, n, port=port:
+               f"HTTP/1.1 {health[port] if request.target == '/health' else 200} X\r\n"
+               "Content-Length: 0\r\n\r\n".encode())
+    check = {"timeout": "5s", "interval": "0.05s", "no_traffic_interval": "0.05s",
+             "unhealthy_threshold": 1, "healthy_threshold": 1,
+             "http_health_check": {"path": "/health"}}
+    s = t.sluice(conf(door, back={**cluster("one", [("127.0.0.1", port) for port in health]),
+                                  "health_checks": [check],
+                                  "close_connections_on_host_health_failure": True}),
+                 concurrency=THREADS)
+
+    def idle_lanes():
+        return {e["endpoint"]: e["idle_lanes"] for e in s.stats().tree["endpoints"]}
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(Conn(FRONT)) for _ in range(15)]  # odd: each is asked in turn
+        for _ in range(8):
+            for conn in conns:
+                assert conn.get("/").status == 200
+        t.wait(lambda: all(n >= THREADS for n in idle_lanes().values()), "each thread has lanes")
+        health[9002] = 500
+        t.wait(lambda: not idle_lanes()["127.0.0.1:9002"], "its lanes are closed", 5)
+        assert idle_lanes()["127.0.0.1:9001"] >= THREADS, idle_lanes()
+        for conn in conns:
+            assert conn.get("/").status == 200
+    settled(t, s)
+
+
 @test(seconds=60, each=REMOTE)
 def worker_killed(t, door):
     """The next worker has the sessions and lanes of all threads; those that were idle go on."""

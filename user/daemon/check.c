@@ -69,7 +69,7 @@ static __u64 interval(struct worker *w, const struct check *c, bool ok, bool pen
 	return ms * NS_PER_MS;
 }
 
-/* Its connections are given up: no request more on any of them. */
+/* Of @w, which is this thread or rests. */
 static void lanes_close(struct worker *w, __u32 endpoint)
 {
 	for (struct list *l = w->backs.next; l != &w->backs; l = l->next) {
@@ -85,6 +85,15 @@ static void lanes_close(struct worker *w, __u32 endpoint)
 	}
 }
 
+/* Its connections are given up: no request more on any of them. */
+static void give_up(struct worker *w, __u32 endpoint)
+{
+	crew_pause(w);
+	sl_each_worker (other, w)
+		lanes_close(other, endpoint);
+	crew_resume(w);
+}
+
 static void failed_set(struct worker *w, struct check *c, bool failed)
 {
 	struct sl_host *h = &w->maps->hosts[c->endpoint];
@@ -93,7 +102,7 @@ static void failed_set(struct worker *w, struct check *c, bool failed)
 	h->flags = failed ? h->flags | SL_HOST_FAILED_CHECK : h->flags & ~SL_HOST_FAILED_CHECK;
 	balance_update(w, w->maps->endpoints[c->endpoint].cluster);
 	if (failed && c->rules.close_on_failure)
-		lanes_close(w, c->endpoint);
+		give_up(w, c->endpoint);
 }
 
 /* @hard: the endpoint itself has said so. Whether a threshold is still to be reached. */

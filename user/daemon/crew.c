@@ -193,7 +193,7 @@ bool crew_give(struct worker *w, struct back *b)
 		if (!mail.back)
 			return false;
 		if (!crew_write(to, &mail))
-			lane_comes(w, mail.back);
+			lane_returns(w, mail.back); /* it ends just now */
 		return true;
 	}
 	return false;
@@ -248,22 +248,30 @@ void crew_rest(struct worker *w)
 
 /* ---- begin and end ---- */
 
-static void *thread_run(void *arg)
+/* 0, -ETIMEDOUT: sessions were closed hard; or -errno. */
+static int serve(struct worker *w)
 {
-	struct worker *w = arg;
-	struct crew *c = w->crew;
 	int rc = worker_listen(w);
 
 	if (!rc)
 		rc = worker_loop(w);
+	box_close(&w->mailbox);
+	crew_read(w);
+	/* A session that came in the last moment was promised an answer, too. */
+	return rc ? rc : worker_loop(w);
+}
+
+static void *thread_run(void *arg)
+{
+	struct worker *w = arg;
+	struct crew *c = w->crew;
+	int rc = serve(w);
 
 	/* As a worker that died: the next one goes on with the sessions. */
 	if (rc && rc != -ETIMEDOUT) {
 		fprintf(stderr, "sluice: a thread of the worker ended: error %d\n", -rc);
 		_exit(EXIT_FAILURE);
 	}
-	box_close(&w->mailbox);
-	crew_read(w); /* who wrote in the last moment is not waited for */
 	drain_hard(w);
 	pthread_mutex_lock(&c->lock);
 	c->n_running--;

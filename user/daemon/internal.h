@@ -473,6 +473,8 @@ bool lane_move(struct back *b, __u32 from, __u32 to);
 /* From one thread to another: what is to be given to lane_comes() there; NULL: no memory. */
 struct back *lane_leave(struct worker *w, struct back *b);
 void lane_comes(struct worker *w, struct back *b);
+/* ... and nobody there took it: to the pool, it is offered to nobody again. */
+void lane_returns(struct worker *w, struct back *b);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
 void lane_mark_surplus(struct back *b);
 

@@ -193,7 +193,7 @@ struct back *lane_leave(struct worker *w, struct back *b)
 	return moved;
 }
 
-void lane_comes(struct worker *w, struct back *b)
+static void enter(struct worker *w, struct back *b)
 {
 	w->back_of[b->slot] = b;
 	SL_WRITE(w->crew->lane_owner[b->slot], w->index);
@@ -205,10 +205,21 @@ void lane_comes(struct worker *w, struct back *b)
 		b->io.failed = true; /* whoever takes it closes it */
 	if (is_main(w) && !(lane_bits(b) & SL_L_PAIRED))
 		door_back(w, b);
+}
+
+void lane_comes(struct worker *w, struct back *b)
+{
+	enter(w, b);
 	if (w->n_waiting_of[w->maps->endpoints[b->endpoint].cluster])
 		lane_put(w, b); /* it is what they have asked for */
 	else
 		lane_rest(w, b);
+}
+
+void lane_returns(struct worker *w, struct back *b)
+{
+	enter(w, b);
+	lane_put(w, b);
 }
 
 static __u32 slot_take(struct worker *w, __u32 *ret_gen)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 
+import breakdown
 import cases
 import extras
 import plot
@@ -42,6 +43,8 @@ def arguments():
     p.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help=argparse.SUPPRESS)
     p.add_argument("--no-extras", action="store_true",
                    help="leave out BPF times, memory and weight changes")
+    p.add_argument("--profile", action="store_true",
+                   help="show where the CPU of a request goes in each case (perf)")
     p.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--sluice", default="build/sluice", help=argparse.SUPPRESS)
     args = p.parse_args()
@@ -55,6 +58,8 @@ def arguments():
             p.error(f"--systems: unknown '{family}'; there are {', '.join(FAMILIES)}")
     if args.plot and not plot.available():
         p.error("--plot needs gnuplot: apt-get install gnuplot-nox")
+    if args.profile and not breakdown.available():
+        p.error("--profile needs perf: apt-get install linux-perf")
     args.routes = "routes" in args.scenario or not (args.scenario or args.quick)
     wanted = [s for s in args.scenario if s != "routes"]
     args.plan, unknown = [], None
@@ -94,7 +99,7 @@ def choose(rig, load, case, families):
     return [max(found, key=lambda s: score.get(s, 0)) for found in variants.values()]
 
 
-def measure(rig, load, case, args):
+def measure(rig, load, case, args, workdir):
     """Rounds of all systems, the order turned round each time; the case's record."""
     chosen = choose(rig, load, case, args.families)
     before = {s: rig.stats(s) for s in chosen if s.instance}
@@ -108,7 +113,10 @@ def measure(rig, load, case, args):
         if system.instance:
             entry["path"] = _path(before[system], rig.stats(system))
         record["systems"][system.family] = entry
-    return report.summarize(record)
+    report.summarize(record)
+    if args.profile:
+        breakdown.measure(rig, load, case, record, chosen, workdir)
+    return record
 
 
 def _path(before, after):
@@ -131,9 +139,11 @@ def bench(args, workdir, result):
         try:
             rig.verify()
             for case in chosen:
-                record = measure(rig, load, case, args)
+                record = measure(rig, load, case, args, workdir)
                 result["cases"].append(record)
                 report.print_case(topology, case, record)
+                if args.profile:
+                    breakdown.show(record)
             if not args.no_extras:
                 for name in ("small-64", "head-64") if topology.pairing else ("small-64",):
                     result["bpf"].append(extras.bpf(rig, load, cases.CASES[name]))

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Out of descriptors: who is served goes on, who is not waits or is told, and nothing spins."""
 import contextlib
+import glob
 import os
+import re
 
-from lib.config import DOORS
+from lib.config import DOORS, config, route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import BadResponse, Conn, build
 from lib.runner import test
@@ -59,4 +61,78 @@ def descriptors(t, door):
     with Conn(FRONT) as conn:
         assert conn.get("/fast").status == 200
     assert s.worker() == worker and back.requests > CLIENTS
+    s.check()
+
+
+def clusters(t):
+    """Backends on five ports, a cluster each; what a config needs of them."""
+    names = {f"c{port}": [("127.0.0.1", port)] for port in range(9001, 9006)}
+    for [(_, port)] in names.values():
+        Scripted(t, port)
+    return names, [route(f"/{name}/", to=name) for name in names]
+
+
+def at_once(conns, name):
+    """Each of the connections needs a lane to the cluster."""
+    for conn in conns:
+        conn.send(build("GET", f"/{name}/slow/300"))
+    assert [conn.response().status for conn in conns] == [200] * len(conns), name
+
+
+def by_thread(worker, conns):
+    """The connections of each thread: of whose epoll set they are."""
+    ports, found = {}, []
+    with open(f"/proc/{worker}/net/tcp") as f:
+        for line in f.read().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(f":{FRONT[1]:04X}"):
+                ports[f"socket:[{fields[9]}]"] = int(fields[2].split(":")[1], 16)
+    for path in glob.glob(f"/proc/{worker}/fd/*"):
+        if os.readlink(path) == "anon_inode:[eventpoll]":
+            with open(path.replace("/fd/", "/fdinfo/")) as f:
+                fds = re.findall(r"^tfd:\s*(\d+)", f.read(), re.M)
+            mine = {ports.get(os.readlink(f"/proc/{worker}/fd/{fd}")) for fd in fds}
+            found.append([conn for conn in conns if conn.sock.getsockname()[1] in mine])
+    return [one for one in found if one]
+
+
+@test(seconds=60, each=[(door, n) for door in ("remote-both", "user") for n in (1, 4)])
+def idle_lanes(t, case):
+    """Idle lanes of other clusters, and of other threads, go before a request finds no descriptor."""
+    door, threads = case
+    names, routes = clusters(t)
+    limited(t)
+    s = t.sluice(config(FRONT, names, routes, DOORS[door]), concurrency=threads)
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(Conn(FRONT)) for _ in range(16)]
+        for name in list(names) * 2:
+            at_once(conns, name)
+        lanes = s.stats().tree["lanes"]
+        t.note(f"{door}, {threads}: {lanes}")
+        assert lanes["open"] > 1.5 * len(conns), lanes  # what fits stays
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
+    s.check()
+
+
+@test(seconds=60, each=["remote-both", "user"])
+def idle_lanes_elsewhere(t, door):
+    """A thread that has none to give up asks the others."""
+    names, routes = clusters(t)
+    limited(t)
+    s = t.sluice(config(FRONT, names, routes, DOORS[door]), concurrency=4)
+
+    def lanes():
+        return s.stats().tree["lanes"]["open"]
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(Conn(FRONT)) for _ in range(16)]
+        t.wait(lambda: sum(map(len, by_thread(s.worker(), conns))) == len(conns), "all are accepted")
+        few, *rest = sorted(by_thread(s.worker(), conns), key=len)
+        for name in names:
+            at_once([conn for one in rest for conn in one], name)
+        before = lanes()
+        assert before < 5 * (len(conns) - len(few)), "there was room for all"
+        at_once(few, "c9001")
+        t.note(f"{door}: {len(few)} of {len(conns)} connections, {before} lanes before, {lanes()} after")
+        assert lanes() <= before, (before, lanes())
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 0, "no session is left")
     s.check()

@@ -93,6 +93,9 @@ static void mail_read(struct worker *w, const struct mail *m)
 	case MAIL_ROOM:
 		give_room(w, m->index);
 		break;
+	case MAIL_SCARCE:
+		(void)lane_give_up(w);
+		break;
 	case MAIL_LANE:
 		lane_comes(w, m->back);
 		break;
@@ -162,13 +165,21 @@ struct worker *crew_whose(struct worker *w, const struct sl_socket *me)
 	return load_of(w) > load_of(least) + UNEVEN ? least : w;
 }
 
-void crew_ask_room(struct worker *w, __u32 cluster)
+static void ask_others(struct worker *w, const struct mail *ask)
 {
-	const struct mail ask = {.kind = MAIL_ROOM, .index = cluster};
-
 	sl_each_worker (other, w)
 		if (other != w)
-			(void)crew_write(other, &ask);
+			(void)crew_write(other, ask);
+}
+
+void crew_ask_room(struct worker *w, __u32 cluster)
+{
+	ask_others(w, &(struct mail){.kind = MAIL_ROOM, .index = cluster});
+}
+
+void crew_ask_descriptor(struct worker *w)
+{
+	ask_others(w, &(struct mail){.kind = MAIL_SCARCE});
 }
 
 bool crew_give(struct worker *w, struct back *b)
@@ -338,6 +349,7 @@ int crew_start(struct worker *main)
 		limits_descriptors(main);
 	for (__u32 i = 1; i < c->n && !rc; i++) {
 		c->all[i]->max_fronts = main->max_fronts;
+		c->all[i]->scarce_at = main->scarce_at;
 		c->all[i]->max_pipes = main->max_pipes;
 		c->n_running++;
 		rc = -pthread_create(&c->threads[i], NULL, thread_run, c->all[i]);

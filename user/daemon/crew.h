@@ -26,6 +26,7 @@ enum mail_kind {
 	MAIL_EVENT,    /* BPF tells of a session or lane of yours */
 	MAIL_ENDPOINT, /* to the main thread: look at endpoint `index`, see outlier_look() */
 	MAIL_ROOM,     /* somebody needs a lane of cluster `index`, which has as many as it may */
+	MAIL_SCARCE,   /* somebody needs a descriptor: an idle lane of yours is to go */
 	MAIL_LANE,     /* `back` is yours, see lane_comes() */
 	MAIL_DRAIN,    /* finish what you have */
 	MAIL_STOP,     /* ... at once */
@@ -116,6 +117,8 @@ void crew_rest(struct worker *w);
 /* Others may have idle lanes of @cluster, which has as many as it may: one of them is to come here.
  */
 void crew_ask_room(struct worker *w, __u32 cluster);
+/* ... or of any, and descriptors are scarce: each closes one. */
+void crew_ask_descriptor(struct worker *w);
 /*
  * @b, as for lane_rest(), goes to another thread if somebody there waits for a lane of its cluster,
  * and is no more. False: nobody does.

@@ -351,6 +351,7 @@ struct worker {
 	__u32 n_spare;
 	__u32 n_buffers;  /* in use */
 	__u32 max_fronts; /* for the descriptors that there are; 0: not known */
+	__u32 scarce_at;  /* sessions and lanes, see limits_scarce(); 0: not known */
 
 	struct sl_head head; /* scratch of the parsers */
 	struct sl_head request_head;
@@ -484,6 +485,8 @@ void lane_release(struct worker *w, struct back *b, bool reusable);
 /* @b, state USER but not counted as busy, is for whoever waits; or (lane_put()) for the pool. */
 void lane_rest(struct worker *w, struct back *b);
 void lane_put(struct worker *w, struct back *b);
+/* An idle lane, of whichever cluster, is closed. False: there is none. */
+bool lane_give_up(struct worker *w);
 /* Such a lane of @cluster, to whichever endpoint; NULL: none is idle. */
 struct back *lane_any(struct worker *w, __u32 cluster);
 /* An idle or new (connecting) lane of @cluster, for no front; NULL: its limits allow none. */
@@ -569,6 +572,8 @@ bool limits_hopeless(struct worker *w);
 /* Each session may need a lane: as many are accepted as there are descriptors for both. */
 void limits_descriptors(struct worker *w);
 bool limits_crowded(struct worker *w);
+/* Whether the next lane takes one of the last descriptors. */
+bool limits_scarce(const struct worker *w);
 /* Whether what is in hand takes as much memory as it may: no request more is taken. */
 bool limits_heap_full(const struct worker *w);
 /* Once a second: what `sluice stats` shows. */

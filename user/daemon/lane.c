@@ -317,20 +317,28 @@ void lane_unreserve(struct sl_cluster *c)
 	sl_add(&c->n_lanes, -1ULL);
 }
 
+/* Descriptors are for who has something to do: an idle lane goes before one is made of the last. */
+static void make_way(struct worker *w)
+{
+	if (limits_scarce(w) && !lane_give_up(w))
+		crew_ask_descriptor(w);
+}
+
 struct back *lane_open(struct worker *w, __u32 endpoint)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	struct sl_cluster *c = &w->maps->clusters[e->cluster];
 	__u32 netns = SL_ENDPOINT_NETNS(e);
-	int fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
-				 SOCK_STREAM | SOCK_NONBLOCK, 0);
 	struct sl_socket me = {.role = SL_ROLE_BACK};
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
 	struct back *b;
 	__u32 slot, gen = 1;
-	int one = 1, rc;
+	int one = 1, fd, rc;
 
+	make_way(w);
+	fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
+			     SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		lane_unreserve(c);
 		return NULL;

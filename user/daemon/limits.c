@@ -176,6 +176,7 @@ void limits_descriptors(struct worker *w)
 	left -= 2 * w->max_pipes * n;
 	/* Lanes that are over wait a moment to be closed: an eighth more of those. */
 	w->max_fronts = left > 2 ? (left - left / 8) / 2 : 1;
+	w->scarce_at = left > 2 ? left - left / 16 : 1;
 }
 
 /* Sessions, and those that are to be some other thread's. */
@@ -194,6 +195,17 @@ bool limits_crowded(struct worker *w)
 		return false;
 	count_limit(w, SL_COUNT_DOWN_CX_WAIT, NO_INDEX);
 	return true;
+}
+
+bool limits_scarce(const struct worker *w)
+{
+	__u32 n = w->scarce_at ? accepted(w) : 0;
+
+	if (!n)
+		return false;
+	sl_each_worker (other, w)
+		n += SL_READ(other->n_backs);
+	return n >= w->scarce_at;
 }
 
 bool limits_hopeless(struct worker *w)

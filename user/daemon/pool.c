@@ -105,6 +105,22 @@ struct back *lane_any(struct worker *w, __u32 cluster)
 	return NULL;
 }
 
+bool lane_give_up(struct worker *w)
+{
+	for (struct list *l = w->backs.next; l != &w->backs; l = l->next) {
+		struct back *b = BACK_OF(l, all);
+
+		if ((lane_bits(b) & SL_L_STATE) != SL_LANE_IDLE)
+			continue;
+		b = lane_take(w, b->endpoint);
+		/* Without one BPF was quicker; dead ones may have gone, and `l` with them. */
+		if (b)
+			lane_close_idle(w, b);
+		return true;
+	}
+	return false;
+}
+
 /* Makes room under the breaker: an idle lane of another endpoint of the cluster goes. */
 static bool make_room(struct worker *w, __u32 cluster)
 {

@@ -175,8 +175,12 @@ def sk_lookup_program(verdict, to=None):
 @contextlib.contextmanager
 def lossy(device, permille):
     """@device of this network namespace loses so many of the packets that it receives, and as many of
-    those that it is to send: of these the sender's TCP is told."""
-    code = (_insn(0x85, imm=BPF_FUNC_GET_PRANDOM_U32) + _insn(0x97, imm=1000) +
+    those that it is to send: of these the sender's TCP is told. But none with SYN. A kernel that is told that
+    its SYN ACK could not be sent again forgets the handshake (reqsk_timer_handler()), and resets what the
+    client, which has had the first one, sends. And who has had to send SYN twice takes a second for the round
+    trip: what it sends then and is lost three times comes 21 s later."""
+    code = (_insn(0xbf, 0x16) + _insn(0x30, imm=47) + _insn(0x57, imm=2) + _insn(0x15, offset=2) +
+            _return(TC_ACT_OK) + _insn(0x85, imm=BPF_FUNC_GET_PRANDOM_U32) + _insn(0x97, imm=1000) +
             _insn(0x35, offset=2, imm=permille) + _return(TC_ACT_SHOT) + _return(TC_ACT_OK))
     fds = [_program(BPF_PROG_TYPE_SCHED_CLS, code)]
     try:

@@ -199,16 +199,17 @@ def endpoints_for_ever(t):
     """Slots of endpoints that have left are used again: no number of reloads uses them up."""
     s = start(t, names=("a",))
 
-    def text(n):
-        many = [(f"127.{n}.{i >> 8}.{i & 255}", 9003) for i in range(2000)]
+    def text(n, count):
+        many = [(f"127.{n}.{i >> 8}.{i & 255}", 9003) for i in range(count)]
         return config(FRONT, {**clusters("a"), "many": many}, [route(to="a")])
-    for n in range(2, 6):
-        reload(s, text(n))
-    assert "too many endpoints" in reload(s, text(6), code=1)
-    wait_until(lambda: not s.run("reload", code=None).count("too many"), "room", seconds=20)
+    reload(s, text(2, 5000))
+    assert "too many endpoints, old and new" in reload(s, text(3, 5000), code=1)
+    for n in range(4, 11):
+        rewrite(s, text(n, 2000))
+        wait_until(lambda: "too many" not in s.run("reload", code=None), "room", seconds=20)
     with Conn(FRONT) as conn:
         assert who(conn) == "a"
-    assert len(s.stats().tree["endpoints"]) < 6000
+    t.wait(lambda: len(s.stats().tree["endpoints"]) == 2001, "those that left are gone", 20)
     s.check()
 
 

@@ -60,7 +60,7 @@ class Background(Sluice):
     def supervisor(self):
         """An orphan of `sluice attach`: the runner adopts it."""
         for pid in linux.children(os.getpid()):
-            with open(f"/proc/{pid}/cmdline") as f:
+            with open(f"/proc/{pid}/cmdline", errors="replace") as f:
                 if self.instance in f.read().split("\0"):
                     return pid
         return None
@@ -113,8 +113,8 @@ def is_dead(pid):
     """Gone, or a zombie, and so are its threads: its descriptors are closed."""
     for path in glob.glob(f"/proc/{pid}/task/*/stat"):
         try:
-            with open(path) as f:
-                if f.read().rsplit(")", 1)[1].split()[0] not in "ZX":
+            with open(path, "rb") as f:
+                if f.read().rsplit(b")", 1)[1].split()[0] not in b"ZX":
                     return False
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -77,8 +77,8 @@ def children(pid):
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/stat") as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) == pid:
+            with open(f"/proc/{name}/stat", "rb") as f:  # a name may be any bytes
+                if int(f.read().rsplit(b")", 1)[1].split()[1]) == pid:
                     found.append(int(name))
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -19,17 +19,19 @@ REQUESTS = 10_000
 PORTS = (9001, 9002)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-# Clients whose pace is about that timeout; a body that is not the answer's counts as a bad status.
+# Clients whose pace is about that timeout; tells of each answer that is not the backend's.
 PACE = """
-wrong = 0
+wrong = ""
 function delay() return math.random(3) == 1 and math.random(0, 6) or 0 end
-function response(status, headers, body) if body ~= "ok" then wrong = wrong + 1 end end
+function response(status, headers, body)
+  if body ~= "ok" then wrong = wrong .. " " .. status .. " " .. body end
+end
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function done(summary, latency, requests)
-  local n = 0
-  for _, t in ipairs(threads) do n = n + t:get("wrong") end
-  print("wrong bodies: " .. n)
+  local all = ""
+  for _, t in ipairs(threads) do all = all .. t:get("wrong") end
+  print("wrong:" .. all .. ".")
 end
 """
 
@@ -89,13 +91,15 @@ def backend(port, idle_ms):
 # --- the test ---
 
 def requests(t, s):
-    """wrk until @REQUESTS are answered: how many were."""
+    """wrk until @REQUESTS are answered: how many were. The kernel may fail a client's send with EPIPE, once
+    in some 200,000 of them: README, "Whom co-location does not suit"."""
     script = t.write("pace.lua", PACE)
     total = 0
     while total < REQUESTS:
-        done = Wrk(t, f"http://{FRONT[0]}:{FRONT[1]}/", 48, 2, script=script).result()
-        done.check()
-        assert "wrong bodies: 0" in done.text, done.text
+        done = Wrk(t, f"http://{FRONT[0]}:{FRONT[1]}/", 48, 1, script=script).result()
+        connect, read, write, timeout = done.socket_errors
+        assert done.requests and write <= 1 and not connect + read + timeout, done.text
+        assert "wrong:." in done.text, f"{done.text}{s.run('stats')}"
         total += done.requests
     return total
 

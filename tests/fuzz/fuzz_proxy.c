@@ -380,7 +380,8 @@ static void check_server(struct stream *s)
 			heard_whole(s);
 			continue;
 		}
-		if (s->upgrade && tunnel) {
+		/* A client that is gone has not told us of its 101. */
+		if (s->upgrade && (tunnel || client.fd < 0)) {
 			s->to_end = true;
 			return;
 		}

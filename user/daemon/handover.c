@@ -245,6 +245,13 @@ void handover_own(struct front *f)
 	x->kernel = false;
 }
 
+/* The answer that BPF began, with the status that it has seen. */
+static void count_answer(struct worker *w, struct front *f, const struct back *b)
+{
+	count_exchange(w, f, b->l->status);
+	outlier_report(w, b->endpoint, b->l->status);
+}
+
 /* Marks what we have finished; true when the exchange is out of our hands. */
 bool handover_finish(struct worker *w, struct front *f)
 {
@@ -258,10 +265,8 @@ bool handover_finish(struct worker *w, struct front *f)
 	if (req) /* what is left of a body that no lane took is not the next request */
 		f->in.pos = f->in.framed;
 	if (resp && x->close) {
-		if (!x->counted) {
-			count_exchange(w, f, b->l->status);
-			outlier_report(w, b->endpoint, b->l->status);
-		}
+		if (!x->counted)
+			count_answer(w, f, b);
 		handover_seize(w, f, false);
 		front_linger(w, f);
 		return false;
@@ -282,10 +287,8 @@ bool handover_finish(struct worker *w, struct front *f)
 		x->resp_marked = resp;
 		return true;
 	}
-	if (req && resp && !x->counted) {
-		count_exchange(w, f, b->l->status);
-		outlier_report(w, b->endpoint, b->l->status);
-	}
+	if (req && resp && !x->counted)
+		count_answer(w, f, b);
 	reusable = !x->lane_close && !x->write_failed;
 	/* Unbound before the mark: BPF may end the exchange the moment it sees it. */
 	f->back = NULL;
@@ -309,9 +312,8 @@ bool handover_finish(struct worker *w, struct front *f)
 			x->route = f->s->route;
 			x->cluster = f->s->cluster;
 			x->start_ns = f->s->start_ns;
-			count_exchange(w, f, b->l->status);
+			count_answer(w, f, b);
 			count_direct(w, f);
-			outlier_report(w, b->endpoint, b->l->status);
 			exchange_reset(f);
 		}
 		complete(w, f, b, reusable);

@@ -165,7 +165,7 @@ def supervisor_ends_worker(t):
     os.kill(s.supervisor, 9)
     s.proc.wait()
     t.wait(lambda: not os.path.exists(f"/proc/{worker}") or
-           open(f"/proc/{worker}/stat").read().split()[2] == "Z", "the worker ends, too")
+           linux.stat(f"/proc/{worker}/stat")[0] == b"Z", "the worker ends, too")
 
 
 def cut_answer(t, s, listener):

@@ -4,6 +4,7 @@ import os
 import random
 import time
 
+from lib import linux
 from lib.config import config, dump, listener, cluster, route
 from lib.http1 import Conn
 from lib.runner import test
@@ -134,8 +135,7 @@ def cpu_seconds(*pids):
     """Time on a CPU of the processes, and of their children that have ended."""
     ticks = 0
     for pid in pids:
-        with open(f"/proc/{pid}/stat") as f:
-            ticks += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:15]))
+        ticks += sum(map(int, linux.stat(f"/proc/{pid}/stat")[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -5,6 +5,7 @@ import glob
 import os
 import re
 
+from lib import linux
 from lib.config import DOORS, config, route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import BadResponse, Conn, build
@@ -17,8 +18,7 @@ CLIENTS = 150
 
 def cpu(pid):
     """Seconds that a process has run."""
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rpartition(")")[2].split()
+    fields = linux.stat(f"/proc/{pid}/stat")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -5,6 +5,7 @@ import glob
 import os
 import signal
 
+from lib import linux
 from lib.config import cluster
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import Conn, build
@@ -21,10 +22,8 @@ def thread_ticks(pid):
     """{thread: clock ticks that it has run} of a process."""
     ticks = {}
     for path in glob.glob(f"/proc/{pid}/task/*/stat"):
-        with open(path) as f:
-            name, _, rest = f.read().rpartition(")")
-        fields = rest.split()
-        ticks[name.split(" ")[0]] = int(fields[11]) + int(fields[12])
+        fields = linux.stat(path)
+        ticks[path.split("/")[-2]] = int(fields[11]) + int(fields[12])
     return ticks
 
 

@@ -113,9 +113,8 @@ def is_dead(pid):
     """Gone, or a zombie, and so are its threads: its descriptors are closed."""
     for path in glob.glob(f"/proc/{pid}/task/*/stat"):
         try:
-            with open(path, "rb") as f:
-                if f.read().rsplit(b")", 1)[1].split()[0] not in b"ZX":
-                    return False
+            if linux.stat(path)[0] not in b"ZX":
+                return False
         except (FileNotFoundError, ProcessLookupError):
             pass
     return True

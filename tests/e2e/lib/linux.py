@@ -71,15 +71,20 @@ def cgroup2_root():
     return None
 
 
+def stat(path):
+    """The fields of a /proc/.../stat behind the name, which may be any bytes: state, parent, ..."""
+    with open(path, "rb") as f:
+        return f.read().rpartition(b")")[2].split()
+
+
 def children(pid):
     """Pids of the children of @pid. Not from /proc/PID/task/TID/children: that one skips a child
     while another ends (get_children_pid() in the kernel's fs/proc/array.c)."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{name}/stat", "rb") as f:  # a name may be any bytes
-                if int(f.read().rsplit(b")", 1)[1].split()[1]) == pid:
-                    found.append(int(name))
+            if int(stat(f"/proc/{name}/stat")[1]) == pid:
+                found.append(int(name))
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found

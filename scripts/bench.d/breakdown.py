@@ -11,7 +11,7 @@ from machine import BenchError
 
 HERTZ = 4000
 # What a stack belongs to: the first that any of its functions matches.
-KINDS = [
+KINDS = [(name, re.compile(pattern)) for name, pattern in (
     ("BPF", r"bpf_prog_"),
     ("wake-ups", r"sock_def_readable|try_to_wake_up|__wake_up|ep_poll_callback|ttwu_|wake_affine|resched"),
     ("scheduler", r"schedule|__sched|finish_task_switch|pick_next|sched_"),
@@ -19,10 +19,9 @@ KINDS = [
     ("epoll", r"epoll|ep_"),
     ("TCP and below", r"tcp_(?!bpf)|ip_|ip6_|net_rx|netif|veth|dev_|loopback|skb_|sock_wfree"),
     ("sockmap", r"tcp_bpf|sk_msg|sk_psock|sock_map"),
-]
+)]
 ORDER = ["wrk", "origin", "proxy", "BPF", "sockmap", "TCP and below", "copies", "wake-ups", "scheduler",
          "epoll", "other"]
-KIND_OF = [(name, re.compile(pattern)) for name, pattern in KINDS]
 USER_END = 1 << 47  # addresses below are user space's
 
 
@@ -38,8 +37,8 @@ def _kind(comm, frames):
         return None
     if frames and frames[0][0] < USER_END:
         return {"wrk": "wrk", "origin": "origin"}.get(comm, "proxy")
-    for name, pattern in KIND_OF:
-        if any(pattern.match(n) or pattern.search(n) for n in names):
+    for name, pattern in KINDS:
+        if any(map(pattern.search, names)):
             return name
     return "other"
 

@@ -275,6 +275,8 @@ int server_msg(struct sk_msg_md *msg)
 		return tunnel_down(msg, &r);
 	if (!response_find(&r))
 		return SK_PASS;
+	if (r.l->phase == SL_RESP_HEAD)
+		stats_expect(r.s);
 	reason = response_decide(msg, &r);
 	if (reason) {
 		response_to_user(&r, reason);

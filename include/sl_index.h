@@ -388,6 +388,7 @@ SL_FN __u32 sl_domain_find(const struct sl_request_view *v, __u32 config)
 /* Binary search for the longest prefix. */
 struct sl_prefix_scan {
 	const struct sl_table *t;
+	const struct sl_vhost *vhost;
 	struct sl_key_scan hash; /* up to the longest one found */
 	__u32 len;		 /* of the path */
 	__u32 first;		 /* of the lengths */
@@ -396,6 +397,14 @@ struct sl_prefix_scan {
 	__u32 hit; /* slot of the longest one found, or SL_NO_SLOT */
 	__u32 fold;
 };
+
+/* Length @i of those of the prefixes of @v, and behind them those of the folded ones. */
+SL_FN __u32 sl_length_at(const struct sl_table *t, const struct sl_vhost *v, __u32 i)
+{
+	if (v->flags & SL_VHOST_FEW_LENGTHS)
+		return v->few[i & (SL_FEW_LENGTHS - 1)];
+	return t->lengths[(v->first_length + i) & (SL_INDEX_LENGTHS - 1)];
+}
 
 static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 {
@@ -406,7 +415,7 @@ static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 	if (low >= high)
 		return 1;
 	mid = low + (high - low) / 2;
-	len = s->t->lengths[(s->first + mid) & (SL_INDEX_LENGTHS - 1)];
+	len = sl_length_at(s->t, s->vhost, s->first + mid);
 	if (len > s->len) {
 		s->high = mid;
 		return 0;
@@ -425,26 +434,32 @@ static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 
 #define SL_PATH_UNSURE 0x10000U
 
+/* The domain's virtual host. */
+SL_FN const struct sl_domain *sl_domain_at(const struct sl_table *t, __u32 domain)
+{
+	return &t->domains[domain & (SL_MAX_DOMAINS - 1)];
+}
+
 /*
- * The longest prefix of the path that routes of @vhost have: index into t->paths, SL_NO_PATH,
- * or SL_PATH_UNSURE: two keys have one hash, so that the search may have gone astray.
+ * The longest prefix of the path that routes of the virtual host of @domain have: index into
+ * t->paths, SL_NO_PATH, or SL_PATH_UNSURE: two keys have one hash, so that the search may have gone
+ * astray.
  */
-SL_FN __u32 sl_prefix_search(const struct sl_request_view *v, __u32 vhost, __u32 fold)
+SL_FN __u32 sl_prefix_search(const struct sl_request_view *v, const struct sl_domain *d, __u32 fold)
 {
 	const struct sl_table *t = v->t;
-	const struct sl_vhost *vh = &t->vhosts[vhost & (SL_MAX_VHOSTS - 1)];
-	struct sl_prefix_scan s = {.t = t, .hit = SL_NO_SLOT, .fold = fold};
+	struct sl_prefix_scan s = {.t = t, .vhost = &d->routes, .hit = SL_NO_SLOT, .fold = fold};
 	const struct sl_slot *slot;
 	__u32 off = v->h->path.off;
 
 	s.len = v->h->path.len;
-	s.first = vh->first_length + (fold ? vh->n_lengths : 0);
-	s.high = fold ? vh->n_folded : vh->n_lengths;
+	s.first = fold ? d->routes.n_lengths : 0;
+	s.high = fold ? d->routes.n_folded : d->routes.n_lengths;
 	s.hash.buf = v->buf;
 	s.hash.off = off;
 	s.hash.at = t->zero;
 	s.low = t->zero;
-	s.hash.hash = sl_key_begin(t, SL_INDEX_PREFIX + fold, vhost);
+	s.hash.hash = sl_key_begin(t, SL_INDEX_PREFIX + fold, d->vhost);
 	sl_loop(17, sl_prefix_step, &s);
 	if (s.hit == SL_NO_SLOT)
 		return SL_NO_PATH;
@@ -455,14 +470,14 @@ SL_FN __u32 sl_prefix_search(const struct sl_request_view *v, __u32 vhost, __u32
 }
 
 /* The path that is all of the request's: index into t->paths, or SL_NO_PATH. */
-SL_FN __u32 sl_exact_search(const struct sl_request_view *v, __u32 vhost, __u32 fold)
+SL_FN __u32 sl_exact_search(const struct sl_request_view *v, const struct sl_domain *d, __u32 fold)
 {
 	const struct sl_table *t = v->t;
 	struct sl_key_scan s = {.buf = v->buf, .off = v->h->path.off, .at = t->zero};
 	__u32 len = v->h->path.len, at;
 	const struct sl_slot *slot;
 
-	s.hash = sl_key_begin(t, SL_INDEX_EXACT + fold, vhost);
+	s.hash = sl_key_begin(t, SL_INDEX_EXACT + fold, d->vhost);
 	at = sl_slot_find(t, sl_key_to(&s, len, fold));
 	if (at == SL_NO_SLOT)
 		return SL_NO_PATH;
@@ -473,30 +488,30 @@ SL_FN __u32 sl_exact_search(const struct sl_request_view *v, __u32 vhost, __u32 
 }
 
 /* Both, as prefix << 32 | exact. @fold: 0 or 1: those with case_sensitive: false. */
-SL_FN __u64 sl_paths_search(const struct sl_request_view *v, __u32 vhost, __u32 fold)
+SL_FN __u64 sl_paths_search(const struct sl_request_view *v, __u32 domain, __u32 fold)
 {
-	const struct sl_vhost *vh = &v->t->vhosts[vhost & (SL_MAX_VHOSTS - 1)];
+	const struct sl_domain *d = sl_domain_at(v->t, domain);
 	__u64 exact = SL_NO_PATH, prefix = SL_NO_PATH;
 
 	fold &= 1;
-	if (fold ? vh->n_folded : vh->n_lengths)
-		prefix = sl_prefix_search(v, vhost, fold);
-	if (vh->flags & (fold ? SL_VHOST_EXACT_FOLDED : SL_VHOST_EXACT))
-		exact = sl_exact_search(v, vhost, fold);
+	if (fold ? d->routes.n_folded : d->routes.n_lengths)
+		prefix = sl_prefix_search(v, d, fold);
+	if (d->routes.flags & (fold ? SL_VHOST_EXACT_FOLDED : SL_VHOST_EXACT))
+		exact = sl_exact_search(v, d, fold);
 	return prefix << 32 | exact;
 }
 
 #ifdef __bpf__
-__noinline __u64 sl_paths_call(__u32 key, __u32 vhost, __u32 fold)
+__noinline __u64 sl_paths_call(__u32 key, __u32 domain, __u32 fold)
 {
 	struct sl_request_view v = {};
 
-	return sl_view_of(&v, key) ? sl_paths_search(&v, vhost, fold) : ~0ULL;
+	return sl_view_of(&v, key) ? sl_paths_search(&v, domain, fold) : ~0ULL;
 }
 
-#define sl_paths_find(v, vhost, fold) sl_paths_call((v)->key, vhost, fold)
+#define sl_paths_find(v, domain, fold) sl_paths_call((v)->key, domain, fold)
 #else
-#define sl_paths_find(v, vhost, fold) sl_paths_search(v, vhost, fold)
+#define sl_paths_find(v, domain, fold) sl_paths_search(v, domain, fold)
 #endif
 
 #endif /* SL_INDEX_H */

@@ -54,6 +54,7 @@
 #define SL_INDEX_LENGTHS 32768 /* lengths of prefixes, of all virtual hosts */
 
 #define SL_STAT_SHARDS 8      /* shard 0: the daemon; 1 + cpu % 7: BPF on that CPU */
+#define SL_STAT_GROUP 1024    /* rows of a shard that lie together, see sl_stats_key() */
 #define SL_LATENCY_BUCKETS 32 /* bucket i: latencies below 2^i microseconds, the last: the rest */
 
 /* Bytes that may wait for a co-located reader: a socket's own 128 KiB and under 1 MiB more. */

@@ -20,7 +20,6 @@
 #define SL_MATCH_STEPS 512 /* in the kernel: of four routes, of a route, or of a rule */
 
 _Static_assert((SL_MAX_RULES & (SL_MAX_RULES - 1)) == 0, "clamped by a mask");
-_Static_assert((SL_MAX_VHOSTS & (SL_MAX_VHOSTS - 1)) == 0, "clamped by a mask");
 _Static_assert((SL_MAX_DOMAINS & (SL_MAX_DOMAINS - 1)) == 0, "clamped by a mask");
 
 struct sl_match_scan {
@@ -159,9 +158,9 @@ static long sl_match_step(SL_UNUSED __u32 i, void *data)
 }
 
 /* The three lists of the index for the path, into next[] from @at. False: it cannot tell. */
-SL_FN bool sl_lists_of(struct sl_match_scan *s, __u32 vhost, __u32 fold, __u32 at)
+SL_FN bool sl_lists_of(struct sl_match_scan *s, __u32 domain, __u32 fold, __u32 at)
 {
-	__u64 found = sl_paths_find(&s->v, vhost, fold);
+	__u64 found = sl_paths_find(&s->v, domain, fold);
 	__u32 prefix = found >> 32, exact = found;
 	__u32 *next = s->s->next;
 	const struct sl_path *p;
@@ -182,10 +181,10 @@ SL_FN bool sl_lists_of(struct sl_match_scan *s, __u32 vhost, __u32 fold, __u32 a
 
 /* ---- all of it ---- */
 
-/* Sets the search up for the routes of @vhost. False: the kernel cannot tell. */
-SL_FN bool sl_vhost_begin(struct sl_match_scan *s, __u32 vhost)
+/* Sets the search up for the routes that @domain leads to. False: the kernel cannot tell. */
+SL_FN bool sl_search_begin(struct sl_match_scan *s, __u32 domain)
 {
-	const struct sl_vhost *v = &s->v.t->vhosts[vhost & (SL_MAX_VHOSTS - 1)];
+	const struct sl_vhost *v = &sl_domain_at(s->v.t, domain)->routes;
 	struct sl_search *q = s->s;
 	__u32 i;
 
@@ -205,9 +204,9 @@ SL_FN bool sl_vhost_begin(struct sl_match_scan *s, __u32 vhost)
 	if (!(v->flags & SL_VHOST_INDEXED))
 		return true;
 	q->listed = 1;
-	if (!sl_lists_of(s, vhost, 0, 0))
+	if (!sl_lists_of(s, domain, 0, 0))
 		return false;
-	return !(v->n_folded || (v->flags & SL_VHOST_EXACT_FOLDED)) || sl_lists_of(s, vhost, 1, 3);
+	return !(v->n_folded || (v->flags & SL_VHOST_EXACT_FOLDED)) || sl_lists_of(s, domain, 1, 3);
 }
 
 /*
@@ -216,13 +215,12 @@ SL_FN bool sl_vhost_begin(struct sl_match_scan *s, __u32 vhost)
  */
 SL_FN __u32 sl_match_domain(struct sl_match_scan *s, __u32 domain)
 {
-	const struct sl_table *t = s->v.t;
 	__u32 steps = SL_MATCH_STEPS;
 	struct sl_search *q = s->s;
 
 	if (domain >= SL_MAX_DOMAINS)
 		return SL_NO_ROUTE;
-	if (!sl_vhost_begin(s, t->domains[domain & (SL_MAX_DOMAINS - 1)].vhost)) {
+	if (!sl_search_begin(s, domain)) {
 #ifndef __bpf__
 		if (s->v.ask)
 			q->listed = 0; /* as a list: slow, and right */

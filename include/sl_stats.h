@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counters. Maps `route_stats` and `cluster_stats` are mmap-able arrays of struct
- * sl_stats, key: index * SL_STAT_SHARDS + shard. Shard 0 is written by the daemon
+ * sl_stats, key: sl_stats_key(index, shard). Shard 0 is written by the daemon
  * (user path), shards 1.. by BPF on the CPU that ran the request's last program: so a
  * row's path is known by its shard. All writes are atomic adds; a reader sums shards.
  * An exchange is counted once, when its final answer's last byte has been decided
@@ -15,12 +15,25 @@
 
 #define SL_STATUS_CLASSES 6 /* index status / 100; 0: no answer (client or backend went away) */
 
+/* A cache line, and lines of eight buckets: an exchange writes to two of them. */
 struct sl_stats {
-	__u64 status[8];  /* exchanges by class of the final status; 6 and 7 stay 0 */
-	__u64 latency_ns; /* sum, request head seen to last byte of the answer */
-	__u64 direct;	  /* of these: read by the daemon, answered by BPF; shard 0 */
+	__u64 status[SL_STATUS_CLASSES]; /* exchanges by class of the final status */
+	__u64 latency_ns;		 /* sum, request head seen to last byte of the answer */
+	__u64 direct; /* of these: read by the daemon, answered by BPF; shard 0 */
 	__u64 latency[SL_LATENCY_BUCKETS]; /* exchanges by latency, see SL_LATENCY_BUCKETS */
 };
+
+_Static_assert(sizeof(struct sl_stats) % 64 == 0, "whole cache lines");
+
+/*
+ * The row of a route or cluster. Rows of one shard lie together, in groups: a CPU's counters of
+ * many routes are on few pages.
+ */
+SL_FN __u32 sl_stats_key(__u32 index, __u32 shard)
+{
+	return (index / SL_STAT_GROUP * SL_STAT_SHARDS + shard) * SL_STAT_GROUP +
+	       index % SL_STAT_GROUP;
+}
 
 #define SL_GENERATIONS 64 /* the last ones that are remembered */
 
@@ -74,12 +87,17 @@ SL_FN void sl_stats_count(struct sl_stats *s, __u32 status, __u64 ns)
 
 	if (class >= SL_STATUS_CLASSES)
 		class = 0;
-	sl_opaque(class); /* the verifier has to see the mask */
-	sl_add(&s->status[class & 7], 1);
-	sl_add(&s->latency_ns, ns);
 	bucket = sl_latency_bucket(ns);
+	sl_opaque(class); /* the verifier has to see the masks; behind status[] is latency_ns */
 	sl_opaque(bucket);
-	sl_add(&s->latency[bucket & (SL_LATENCY_BUCKETS - 1)], 1);
+	class &= 7;
+	bucket &= SL_LATENCY_BUCKETS - 1;
+	/* Both lines are on their way before one is waited for: no load passes an atomic add. */
+	(void)SL_READ(s->status[class]);
+	(void)SL_READ(s->latency[bucket]);
+	sl_add(&s->status[class], 1);
+	sl_add(&s->latency_ns, ns);
+	sl_add(&s->latency[bucket], 1);
 }
 
 #endif /* SL_STATS_H */

@@ -28,15 +28,6 @@ enum sl_domain_kind {
 	SL_DOMAIN_ANY,	  /* "*" */
 };
 
-/* One entry of a virtual host's `domains`. A star stands for at least one byte. */
-struct sl_domain {
-	struct sl_str name; /* lower case */
-	__u16 vhost;	    /* index into vhosts */
-	__u8 kind;	    /* enum sl_domain_kind */
-	__u8 config;	    /* route configuration */
-	__u8 zero[4];
-};
-
 /* sl_route_config.flags */
 #define SL_CONFIG_IGNORE_PORT 0x1 /* ignore_port_in_host_matching */
 #define SL_CONFIG_PLAIN_PATH 0x2  /* the kernel routes only plain paths (sl_plain.h) */
@@ -62,16 +53,33 @@ struct sl_route_config {
 #define SL_VHOST_INDEXED 0x1	  /* else its routes are looked at one after the other */
 #define SL_VHOST_EXACT 0x2	  /* has routes with `path` */
 #define SL_VHOST_EXACT_FOLDED 0x4 /* ... and case_sensitive: false */
-#define SL_VHOST_FLAGS 0x7
+#define SL_VHOST_FEW_LENGTHS 0x8  /* they are in `few` */
+#define SL_VHOST_FLAGS 0xf
+
+#define SL_FEW_LENGTHS 8
 
 struct sl_vhost {
 	__u32 first_route; /* routes of a virtual host are contiguous, in file order */
 	__u32 n_routes;
-	__u32 first_length; /* in sl_table.lengths: of its prefixes, ascending; then the folded */
-	__u16 n_lengths;    /* distinct lengths of prefixes */
-	__u16 n_folded;	    /* ... with case_sensitive: false */
-	__u32 flags;	    /* SL_VHOST_* */
-	__u32 zero[3];
+	__u16 n_lengths; /* distinct lengths of prefixes */
+	__u16 n_folded;	 /* ... with case_sensitive: false */
+	__u32 flags;	 /* SL_VHOST_* */
+	union {		 /* The lengths of its prefixes, ascending; then those of the folded. */
+		__u32 first_length; /* in sl_table.lengths */
+		__u16 few[SL_FEW_LENGTHS];
+	};
+};
+
+/* One entry of a virtual host's `domains`. A star stands for at least one byte. */
+struct sl_domain {
+	struct sl_str name; /* lower case */
+	__u16 vhost;	    /* index into vhosts */
+	__u8 kind;	    /* enum sl_domain_kind */
+	__u8 config;	    /* route configuration */
+	__u32 zero[5];
+	/* The same as in vhosts, for the matcher: in a large table each line that a request does
+	 * not touch is one less to wait for. */
+	struct sl_vhost routes;
 };
 
 /* All compare the path without its query (Envoy's PathMatcher). */
@@ -276,7 +284,8 @@ struct sl_table {
 };
 
 _Static_assert(sizeof(struct sl_route) == 32 && sizeof(struct sl_rule) == 32 &&
-		       sizeof(struct sl_vhost) == 32 && sizeof(struct sl_slot) == 16,
+		       sizeof(struct sl_vhost) == 32 && sizeof(struct sl_slot) == 16 &&
+		       sizeof(struct sl_domain) == 64,
 	       "indexed by a shift, and whole in a cache line");
 _Static_assert(SL_MAX_ROUTES < SL_NO_PATH && SL_MAX_DOMAINS < 65536, "fit into 16 bits");
 

@@ -36,8 +36,8 @@ static_resources:
   clusters:
 """
 
-# Requests over all of the table: its last route of each of 64 hosts, evenly spaced. No head comes
-# twice in a row on a connection: it would not be matched again.
+# Requests over all of the table: the last route but one of some 200 hosts, evenly spaced. No head
+# comes twice in a row on a connection: it would not be matched again.
 LUA = """
 local n = 0
 local tail = "x"
@@ -45,7 +45,8 @@ local hosts = {hosts}
 request = function()
 	n = (n + {step}) % hosts
 	tail = tail == "xxx" and "x" or tail .. "x"
-	return "GET /service8/tenant" .. n .. "/" .. tail .. " HTTP/1.1\\r\\nHost: tenant" .. n ..
+	local name = string.format("tenant%04d", n) -- as long in each table
+	return "GET /service8/" .. name .. "/" .. tail .. " HTTP/1.1\\r\\nHost: " .. name ..
 		".example.com\\r\\n\\r\\n"
 end
 done = function(s, latency, _)
@@ -62,8 +63,8 @@ def config(routes, port):
     hosts, clusters = [], max(1, routes // 20)
     for v in range(routes // 10):
         hosts.append(f"            - name: v{v}\n              domains: "
-                     f'["tenant{v}.example.com", "*.tenant{v}.example.com"]\n              routes:')
-        hosts += [f'              - {{match: {{prefix: "/service{i}/tenant{v}/"}}, '
+                     f'["tenant{v:04}.example.com", "*.tenant{v:04}.example.com"]\n              routes:')
+        hosts += [f'              - {{match: {{prefix: "/service{i}/tenant{v:04}/"}}, '
                   f"route: {{cluster: {'origin' if i == 8 else f'c{v % clusters}'}}}}}"
                   for i in range(9)]
         hosts.append('              - {match: {prefix: "/"}, route: {cluster: origin}}')

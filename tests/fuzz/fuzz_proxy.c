@@ -533,7 +533,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	       compiled->table->n_clusters * sizeof(*maps.clusters));
 	maps.endpoints = compiled->endpoints;
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
-	maps.max_routes = compiled->table->n_routes;
+	maps.max_routes = SL_MAX_ROUTES;
 	maps.route_stats = calloc(maps.max_routes * SL_STAT_SHARDS, sizeof(*maps.route_stats));
 	maps.cluster_stats = calloc(SL_MAX_CLUSTERS * SL_STAT_SHARDS, sizeof(*maps.cluster_stats));
 	maps.reasons = calloc(SL_N_REASONS, sizeof(*maps.reasons));

@@ -196,6 +196,7 @@ void table_spoil(struct sl_table *t, __u64 *state)
 	};
 
 	spoil(fields[below(state, sizeof(fields) / sizeof(fields[0]))], state);
+	d->routes = *v;
 	d->vhost = below(state, 4) ? d->vhost : next_random(state);
 	rule->kind = below(state, 4) ? rule->kind : next_random(state);
 	rule->what = below(state, 8) ? rule->what : next_random(state);
@@ -204,7 +205,7 @@ void table_spoil(struct sl_table *t, __u64 *state)
 	r->first_hash = below(state, 8) ? r->first_hash : next_random(state);
 	r->n_hashes = below(state, 8) ? r->n_hashes : next_random(state);
 	r->n_rules = below(state, 8) ? r->n_rules : next_random(state);
-	v->n_lengths = below(state, 8) ? v->n_lengths : next_random(state);
+	d->routes.n_lengths = below(state, 8) ? d->routes.n_lengths : next_random(state);
 	c->n_suffixes = below(state, 8) ? c->n_suffixes : below(state, 100);
 	slot->len = below(state, 8) ? slot->len : next_random(state);
 	slot->value = below(state, 8) ? slot->value : next_random(state);

@@ -15,10 +15,11 @@ static __u32 clamp(__u32 n, __u32 max)
 	return n < max ? n : max;
 }
 
-static void add_up(const struct sl_stats *shards, struct sl_stat_sum *ret)
+/* All that @rows count of the route or cluster @index. */
+static void add_up(const struct sl_stats *rows, __u32 index, struct sl_stat_sum *ret)
 {
 	for (int shard = 0; shard < SL_STAT_SHARDS; shard++) {
-		const struct sl_stats *s = &shards[shard];
+		const struct sl_stats *s = &rows[sl_stats_key(index, shard)];
 		__u64 total = 0;
 
 		for (int i = 0; i < SL_STATUS_CLASSES; i++) {
@@ -107,12 +108,12 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 			memset(info, 0, sizeof(*info));
 		info->name[SL_NAME_MAX - 1] = 0;
 		info->match[SL_NAME_MAX - 1] = 0;
-		add_up(&m->route_stats[i * SL_STAT_SHARDS], &ret->route_sums[i]);
+		add_up(m->route_stats, i, &ret->route_sums[i]);
 		ret->kernel += ret->route_sums[i].kernel;
 		ret->direct += ret->route_sums[i].direct;
 	}
 	for (__u32 i = 0; i < ret->n_clusters; i++)
-		add_up(&m->cluster_stats[i * SL_STAT_SHARDS], &ret->cluster_sums[i]);
+		add_up(m->cluster_stats, i, &ret->cluster_sums[i]);
 	if (m->counts) {
 		ret->down = m->counts[0];
 		memcpy(ret->up, m->counts + 1, ret->n_clusters * sizeof(*ret->up));

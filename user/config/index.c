@@ -264,10 +264,25 @@ static int add_exact(struct build *b, struct sl_vhost *v, __u32 vhost, __u32 fro
 	return err;
 }
 
+/* @v's lengths are the last of t->lengths, from @first on: they stay there, or are few. */
+static void place_lengths(struct sl_table *t, struct sl_vhost *v, __u32 first)
+{
+	__u32 n = t->n_lengths - first;
+
+	if (n > SL_FEW_LENGTHS) {
+		v->first_length = first;
+		return;
+	}
+	v->flags |= SL_VHOST_FEW_LENGTHS;
+	memset(v->few, 0, sizeof(v->few));
+	memcpy(v->few, &t->lengths[first], n * sizeof(v->few[0]));
+	t->n_lengths = first;
+}
+
 static int index_vhost(struct build *b, __u32 vhost)
 {
 	struct sl_vhost *v = &b->t->vhosts[vhost];
-	__u32 folded = 0, exact = 0;
+	__u32 folded = 0, exact = 0, first_length;
 	int err = 0, n;
 
 	for (__u32 i = 0; i < v->n_routes; i++) {
@@ -289,7 +304,7 @@ static int index_vhost(struct build *b, __u32 vhost)
 		return err;
 	while (exact < b->n_paths && !b->paths[exact].keys->exact)
 		folded += !b->paths[exact++].keys->folded;
-	v->first_length = b->t->n_lengths;
+	first_length = b->t->n_lengths;
 	n = add_prefixes(b, vhost, 0, folded);
 	v->n_lengths = n < 0 ? 0 : n;
 	if (n >= 0)
@@ -297,6 +312,7 @@ static int index_vhost(struct build *b, __u32 vhost)
 	if (n < 0)
 		return n;
 	v->n_folded = n;
+	place_lengths(b->t, v, first_length);
 	return add_exact(b, v, vhost, exact);
 }
 
@@ -304,10 +320,12 @@ static int index_vhost(struct build *b, __u32 vhost)
 static void try_vhost(struct build *b, __u32 vhost)
 {
 	struct sl_table *t = b->t;
-	struct sl_vhost *v = &t->vhosts[vhost], old = *v;
+	struct sl_vhost *v = &t->vhosts[vhost], old;
 	__u32 n_paths = t->n_paths, n_listed = t->n_listed, n_lengths = t->n_lengths;
 	__u32 n_entries = b->entries.n;
 
+	v->flags = 0;
+	old = *v;
 	if (v->n_routes <= SL_LIST_ROUTES)
 		return;
 	v->flags |= SL_VHOST_INDEXED;
@@ -390,6 +408,8 @@ int sl_index_build(struct sl_table *t)
 	err = index_domains(&b);
 	for (__u32 i = 0; i < t->n_vhosts && !err; i++)
 		try_vhost(&b, i);
+	for (__u32 i = 0; i < t->n_domains; i++)
+		t->domains[i].routes = t->vhosts[t->domains[i].vhost];
 	if (!err)
 		err = sl_index_place(t, &b.entries);
 out:

@@ -79,9 +79,9 @@ void count_exchange(struct worker *w, struct front *f, __u32 status)
 
 	x->counted = true;
 	if (x->route < w->maps->max_routes)
-		sl_stats_count(&w->maps->route_stats[x->route * SL_STAT_SHARDS], status, ns);
+		sl_stats_count(&w->maps->route_stats[sl_stats_key(x->route, 0)], status, ns);
 	if (x->cluster < SL_MAX_CLUSTERS)
-		sl_stats_count(&w->maps->cluster_stats[x->cluster * SL_STAT_SHARDS], status, ns);
+		sl_stats_count(&w->maps->cluster_stats[sl_stats_key(x->cluster, 0)], status, ns);
 	sl_add(&w->maps->generations[sl_generation_key(generation_of(w, f), 0)].exchanges, 1);
 	/* A request that BPF took and we ended has not been given its reason yet. */
 	if (!x->reasoned && !f->s->direct)
@@ -94,7 +94,7 @@ void count_direct(struct worker *w, const struct front *f)
 	if (!f->s->direct)
 		return;
 	if (f->x.route < w->maps->max_routes)
-		sl_add(&w->maps->route_stats[f->x.route * SL_STAT_SHARDS].direct, 1);
+		sl_add(&w->maps->route_stats[sl_stats_key(f->x.route, 0)].direct, 1);
 	if (f->x.cluster < SL_MAX_CLUSTERS)
-		sl_add(&w->maps->cluster_stats[f->x.cluster * SL_STAT_SHARDS].direct, 1);
+		sl_add(&w->maps->cluster_stats[sl_stats_key(f->x.cluster, 0)].direct, 1);
 }

@@ -226,25 +226,32 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 
 /* ---- routes: counters and exchanges under way follow their route's name ---- */
 
+/* Copies (@from NULL: clears) what is counted of route @index, in all its shards. */
+static void stats_write(struct sl_stats *rows, __u32 index, const struct sl_stats *from)
+{
+	for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
+		rows[sl_stats_key(index, shard)] = from ? from[shard] : (struct sl_stats){};
+}
+
 /* @to[i]: the new index of route i, or NO_INDEX. */
 static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
 {
-	size_t row = SL_STAT_SHARDS * sizeof(struct sl_stats);
-	struct sl_stats *copy;
+	struct sl_stats *rows = w->maps->route_stats, (*copy)[SL_STAT_SHARDS];
 	__u32 same = 0;
 
 	while (same < n && same < n_new && to[same] == same)
 		same++;
-	copy = malloc((n - same + 1) * row);
+	copy = malloc((n - same + 1) * sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
-	memcpy(copy, &w->maps->route_stats[same * SL_STAT_SHARDS], (n - same) * row);
+	for (__u32 i = same; i < n; i++)
+		for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
+			copy[i - same][shard] = rows[sl_stats_key(i, shard)];
 	for (__u32 i = same; i < n_new; i++)
-		memset(&w->maps->route_stats[i * SL_STAT_SHARDS], 0, row);
+		stats_write(rows, i, NULL);
 	for (__u32 i = same; i < n; i++)
 		if (to[i] != NO_INDEX)
-			memcpy(&w->maps->route_stats[to[i] * SL_STAT_SHARDS],
-			       &copy[(i - same) * SL_STAT_SHARDS], row);
+			stats_write(rows, to[i], copy[i - same]);
 	free(copy);
 	return 0;
 }

@@ -33,7 +33,7 @@ struct sl_maps {
 	struct sl_sequence *sequences;	/* [SL_MAX_SPLITS] */
 	__u8 *request_heads;		/* [SL_MAX_SESSIONS * head_size]; a head is first in each */
 	__u32 head_size;		/* bytes from one to the next */
-	struct sl_stats *route_stats;	/* [max_routes * SL_STAT_SHARDS] */
+	struct sl_stats *route_stats;	/* [max_routes * SL_STAT_SHARDS], sl_stats_key() */
 	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
 	__u64 *reasons;			/* [SL_N_REASONS] */
 	struct sl_counts *counts;	/* [1 + SL_MAX_CLUSTERS] */

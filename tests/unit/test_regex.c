@@ -48,6 +48,11 @@ static void test_whole(void)
 	whole("\\Q(?=\\E", "(?=", true);
 	whole("a{2,3}", "aaaa", false);
 	whole("a+?b??", "aab", true);
+	whole("a{1000}b{1000}", "ab", false);
+	whole("(a{10}){100}(b{10}[(]){100}", "ab", false);
+	whole("(?:x{2}){3}", "xxxxxx", true);
+	whole("(x{0,}){3}", "xx", true);
+	whole("a{,5}", "a{,5}", true);
 }
 
 static void refused(const char *pattern, const char *has)
@@ -91,6 +96,14 @@ static void test_refused(void)
 	refused("a(b", "parenthes");
 	refused("[a", "]");
 	refused("a**", "repetition");
+	refused("a*{2}", "repeated repetition");
+	refused("a{2}{3}", "repeated repetition");
+	refused("a{1001}", "1000 repetitions");
+	refused("a{1,1001}", "1000 repetitions");
+	refused("a{1001,}", "1000 repetitions");
+	refused("(a{11}b|c){100}", "1000 repetitions");
+	refused("((?:a{10})?b){101}", "1000 repetitions");
+	refused("((((((((((x{2}){2}){2}){2}){2}){2}){2}){2}){2}){2})", "1000 repetitions");
 }
 
 static void replaced(const char *pattern, const char *text, const char *substitution,

@@ -394,6 +394,15 @@ static const struct sl_key vhost_keys[] = {
 SCHEMA(vhost, struct cfg_vhost, "virtual host", .unsupported = sl_no_vhost,
        .tuning = sl_tune_metadata, .done = vhost_done);
 
+static void route_config_done(struct sl_walk *w, void *dst)
+{
+	const struct cfg_route_config *c = dst;
+
+	if (c->validate.node && !c->validate.value)
+		sl_warning(w, c->validate.node,
+			   "a route's clusters have to be in the config all the same; ignored");
+}
+
 static const struct sl_key route_config_keys[] = {
 	KEY("name", STRING, 0, struct cfg_route_config, name),
 	KEY("virtual_hosts", LIST, 0, struct cfg_route_config, vhosts, .sub = &vhost),
@@ -409,11 +418,11 @@ static const struct sl_key route_config_keys[] = {
 	    ignore_params),
 	KEY("vhost_header", STRING, 0, struct cfg_route_config, vhost_header),
 	KEY("internal_only_headers", STRINGS, 0, struct cfg_route_config, internal_only),
-	IGNORED("validate_clusters"), /* always */
+	KEY("validate_clusters", BOOL, 0, struct cfg_route_config, validate),
 	END,
 };
 SCHEMA(route_config, struct cfg_route_config, "route_config", .unsupported = sl_no_route_config,
-       .tuning = sl_tune_metadata);
+       .tuning = sl_tune_metadata, .done = route_config_done);
 
 /* ---- listeners ---- */
 

@@ -47,9 +47,15 @@ static const struct choice *only(struct sl_walk *w, const struct choice *all, si
 
 /* ---- texts ---- */
 
+static const struct sl_key re2_keys[] = {
+	WARN("max_program_size", "the steps of a match are limited, not its program; ignored"),
+	END,
+};
+SCHEMA(re2, const struct sl_node *, "google_re2");
+
 static const struct sl_key regex_keys[] = {
 	KEY("regex", STRING, FULL, struct cfg_regex, regex),
-	IGNORED("google_re2"), /* the only engine */
+	KEY("google_re2", MAP, 0, struct cfg_regex, google_re2, .sub = &re2),
 	END,
 };
 const struct sl_schema sl_schema_regex = {

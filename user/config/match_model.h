@@ -10,6 +10,7 @@
 /* safe_regex, and the fields that hold one */
 struct cfg_regex {
 	const struct sl_node *node;
+	const struct sl_node *google_re2; /* the only engine */
 	const struct sl_node *regex;
 };
 

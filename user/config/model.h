@@ -187,6 +187,7 @@ struct cfg_route_config {
 	const struct sl_node *vhost_header;
 	struct cfg_list internal_only; /* const struct sl_node * */
 	struct cfg_u32 max_body;       /* max_direct_response_body_size_bytes */
+	struct cfg_u32 validate;       /* validate_clusters */
 	const char *listener;	       /* validate: name of the first that has it; NULL: none */
 	const struct cfg_hcm *hcm;     /* validate: of that listener */
 };

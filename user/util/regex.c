@@ -69,6 +69,58 @@ static size_t repetition(const char *p)
 	return digits && p[1] != ',' && p[1 + digits] == '}' ? digits + 2 : 0;
 }
 
+/*
+ * RE2 takes at most 1,000 repetitions of anything by {n,m}, those of groups in groups multiplied
+ * (RepetitionWalker, re2/parse.cc).
+ */
+#define REPEAT_MAX 1000
+#define DEPTH 256 /* of groups; PCRE2 has its own limit below that */
+
+struct repeats {
+	unsigned long most[DEPTH]; /* of what stands in the open group of this depth */
+	unsigned long last;	   /* of the last atom */
+	size_t depth;
+};
+
+static void repeats_atom(struct repeats *r, unsigned long times)
+{
+	unsigned long *most = &r->most[r->depth < DEPTH ? r->depth : DEPTH - 1];
+
+	r->last = times;
+	if (times > *most)
+		*most = times;
+}
+
+static void repeats_group(struct repeats *r, bool open)
+{
+	if (open) {
+		if (++r->depth < DEPTH)
+			r->most[r->depth] = 1;
+	} else if (r->depth) {
+		unsigned long inside = r->most[r->depth < DEPTH ? r->depth : DEPTH - 1];
+
+		r->depth--;
+		repeats_atom(r, inside);
+	}
+}
+
+/* The repetition at @p, "{2,3}" or another, of the last atom. False: it is over the limit. */
+static bool repeats_times(struct repeats *r, const char *p)
+{
+	unsigned long times;
+	char *end;
+
+	if (*p != '{')
+		return true;
+	times = strtoul(p + 1, &end, 10);
+	if (*end == ',' && end[1] != '}')
+		times = strtoul(end + 1, NULL, 10);
+	if (times > REPEAT_MAX || r->last * times > REPEAT_MAX)
+		return false;
+	repeats_atom(r, times ? r->last * times : r->last);
+	return true;
+}
+
 /* Bytes of the class at @p, "[...]"; its escapes are checked by the caller's rule. */
 static long class_end(const char *p, char *ret_why)
 {
@@ -108,6 +160,7 @@ static int check_group(const char *p, char *ret_why)
 /* Is @pattern RE2's, as far as PCRE2 would not say so itself? 0 or -EINVAL. */
 static int check_syntax(const char *pattern, char *ret_why)
 {
+	struct repeats r = {.most = {1}, .last = 1};
 	const char *p = pattern;
 	int err = 0;
 
@@ -117,10 +170,16 @@ static int check_syntax(const char *pattern, char *ret_why)
 
 		if (n && p > pattern) {
 			/* "a+?" is lazy in both; "a++" is possessive here, an error there. */
-			if (p[n] == '+' || p[n] == '*' || (p[n] == '?' && repetition(p + n + 1)))
-				return refuse(ret_why, "a repeated repetition", p);
 			len = n + (p[n] == '?');
-		} else if (!strncmp(p, "\\Q", 2)) {
+			if (repetition(p + len))
+				return refuse(ret_why, "a repeated repetition", p);
+			if (!repeats_times(&r, p))
+				return refuse(ret_why, "more than 1000 repetitions", p);
+			p += len;
+			continue;
+		}
+		r.last = 1;
+		if (!strncmp(p, "\\Q", 2)) {
 			const char *end = strstr(p, "\\E");
 
 			len = end ? end + 2 - p : (long)strlen(p);
@@ -135,6 +194,9 @@ static int check_syntax(const char *pattern, char *ret_why)
 			err = check_group(p, ret_why);
 			/* The "?" of "(?" repeats nothing. */
 			len = p[1] == '?' ? 2 : 1;
+			repeats_group(&r, true);
+		} else if (*p == ')') {
+			repeats_group(&r, false);
 		}
 		p += len;
 	}

@@ -148,6 +148,33 @@ def by_hash(t):
         assert all(20 < spread[n] < 90 for n in "abc"), (policy, spread)
 
 
+@test(each=["kernel", "user"])
+def by_hash_of_a_named_cluster(t, path):
+    """A route's hash_policy holds for the cluster that a header names, too: the same endpoint as
+    where the route names it, and a cookie is made."""
+    t.backends.nginx(PORTS)
+    one = {**cluster("one", [("127.0.0.1", p) for p in PORTS]), "lb_policy": "RING_HASH"}
+    policy = [{**BY_USER[0], "terminal": True}, {"cookie": {"name": "c", "ttl": "60s"}}]
+    named, by_header = route(prefix="/named", to="one"), route(prefix="/", to="one")
+    by_header["route"] = {"cluster_header": "x-cluster", "hash_policy": policy}
+    named["route"]["hash_policy"] = policy
+    tree = {"static_resources": {"listeners": [listener("front", FRONT, [named, by_header])],
+                                 "clusters": [one]}, "sluice": {"kernel_path": path == "kernel"}}
+    s = t.sluice(dump(tree) + "\n")
+    with Conn(FRONT) as conn:
+        def ask(where, *headers):
+            return conn.get(where, [("x-cluster", "one"), *headers])
+        for n in range(30):
+            user = ("x-user", f"user-{n}")
+            got = {ask(where, user).get("x-backend") for where in ("/", "/", "/", "/named")}
+            assert len(got) == 1, (n, got)
+        r = ask("/")
+        assert r.get("set-cookie"), r
+        cookie = ("cookie", r.get("set-cookie").split(";")[0].replace('"', ""))
+        assert {ask("/", cookie).get("x-backend") for _ in range(9)} == {r.get("x-backend")}
+    rest(s)
+
+
 @test()
 def priorities(t):
     """health_status: by priority 0 while 72 % of it are well, else the rest spills over."""

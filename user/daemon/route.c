@@ -2,6 +2,7 @@
 /* Where a request of the user path goes: the same core and the same tables as in the kernel. */
 #include <string.h>
 #include "mutate.h"
+#include "config/by_name.h"
 #include "config/internal_address.h"
 
 #define OTHER_TRIES 8 /* choices made to find another endpoint than the one that failed */
@@ -42,78 +43,23 @@ static __u32 split_cluster(struct worker *w, __u32 id, const __u64 *hash)
 	return split.targets[target].cluster;
 }
 
-/* The value of the header @name if the request has just one of it. */
-static struct text single_header(const struct sl_head *h, const __u8 *buf, const char *name)
-{
-	struct text value = {0};
-	__u32 n = 0;
-
-	for (__u32 i = 0; i < h->n_headers; i++) {
-		const struct sl_header *hd = &h->headers[i];
-
-		if (!text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, name))
-			continue;
-		value = (struct text){(const char *)buf + hd->value.off, hd->value.len};
-		n++;
-	}
-	return n == 1 ? value : (struct text){0};
-}
-
-/* The cluster of this name; NO_INDEX: none. */
-static __u32 cluster_named(const struct worker *w, struct text name)
-{
-	const struct sl_actions *a = w->args->compiled->actions;
-
-	for (__u32 c = 0; c < a->n_clusters; c++)
-		if (a->clusters[c] && strlen(a->clusters[c]) == name.len &&
-		    !memcmp(a->clusters[c], name.s, name.len))
-			return c;
-	return NO_INDEX;
-}
-
 __u32 route_named(struct worker *w, const char *header, const struct sl_head *h, const __u8 *buf)
 {
-	if (!strcmp(header, ":authority"))
-		return cluster_named(w,
-				     (struct text){(const char *)buf + h->host.off, h->host.len});
-	for (__u32 i = 0; i < h->n_headers; i++) {
-		const struct sl_header *hd = &h->headers[i];
-
-		if (text_is((struct text){(const char *)buf + hd->name.off, hd->name.len}, header))
-			return cluster_named(
-				w, (struct text){(const char *)buf + hd->value.off, hd->value.len});
-	}
-	return NO_INDEX;
+	return sl_cluster_by_header(w->args->compiled->actions, header, h, buf);
 }
 
-/*
- * weighted_clusters.header_name: a number that another proxy drew, for the same pick here
- * (WeightedClusterSpecifierPlugin). NO_INDEX: the request has no such number.
- */
-static __u32 agreed_cluster(struct worker *w, __u32 id, struct text number)
+/* By weighted_clusters.header_name; NO_INDEX: the request does not say. */
+static __u32 agreed_cluster(struct worker *w, __u32 id, const char *header, const struct sl_head *h,
+			    const __u8 *buf)
 {
 	struct sl_split split;
-	__u64 sum = 0, n = 0;
+	__u32 target;
 
-	if (!number.len || id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
+	if (id >= SL_MAX_SPLITS || sl_maps_split_get(w->maps, id, &split))
 		return NO_INDEX;
 	balance_alive(w, &split);
-	for (__u32 i = 0; i < number.len; i++) {
-		if (number.s[i] < '0' || number.s[i] > '9' || __builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, number.s[i] - '0', &n))
-			return NO_INDEX;
-	}
-	for (__u32 i = 0; i < SL_MAX_SPLIT_TARGETS; i++)
-		sum += sl_weight(&split, i);
-	if (!sum)
-		return NO_INDEX;
-	n %= sum;
-	for (__u32 i = 0; i < SL_MAX_SPLIT_TARGETS; i++) {
-		if (n < sl_weight(&split, i))
-			return split.targets[i].cluster;
-		n -= sl_weight(&split, i);
-	}
-	return NO_INDEX;
+	target = sl_target_by_header(&split, header, h, buf);
+	return target < SL_MAX_SPLIT_TARGETS ? split.targets[target].cluster : NO_INDEX;
 }
 
 /*
@@ -208,7 +154,8 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 		x->cluster = route_named(w, action->cluster_header, h, buf);
 		if (x->cluster == NO_INDEX)
 			return not_found(f, action);
-		x->endpoint = balance_pick(w, x->cluster, NULL);
+		x->hashed = sticky_hash(w, f, route, h, buf, &x->hash);
+		x->endpoint = balance_pick(w, x->cluster, hash_of(f));
 		return x->endpoint == NO_INDEX ? 503 : 0;
 	}
 	if (route->action == SL_ACTION_DIRECT)
@@ -218,8 +165,7 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	if (route->action == SL_ACTION_SPLIT) {
 		cluster = NO_INDEX;
 		if (action && action->split_header)
-			cluster = agreed_cluster(w, route->target,
-						 single_header(h, buf, action->split_header));
+			cluster = agreed_cluster(w, route->target, action->split_header, h, buf);
 		if (cluster == NO_INDEX)
 			cluster = split_cluster(w, route->target,
 						route->flags & SL_ROUTE_STICKY ? hash_of(f) : NULL);

@@ -610,3 +610,34 @@ def explained(t):
         assert tree.get("served_in_user_space_for") == why and tree["route"]["action"] == name, tree
         assert tree["path"] == ("user" if why else "kernel"), tree
     assert tree["status"] is None
+
+
+@test()
+def explained_by_headers(t):
+    """Of a cluster or a place in a split that a header says, `sluice explain` says which it is."""
+    draw = action("/draw", weighted_clusters={"header_name": "x-draw", "clusters": [
+        {"name": "one", "weight": 25}, {"name": "two", "weight": 75}]})
+    path = t.write("explain.yaml", config(FRONT, CLUSTERS, [
+        action("/header", cluster_header="X-Cluster", cluster_not_found_response_code="NOT_FOUND"),
+        draw]))
+
+    def explain(where, *words):
+        argv = [t.sluice_bin, "explain", "-c", path, "GET", where, *words]
+        return [subprocess.run(argv + more, capture_output=True, text=True, check=True).stdout
+                for more in ([], ["--json"])]
+    text, tree = explain("/header", "-H", "x-cluster: two")
+    assert "Header 'x-cluster' names the cluster." in text and "\n  two " in text, text
+    tree = json.loads(tree)
+    assert [c["name"] for c in tree["route"]["clusters"]] == ["two"] and tree["status"] is None, tree
+    for words in ((), ("-H", "x-cluster: three")):
+        text, tree = explain("/header", *words)
+        assert "Header 'x-cluster' names no cluster." in text, text
+        assert "Answered 404 by sluice itself." in text, text
+        tree = json.loads(tree)
+        assert tree["route"]["clusters"] == [] and tree["status"] == 404, tree
+    for n, name in ((24, "one"), (25, "two"), (100, "one")):
+        text, tree = explain("/draw", "-H", f"x-draw: {n}")
+        assert f"By the number in header 'x-draw': to {name}." in text, text
+        assert json.loads(tree)["by_header_name"] == name, tree
+    text, tree = explain("/draw", "-H", "x-draw: none")
+    assert "By the number" not in text and json.loads(tree)["by_header_name"] is None, text

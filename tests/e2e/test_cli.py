@@ -216,6 +216,24 @@ def explain_requests(t):
     says(run(t, "explain", "-c", conf, "-r", "-", "GET"), 2, "'GET' beside --requests")
 
 
+@test()
+def explain_long_match(t):
+    """A match is told whole, however long it is."""
+    names = [f"x-header-number-{n}" for n in range(12)]
+    one = route(to="a")
+    one["match"]["headers"] = [{"name": n, "string_match": {"exact": n[::-1]}} for n in names]
+    conf = t.write("long.yaml", config(("127.0.0.1", 8000), {"a": [("127.0.0.1", 9001)]},
+                                       [one, route(path="/other", to="a")]))
+    want = "prefix /" + "".join(f", {n}: {n[::-1]}" for n in names)
+    argv = ["explain", "-c", conf, "GET"]
+    says(run(t, *argv, "/other"), 0, want)
+    tree = json.loads(run(t, *argv, "/other", "--json").stdout)
+    assert tree["not_matched"][0]["match"] == want, tree
+    words = [w for n in names for w in ("-H", f"{n}: {n[::-1]}")]
+    says(run(t, *argv, "/", *words), 0, want + "  matches")
+    assert json.loads(run(t, *argv, "/", "--json", *words).stdout)["route"]["match"] == want
+
+
 @test(seconds=60)
 def demo(t):
     """`sluice demo` serves the tutorial on port 8000 and ends cleanly on SIGTERM."""

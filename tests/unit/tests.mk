@@ -7,7 +7,7 @@
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 UNIT_LIB := $(wildcard user/config/*.c user/util/*.c user/balance/*.c tests/lib/*.c) \
-	user/cmd/explain_why.c user/cmd/explain_cohort.c \
+	user/cmd/explain_why.c user/cmd/explain_cohort.c user/cmd/explain_facts.c \
 	user/cmd/conserve.c user/cmd/stats_read.c user/attach/target.c user/attach/owners.c \
 	user/attach/generate.c
 UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)

@@ -63,8 +63,10 @@ struct sl_explain {
 	bool unsure;	   /* the kernel could not tell the route */
 	bool makes_cookie; /* a hash policy's cookie is missing, and has a ttl */
 	enum sl_cohort_kind cohort;
-	__u64 hash;	       /* of the request, by the route's hash policies */
-	__u32 target;	       /* of the split */
+	__u64 hash;   /* of the request, by the route's hash policies */
+	__u32 target; /* of the split */
+	__u32 named;  /* the cluster that cluster_header names; SL_NO_TARGET: none */
+	__u32 agreed; /* of the split, by header_name; SL_NO_TARGET: the request has none */
 	enum sl_reason reason; /* what the config and the head alone decide; NONE: kernel path */
 };
 
@@ -74,7 +76,7 @@ struct sl_explain {
  */
 int sl_explain(struct sl_explain *e);
 
-/* makes_cookie, cohort, hash and target of @e, whose route is known. */
+/* makes_cookie, cohort, hash, target, named and agreed of @e, whose route is known. */
 void sl_explain_cohort(struct sl_explain *e);
 
 /*
@@ -88,6 +90,8 @@ char *sl_explain_domain(const struct sl_explain *e);
 
 /* Of the route: "split", "redirect", ... */
 const char *sl_explain_action(const struct sl_explain *e);
+/* What the daemon does with the requests of the route; NULL: there is none, or nothing special. */
+const struct sl_route_action *sl_explain_route_action(const struct sl_explain *e);
 /* The field of the config that makes the user path serve the request; NULL: none. */
 const char *sl_explain_served_for(const struct sl_explain *e);
 /* The route's own answer, if the kernel path gives it; else NULL. */

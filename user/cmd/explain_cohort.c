@@ -4,6 +4,7 @@
 
 #include "sl_cohort.h"
 #include "sl_hash.h"
+#include "config/by_name.h"
 #include "config/hash_rewrite.h"
 
 /* The choice of the data path: user/daemon/sticky.c, bpf/request.bpf.h. */
@@ -79,6 +80,21 @@ static struct sl_hash hash_of(struct sl_explain *e, const struct sl_route *r)
 	return hash;
 }
 
+/* What headers of the request say about the cluster. */
+static void by_headers(struct sl_explain *e, const struct sl_route *r)
+{
+	const struct sl_route_action *a = sl_explain_route_action(e);
+	struct sl_split alive;
+
+	if (a && a->cluster_header)
+		e->named = sl_cluster_by_header(e->config->actions, a->cluster_header, &e->head,
+						e->buf);
+	if (!a || !a->split_header || r->action != SL_ACTION_SPLIT)
+		return;
+	alive = sl_explain_alive(e, &e->config->splits[r->target]);
+	e->agreed = sl_target_by_header(&alive, a->split_header, &e->head, e->buf);
+}
+
 void sl_explain_cohort(struct sl_explain *e)
 {
 	const struct sl_table *t = e->config->table;
@@ -87,15 +103,19 @@ void sl_explain_cohort(struct sl_explain *e)
 
 	e->cohort = SL_COHORT_NONE;
 	e->makes_cookie = false;
+	e->named = SL_NO_TARGET;
+	e->agreed = SL_NO_TARGET;
 	if (e->route == SL_NO_ROUTE)
 		return;
 	r = &t->routes[e->route];
-	if (r->action == SL_ACTION_DIRECT)
+	by_headers(e, r);
+	if (r->action == SL_ACTION_DIRECT && e->named == SL_NO_TARGET)
 		return;
 	hash = hash_of(e, r);
 	e->hash = hash.value;
 	e->makes_cookie = hash.generate;
-	if (r->action != SL_ACTION_SPLIT || !(r->flags & SL_ROUTE_STICKY))
+	if (r->action != SL_ACTION_SPLIT || !(r->flags & SL_ROUTE_STICKY) ||
+	    e->agreed != SL_NO_TARGET)
 		return;
 	e->cohort = !hash.found	    ? SL_COHORT_NOTHING
 		    : hash.generate ? SL_COHORT_COOKIE

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "config/by_name.h"
 #include "sl_match.h"
 
 static const char *const reason_names[] = {
@@ -20,8 +21,7 @@ static const char *const reason_helps[] = {
 
 static const char *const action_names[] = {"cluster", "split", "direct_response"};
 
-/* What the daemon does with the requests of the route; NULL: out of memory as it was compiled. */
-static const struct sl_route_action *action_of(const struct sl_explain *e)
+const struct sl_route_action *sl_explain_route_action(const struct sl_explain *e)
 {
 	return e->route < e->config->actions->n_routes ? &e->config->actions->routes[e->route]
 						       : NULL;
@@ -29,7 +29,7 @@ static const struct sl_route_action *action_of(const struct sl_explain *e)
 
 const char *sl_explain_action(const struct sl_explain *e)
 {
-	const struct sl_route_action *a = action_of(e);
+	const struct sl_route_action *a = sl_explain_route_action(e);
 
 	if (a && a->redirect)
 		return "redirect";
@@ -39,7 +39,7 @@ const char *sl_explain_action(const struct sl_explain *e)
 
 const char *sl_explain_served_for(const struct sl_explain *e)
 {
-	const struct sl_route_action *a = e->route == SL_NO_ROUTE ? NULL : action_of(e);
+	const struct sl_route_action *a = sl_explain_route_action(e);
 
 	return a && e->reason != SL_REASON_NONE ? a->why : NULL;
 }
@@ -65,14 +65,13 @@ const char *sl_explain_reason_help(const struct sl_explain *e)
 struct sl_split sl_explain_targets(const struct sl_explain *e)
 {
 	const struct sl_route *r = &e->config->table->routes[e->route];
-	struct sl_split s = {0};
+	struct sl_split s = {.targets[0] = {.cluster = r->target, .weight = 1}};
 
 	if (r->action == SL_ACTION_SPLIT)
 		return e->config->splits[r->target];
-	if (r->action == SL_ACTION_CLUSTER) {
-		s.n_targets = 1;
-		s.targets[0] = (struct sl_split_target){.cluster = r->target, .weight = 1};
-	}
+	if (e->named != SL_NO_TARGET)
+		s.targets[0].cluster = e->named;
+	s.n_targets = r->action == SL_ACTION_CLUSTER || e->named != SL_NO_TARGET;
 	return s;
 }
 
@@ -87,12 +86,17 @@ double sl_explain_share(const struct sl_split *s, __u32 i)
 
 __u32 sl_explain_own_status(const struct sl_explain *e)
 {
+	const struct sl_route_action *a;
+
 	if (e->parse == SL_PARSE_BAD || e->parse == SL_PARSE_LONG)
 		return e->head.error;
 	if (e->parse != SL_PARSE_DONE)
 		return 0;
 	if (e->route == SL_NO_ROUTE)
 		return 404;
+	a = sl_explain_route_action(e);
+	if (a && a->cluster_header && e->named == SL_NO_TARGET)
+		return a->not_found;
 	if (e->config->table->routes[e->route].action == SL_ACTION_DIRECT &&
 	    strcmp(sl_explain_action(e), "cluster_header"))
 		return e->config->table->routes[e->route].target;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/by_name.h"
 #include "sl_match.h"
 #include "util/json.h"
 
@@ -56,8 +57,8 @@ static json_t *json_route(const struct sl_explain *e)
 	return json_pack("{s:o, s:i, s:i, s:o, s:s, s:o}", "name",
 			 json_bytes((const char *)c->table->strings + r->name.off, r->name.len),
 			 "index", (int)e->route, "line", (int)c->route_lines[e->route], "match",
-			 sl_json_text(c->route_infos[e->route].match), "action",
-			 sl_explain_action(e), "clusters", json_targets(e, &s));
+			 sl_json_text(c->route_matches[e->route]), "action", sl_explain_action(e),
+			 "clusters", json_targets(e, &s));
 }
 
 static json_t *json_not_matched(const struct sl_explain *e)
@@ -71,10 +72,11 @@ static json_t *json_not_matched(const struct sl_explain *e)
 		if (e->why[i].verdict == SL_VERDICT_MATCH)
 			continue;
 		why = sl_explain_why(e, &e->why[i]);
-		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:o}", "name", sl_json_text(info->name),
-						"match", sl_json_text(info->match), "why",
-						why ? sl_json_text(why) : NULL));
+		json_array_append_new(
+			list,
+			json_pack("{s:o, s:o, s:o}", "name", sl_json_text(info->name), "match",
+				  sl_json_text(e->config->route_matches[e->why[i].route]), "why",
+				  why ? sl_json_text(why) : NULL));
 		free(why);
 	}
 	return list;
@@ -113,6 +115,17 @@ static json_t *json_cohort(const struct sl_explain *e)
 			 cluster ? json_from_weights(e, &s) : json_null());
 }
 
+/* The cluster by weighted_clusters.header_name; null: no number in it, or no such header. */
+static json_t *json_agreed(const struct sl_explain *e)
+{
+	struct sl_split s;
+
+	if (e->route == SL_NO_ROUTE || e->agreed == SL_NO_TARGET)
+		return json_null();
+	s = sl_explain_targets(e);
+	return sl_json_text(e->config->clusters[s.targets[e->agreed].cluster].name);
+}
+
 int sl_explain_json(const struct sl_explain *e, const char *path, bool line)
 {
 	const struct sl_compiled *c = e->config;
@@ -138,6 +151,7 @@ int sl_explain_json(const struct sl_explain *e, const char *path, bool line)
 	if (root) {
 		json_object_set_new(root, "listener", sl_json_text(c->listeners[e->listener].name));
 		json_object_set_new(root, "cohort", json_cohort(e));
+		json_object_set_new(root, "by_header_name", json_agreed(e));
 	}
 	if (root && sl_explain_served_for(e))
 		json_object_set_new(root, "served_in_user_space_for",

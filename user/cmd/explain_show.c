@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/by_name.h"
 #include "sl_canned.h"
 #include "sl_match.h"
 #include "util/columns.h"
@@ -99,7 +100,7 @@ static int show_tried(const struct sl_explain *e)
 		char *why = sl_explain_why(e, &e->why[i]);
 
 		sl_columns_add(&t, "  %s", info->name);
-		sl_columns_add(&t, "%s", info->match);
+		sl_columns_add(&t, "%s", e->config->route_matches[e->why[i].route]);
 		sl_columns_add(&t, "%s", why ? why : "?");
 		free(why);
 	}
@@ -134,6 +135,20 @@ static void show_cohort(const struct sl_explain *e, const struct sl_split *s)
 	}
 }
 
+/* What a header of the request decides. */
+static void show_by_headers(const struct sl_explain *e, const struct sl_split *s)
+{
+	const struct sl_route_action *a = sl_explain_route_action(e);
+
+	if (a && a->cluster_header && e->named == SL_NO_TARGET)
+		printf("Header '%s' names no cluster.\n", a->cluster_header);
+	else if (a && a->cluster_header)
+		printf("Header '%s' names the cluster.\n", a->cluster_header);
+	if (e->agreed < s->n_targets)
+		printf("By the number in header '%s': to %s.\n", a->split_header,
+		       e->config->clusters[s->targets[e->agreed].cluster].name);
+}
+
 static int show_route(const struct sl_explain *e, const char *path)
 {
 	const struct sl_compiled *c = e->config;
@@ -161,6 +176,7 @@ static int show_route(const struct sl_explain *e, const char *path)
 		puts("By a draw of runtime_fraction: another request may go elsewhere.");
 	if (s.n_targets)
 		err = show_targets(e, &s, r->action == SL_ACTION_SPLIT);
+	show_by_headers(e, &s);
 	show_cohort(e, &s);
 	return err;
 }

@@ -148,7 +148,7 @@ static int compile_route(struct compile *c, const struct cfg_route *r)
 	if (!text)
 		return -ENOMEM;
 	cut_name(info->match, text);
-	free(text);
+	c->out->route_matches[index] = text;
 
 	c->out->route_limits[index] = sl_compile_route_limits(&r->route.limits);
 	route->name = sl_compile_text(c, r->node, r->full_name, false);
@@ -379,6 +379,7 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->cluster_lbs = calloc(n_clusters, sizeof(*out->cluster_lbs));
 	out->splits = calloc(SL_MAX_SPLITS, sizeof(*out->splits));
 	out->route_infos = calloc(SL_MAX_ROUTES, sizeof(*out->route_infos));
+	out->route_matches = calloc(SL_MAX_ROUTES, sizeof(*out->route_matches));
 	out->route_limits = calloc(SL_MAX_ROUTES, sizeof(*out->route_limits));
 	out->cluster_limits = calloc(n_clusters, sizeof(*out->cluster_limits));
 	out->directs = calloc(SL_MAX_ROUTES, sizeof(*out->directs));
@@ -386,8 +387,9 @@ int sl_compile(struct sl_walk *w, const struct cfg_root *root, const struct sl_c
 	out->route_lines = calloc(SL_MAX_ROUTES, sizeof(*out->route_lines));
 	out->listeners = calloc(n_listeners, sizeof(*out->listeners));
 	if (!out->table || !out->clusters || !out->hosts || !out->cluster_lbs || !out->endpoints ||
-	    !out->splits || !out->route_infos || !out->route_limits || !out->cluster_limits ||
-	    !out->directs || !out->vhost_names || !out->route_lines || !out->listeners)
+	    !out->splits || !out->route_infos || !out->route_matches || !out->route_limits ||
+	    !out->cluster_limits || !out->directs || !out->vhost_names || !out->route_lines ||
+	    !out->listeners)
 		goto out;
 	out->table->generation = flags->generation ? flags->generation : 1;
 	c.out = out;
@@ -409,6 +411,8 @@ void sl_compiled_free(struct sl_compiled *c)
 		return;
 	for (__u32 i = 0; c->directs && i < SL_MAX_ROUTES; i++)
 		free(c->directs[i].body);
+	for (__u32 i = 0; c->route_matches && i < SL_MAX_ROUTES; i++)
+		free(c->route_matches[i]);
 	for (__u32 i = 0; i < c->n_listeners; i++)
 		free(c->listeners[i].name);
 	for (__u32 i = 0; i < c->n_netns; i++)
@@ -425,6 +429,7 @@ void sl_compiled_free(struct sl_compiled *c)
 	free(c->endpoints);
 	free(c->splits);
 	free(c->route_infos);
+	free(c->route_matches);
 	free(c->route_limits);
 	free(c->cluster_limits);
 	free(c->cluster_lbs);

@@ -41,12 +41,13 @@ struct sl_options {		/* the `sluice:` section */
 };
 
 struct sl_compiled {
-	struct sl_table *table;			  /* n_* in it count the arrays below too */
-	struct sl_cluster *clusters;		  /* [table->n_clusters]; name is set */
-	struct sl_endpoint *endpoints;		  /* [table->n_endpoints] */
-	struct sl_split *splits;		  /* [table->n_splits]; the index is the split id */
-	struct sl_route_info *route_infos;	  /* [table->n_routes] */
-	struct sl_route_limits *route_limits;	  /* [table->n_routes] */
+	struct sl_table *table;		      /* n_* in it count the arrays below too */
+	struct sl_cluster *clusters;	      /* [table->n_clusters]; name is set */
+	struct sl_endpoint *endpoints;	      /* [table->n_endpoints] */
+	struct sl_split *splits;	      /* [table->n_splits]; the index is the split id */
+	struct sl_route_info *route_infos;    /* [table->n_routes] */
+	char **route_matches;		      /* [table->n_routes]; route_infos[].match, whole */
+	struct sl_route_limits *route_limits; /* [table->n_routes] */
 	struct sl_cluster_limits *cluster_limits; /* [table->n_clusters] */
 	struct sl_cluster_lb *cluster_lbs;	  /* [table->n_clusters] */
 	struct sl_host_config *hosts;		  /* [table->n_endpoints] */

@@ -101,7 +101,8 @@ SL_FN __u32 l4_cluster(const struct sl_attach_point *p)
 	seq = bpf_map_lookup_elem(&sequences, &id);
 	if (!split || !seq)
 		return SL_NO_TARGET;
-	at = sl_pick(split, sl_fetch_add(&seq->n, 1));
+	at = sl_fetch_add(&seq->n, 1);
+	at = SL_READ(seq->down) ? split_pick_alive(id, at) : sl_pick(split, at);
 	if (at == SL_NO_TARGET)
 		return SL_NO_TARGET;
 	return split->targets[at & (SL_MAX_SPLIT_TARGETS - 1)].cluster;

@@ -82,42 +82,6 @@ __noinline __u32 cohort_pick(__u32 id, __u64 hash)
 	return w.best.target;
 }
 
-struct down_walk {
-	struct sl_split *split;
-	__u32 down;  /* bit i: target i has no healthy endpoint */
-	__u32 alive; /* 1: one that has, has a weight */
-};
-
-static long down_step(__u32 i, void *arg)
-{
-	struct down_walk *w = arg;
-	const struct sl_split_target *t = &w->split->targets[i & (SL_MAX_SPLIT_TARGETS - 1)];
-	__u32 cluster = t->cluster;
-	struct sl_cluster *c = bpf_map_lookup_elem(&clusters, &cluster);
-
-	if (i >= w->split->n_targets)
-		return 1;
-	if (c && (SL_READ(c->flags) & SL_CLUSTER_DOWN))
-		w->down |= 1U << (i & 31);
-	else if (t->weight)
-		w->alive = 1;
-	return 0;
-}
-
-/*
- * sl_pick() of split @id without the clusters that are down, unless all are. Not in the way of the
- * others: the caller's stack has no room for more.
- */
-__noinline __u32 split_pick_alive(__u32 id, __u64 n)
-{
-	struct down_walk w = {.split = bpf_map_lookup_elem(&splits, &id)};
-
-	if (!w.split)
-		return SL_NO_TARGET;
-	bpf_loop(SL_MAX_SPLIT_TARGETS, down_step, &w, 0);
-	return sl_pick_without(w.split, n, w.alive ? w.down : 0);
-}
-
 /*
  * The cluster of a split: of the user's cohort if the route is sticky and the request has what it
  * is hashed by, else the one that the next point of the split's sequence falls into.

@@ -2,7 +2,10 @@
 """sluice attach --l4: connections split at SYN time."""
 import subprocess
 
-from lib.attach import APP, NEW, Background, Greeter, attached, greeting, greetings, is_dead
+from lib.attach import (APP, NEW, SPLIT, Background, Greeter, attached, greeting, greetings, is_dead,
+                        names)
+from lib.config import cluster, dump, listener
+from lib.keeper import Keeper
 from lib.runner import test
 
 
@@ -43,6 +46,63 @@ def l4(t):
     s.kill()
     t.wait(lambda: is_dead(worker), "both are dead")
     assert greetings(10) == {"app 8080": 10}
+
+
+class Checked:
+    """An HTTP server that says its name, and whether it is well."""
+
+    def __init__(self, t, name, port):
+        self.name, self.well = name, True
+        Keeper(t, port, self.answer)
+
+    def answer(self, request, n):
+        status = 500 if request.target == "/healthz" and not self.well else 200
+        return f"HTTP/1.1 {status} X\r\nContent-Length: {len(self.name)}\r\n\r\n{self.name}".encode()
+
+
+def checked():
+    """v1 at the attached address and v2, which has two endpoints, all with checks."""
+    tree = {"v1": [APP], "v2": [NEW, ("127.0.0.1", 8082)]}
+    check = {"timeout": "5s", "interval": "0.05s", "no_traffic_interval": "0.05s",
+             "unhealthy_threshold": 1, "healthy_threshold": 1,
+             "http_health_check": {"path": "/healthz"}}
+    front = listener("front", APP, SPLIT)
+    front["sluice"] = {"attach": True, "l4": True}
+    return dump({"static_resources": {"listeners": [front], "clusters": [
+        {**cluster(name, ends), "health_checks": [check]} for name, ends in tree.items()]}}) + "\n"
+
+
+@test(seconds=60)
+def l4_without_health(t):
+    """An endpoint that fails its check gets no connection; a cluster of a split that has no other
+    gets none either, its share goes to the others, while one of them is well."""
+    app, new, twin = (Checked(t, n, p) for n, p in (("app", 8080), ("new", 8081), ("twin", 8082)))
+    s = t.sluice(checked())
+
+    def settled(**want):
+        """The health of each, by the port."""
+        t.wait(lambda: all(e["checks"] and (e["health"] == "") == want[e["endpoint"][-4:]]
+                           for e in s.stats().tree["endpoints"]), f"health is {want}", 10)
+
+    def set_well(a, n, w):
+        app.well, new.well, twin.well = a, n, w
+        settled(**{"8080": a, "8081": n, "8082": w})
+    set_well(True, True, True)
+    s.weights("all", v1=50, v2=50)
+    assert names(n=40) == {"app": 20, "new": 10, "twin": 10}
+    set_well(True, False, True)
+    assert names(n=40) == {"app": 20, "twin": 20}
+    set_well(True, False, False)
+    assert names(n=40) == {"app": 40}
+    s.weights("all", v1=0, v2=50)  # all of the weight is there: panic serves
+    assert set(names(n=20)) == {"new", "twin"}
+    s.weights("all", v1=50, v2=50)
+    set_well(False, True, True)
+    assert names(n=40) == {"new": 20, "twin": 20}
+    set_well(False, False, False)
+    assert names(n=40) == {"app": 20, "new": 10, "twin": 10}
+    set_well(True, True, True)
+    assert names(n=40) == {"app": 20, "new": 10, "twin": 10}
 
 
 @test()

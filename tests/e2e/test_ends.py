@@ -375,6 +375,23 @@ def while_bpf_begins(t, door):
 
 
 @test(each=list(DOORS))
+def repeat_keeps_its_lane(t, door):
+    """The lane that a request was repeated on is as good as any other: the next one takes it."""
+    stage = Stage(t, door)
+    for how in ("fin", "rst"):
+        stage.what = how
+        with stage.client() as conn:
+            conn.send(GET)
+            stage.backend.end(stage.backend.receive(len(GET)), how)
+            lane = stage.answer(OK)
+            assert outcome(conn) == (200, b"ok"), how
+            conn.send(GET)
+            assert stage.answer(OK) is lane, f"{how}: another lane"
+            assert outcome(conn) == (200, b"ok"), how
+    stage.s.check()
+
+
+@test(each=list(DOORS))
 def reset_waits_for_the_answers_before(t, door):
     """An answer whose end only a reset can tell from a whole one is cut, behind one that was whole
     and that its client has not read yet: a reset must not take that along."""

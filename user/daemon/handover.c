@@ -383,8 +383,11 @@ bool handover_retry(struct worker *w, struct front *f)
 	bool ok;
 
 	if (x->close || x->answered || x->interim || f->slot == NO_SLOT ||
-	    x->cluster >= SL_MAX_CLUSTERS || x->endpoint >= SL_MAX_ENDPOINTS ||
-	    !buffer_take(w, &f->rin) || !buffer_take(w, &f->req))
+	    x->cluster >= SL_MAX_CLUSTERS || x->endpoint >= SL_MAX_ENDPOINTS)
+		return false;
+	/* One that was relayed is still in there. */
+	buffer_drop(w, &f->req);
+	if (!buffer_take(w, &f->rin) || !buffer_take(w, &f->req))
 		return false;
 	sl_maps_request_head(w->maps, f->slot, f->rin.data);
 	ok = sl_request_parse(h, f->rin.data, SL_KERNEL_HEAD_MAX) == SL_PARSE_DONE &&
@@ -395,6 +398,8 @@ bool handover_retry(struct worker *w, struct front *f)
 		return false;
 	x->idempotent = true;
 	x->resp = SIDE_HEAD;
+	/* That was the dead one. */
+	x->lane_close = x->discard = false;
 	status = lane_get(w, f, true);
 	if (status)
 		reply(w, f, status);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Backends that close idle connections after a few milliseconds: no GET may fail by that."""
+import collections
 import os
 import random
 import select
@@ -46,6 +47,8 @@ class Impatient:
         self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self._idle, self._random = idle_ms / 1000, random.Random(port)
         self.closed = self.early = 0
+        self.unanswered = collections.Counter()  # of new connections: what ended them
+        self.odd = []  # what was read at once and is not one request
 
     def run(self, stop):
         conns, epoll = {}, select.epoll()
@@ -57,8 +60,11 @@ class Impatient:
                     conn.setblocking(False)
                     epoll.register(conn, select.EPOLLIN)
                     conns[conn.fileno()] = [conn, float("inf")]
-                elif not self._serve(conns[fd]):
-                    conns.pop(fd)[0].close()
+                elif why := self._ends(conns[fd]):
+                    conn, until = conns.pop(fd)
+                    if until == float("inf"):
+                        self.unanswered[why] += 1
+                    conn.close()
             now = time.monotonic()
             for fd in [fd for fd, (_, until) in conns.items() if until <= now]:
                 self.closed += 1
@@ -67,22 +73,26 @@ class Impatient:
     def _until(self):
         return time.monotonic() + self._idle * self._random.uniform(0.5, 1.5)
 
-    def _serve(self, one):
+    def _ends(self, one):
+        """Serves it; why it is over, or None."""
         try:
             data = one[0].recv(65536)
         except BlockingIOError:
             self.early += 1  # TCP has it, and it is on its way to the socket's own queue
-            return True
-        except OSError:
-            return False
+            return None
+        except OSError as e:
+            return f"recv: {e}"
         if not data:
-            return False
+            return "FIN"
+        n = data.count(b"\r\n\r\n")
+        if n != 1:
+            self.odd.append(data)
         try:
-            one[0].sendall(ANSWER * data.count(b"\r\n\r\n"))
-        except OSError:
-            return False
+            one[0].sendall(ANSWER * n)
+        except OSError as e:
+            return f"send: {e}"
         one[1] = self._until()
-        return True
+        return None
 
 
 def backend(port, idle_ms):
@@ -91,12 +101,20 @@ def backend(port, idle_ms):
     one = Impatient(port, idle_ms)
     print("listens", flush=True)
     one.run(stop)
-    print(f"read too early {one.early} closed {one.closed}", flush=True)
+    print(f"read too early {one.early}, odd {one.odd}, new ones that ended {dict(one.unanswered)}, "
+          f"closed {one.closed}", flush=True)
 
 
 # --- the test ---
 
-def requests(t, s):
+def told(backends):
+    """What they say at their end, which a failed test shows as well."""
+    for p in backends:
+        p.stop()
+    return "\n".join(p.log() for p in backends)
+
+
+def requests(t, s, backends):
     """wrk until @REQUESTS are answered: how many were. The kernel may fail a client's send with EPIPE, once
     in some 200,000 of them: README, "Whom co-location does not suit"."""
     script = t.write("pace.lua", PACE)
@@ -105,7 +123,10 @@ def requests(t, s):
         done = Wrk(t, f"http://{FRONT[0]}:{FRONT[1]}/", 48, 1, script=script).result()
         connect, read, write, timeout = done.socket_errors
         assert done.requests and write <= 1 and not connect + read + timeout, done.text
-        assert "wrong:." in done.text, f"{done.text}{s.run('stats')}"
+        if "wrong:." not in done.text:
+            print(s.run("stats"), flush=True)
+            told(backends)
+            raise AssertionError(done.text[done.text.index("wrong:"):])
         total += done.requests
     return total
 
@@ -119,11 +140,9 @@ def gets(t, door):
         p.wait_line("listens")
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", port) for port in PORTS]},
                         [route(to="one")], DOORS[door]))
-    total = requests(t, s)
+    total = requests(t, s, backends)
     stats = s.stats()
-    for p in backends:
-        p.stop()
-    closed = sum(int(p.log().split()[-1]) for p in backends)
+    closed = sum(int(line.split()[-1]) for line in told(backends).splitlines() if "closed" in line)
     t.note(f"{door}: {total} requests, {closed} idle connections closed; {stats}")
     assert closed > 300, f"only {closed} idle connections were closed: nothing is shown"
     assert stats.by_door(door) > 1000, stats

@@ -448,8 +448,8 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 {
 	__u64 key = pair_key(ctx->rcv_nxt, ctx->snd_nxt);
 	struct sl_pair *pair = bpf_map_lookup_elem(&pairing, &key);
+	__u32 slot, gen, bits;
 	struct sl_lane *l;
-	__u32 slot, gen;
 
 	if (!pair || pair->role != SL_ROLE_BACK)
 		return;
@@ -465,8 +465,13 @@ SL_FN void server_established(struct bpf_sock_ops *ctx)
 	if (!socket_mark(ctx, SL_ROLE_SERVER, slot, gen) ||
 	    bpf_sock_map_update(ctx, &servers, &slot, BPF_ANY))
 		return;
-	if (!word_change(&l->word, gen, SL_L_SERVER | SL_L_PAIRED, 0))
+	bits = SL_BITS(word_change(&l->word, gen, SL_L_SERVER | SL_L_PAIRED, 0));
+	if (!(bits & SL_L_BACK)) {
+		/* The daemon has given the lane up meanwhile, and its slot: free it no second time.
+		 */
+		word_change(&l->word, gen, 0, SL_L_SERVER | SL_L_PAIRED);
 		return;
+	}
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	app_note(ctx, SL_ROLE_SERVER, slot, gen);
 }

@@ -99,13 +99,21 @@ static void mail_read(struct worker *w, const struct mail *m)
 	case MAIL_LANE:
 		lane_comes(w, m->back);
 		break;
-	case MAIL_DRAIN:
-		drain_own(w);
-		break;
-	case MAIL_STOP:
-		drain_own(w);
-		w->drain_until_ns = 0;
-		break;
+	}
+}
+
+void crew_drain(struct worker *main, bool hard)
+{
+	struct crew *c = main->crew;
+
+	for (__u32 i = 1; i < c->n; i++) {
+		struct mailbox *b = &c->all[i]->mailbox;
+
+		pthread_mutex_lock(&b->lock);
+		b->drain = true;
+		b->stop |= hard;
+		wake(b);
+		pthread_mutex_unlock(&b->lock);
 	}
 }
 
@@ -113,6 +121,7 @@ void crew_read(struct worker *w)
 {
 	struct mailbox *b = &w->mailbox;
 	struct mail *mail;
+	bool drain, stop;
 	__u64 count;
 	__u32 n;
 
@@ -123,10 +132,16 @@ void crew_read(struct worker *w)
 	n = b->n;
 	b->mail = NULL;
 	b->n = b->cap = 0;
+	drain = b->drain;
+	stop = b->stop;
 	pthread_mutex_unlock(&b->lock);
 	for (__u32 i = 0; i < n; i++)
 		mail_read(w, &mail[i]);
 	free(mail);
+	if (drain)
+		drain_own(w);
+	if (stop)
+		w->drain_until_ns = 0;
 }
 
 /* ---- sessions and lanes that go from one to another ---- */
@@ -359,13 +374,12 @@ int crew_start(struct worker *main)
 
 void crew_join(struct worker *w, bool hard)
 {
-	const struct mail stop = {.kind = MAIL_STOP};
 	struct crew *c = w->crew;
 
 	if (!is_main(w))
 		return;
-	for (__u32 i = 1; i < c->n && hard; i++)
-		(void)crew_write(c->all[i], &stop);
+	if (hard)
+		crew_drain(w, true);
 	for (__u32 i = 1; i < c->n; i++)
 		(void)pthread_join(c->threads[i], NULL);
 }

@@ -28,8 +28,6 @@ enum mail_kind {
 	MAIL_ROOM,     /* somebody needs a lane of cluster `index`, which has as many as it may */
 	MAIL_SCARCE,   /* somebody needs a descriptor: an idle lane of yours is to go */
 	MAIL_LANE,     /* `back` is yours, see lane_comes() */
-	MAIL_DRAIN,    /* finish what you have */
-	MAIL_STOP,     /* ... at once */
 };
 
 struct mail {
@@ -48,6 +46,8 @@ struct mailbox {
 	__u32 n;
 	__u32 cap;
 	__u32 n_fronts; /* sockets in it that are to be sessions; atomically */
+	bool drain;	/* finish what you have: no mail, since it must not want for memory */
+	bool stop;	/* ... at once */
 };
 
 struct crew {
@@ -103,6 +103,8 @@ bool is_main(const struct worker *w);
 struct worker *crew_whose(struct worker *w, const struct sl_socket *me);
 /* False: it has ended, or there is no memory; what is in @mail stays the caller's. */
 bool crew_write(struct worker *to, const struct mail *mail);
+/* The main thread to all others: the end; @hard: at once. */
+void crew_drain(struct worker *main, bool hard);
 void crew_read(struct worker *w);
 
 /*

@@ -44,16 +44,13 @@ void drain_own(struct worker *w)
 
 void drain_begin(struct worker *w)
 {
-	const struct mail drain = {.kind = MAIL_DRAIN};
-
 	if (w->draining)
 		return;
 	__sync_fetch_and_or(&w->maps->control->flags, SL_C_BYPASS | SL_C_ENDING);
 	/* Attached addresses: from now on new connections go to the application. */
 	for (__u32 i = 0; i < w->n_listeners; i++)
 		__sync_fetch_and_and(&w->maps->points[i].flags, ~SL_A_ON);
-	for (__u32 i = 1; i < w->crew->n; i++)
-		(void)crew_write(w->crew->all[i], &drain);
+	crew_drain(w, false);
 	drain_own(w);
 }
 

@@ -12,6 +12,7 @@ from lib.keeper import Keeper
 from lib.runner import test
 from lib.scripted import Scripted
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SL_S_FRONT = 0x2  # include/sl_session.h
 SLACK = 2.0  # seconds that a timeout may be late, on a machine that is busy
 
@@ -182,6 +183,35 @@ def stream_idle(t, door):
         except socket.timeout:
             pass
     assert limits(s) == {"downstream_rq_idle_timeout": 3}, limits(s)
+    s.check()
+
+
+@test(seconds=60, each=["both", "remote-client", "remote-server", "user"])
+def rest_of_a_body(t, door):
+    """Behind an answer that came before its request was whole the rest is waited for 15 s, or as long since
+    its last part that the kernel moved; and the exchange is counted as what it was."""
+    listener = t.listen(9001)
+    s = t.sluice(conf(door, [timed("/", "0s")]))
+    with Conn(FRONT, timeout=30) as conn:
+        conn.send(build("GET", "/"))
+        lane = t.stack.enter_context(listener.accept()[0])
+        lane.recv(65536)
+        lane.sendall(OK)
+        assert conn.response().status == 200
+        body = build("POST", "/", body=b"x" * 1000)
+        conn.send(body[:-900])
+        assert lane.recv(65536)
+        lane.sendall(OK)
+        with Clock() as clock:
+            assert conn.response().status == 200
+            more = door in ("both", "remote-server")  # a part that BPF moves
+            if more:
+                time.sleep(2)
+                conn.send(body[-900:-100])
+            assert conn.at_eof()
+        clock.about(17 if more else 15)
+    counts = s.stats().routes["rest"]
+    assert counts["requests"] == counts["status"]["2xx"] == 2, counts
     s.check()
 
 

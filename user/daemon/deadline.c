@@ -5,7 +5,10 @@
  */
 #include "internal.h"
 
-/* The answer is complete and the rest of its request is still coming: how long we drop it. */
+/*
+ * The answer is complete and the rest of its request is still coming: how long we drop it, or wait
+ * for more of it where the lane takes it.
+ */
 #define REST_NS (15 * NS_PER_S)
 /* A client that takes no more and has said goodbye is not worth a long wait. */
 #define GOODBYE_NS (15 * NS_PER_S)
@@ -30,6 +33,8 @@ struct due due_of(struct worker *w, const struct front *f, const struct progress
 		due_add(&d, CAUSE_ROUTE, p->sent_ns, r->timeout_ms * NS_PER_MS);
 	due_add(&d, CAUSE_DURATION, p->first_ns,
 		(r->max_stream_ms == SL_INHERIT ? l->max_stream_ms : r->max_stream_ms) * NS_PER_MS);
+	if (p->rest)
+		due_add(&d, CAUSE_REST, p->moved_ns, REST_NS);
 	due_add(&d, CAUSE_STREAM, p->moved_ns,
 		(p->flushing ? limits_flush_ms(w, f, p->route)
 			     : limits_stream_idle_ms(w, f, p->route)) *
@@ -100,6 +105,7 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 		.moved_ns = x->moved_ns,
 		.answered = x->answered,
 		.complete = x->resp == SIDE_DONE || x->tunnel,
+		.rest = x->kernel && x->req != SIDE_DONE && (session_bits(f) & SL_S_RESP_DONE),
 		.flushing = x->resp == SIDE_DONE && x->req == SIDE_DONE && !x->kernel,
 	};
 	struct due d;

@@ -75,6 +75,13 @@ static void response_take_up(struct front *f, struct back *b, __u32 bits)
 	}
 }
 
+/* The answer that BPF began, with the status that it has seen. */
+static void count_answer(struct worker *w, struct front *f, const struct back *b)
+{
+	count_exchange(w, f, b->l->status);
+	outlier_report(w, b->endpoint, b->l->status);
+}
+
 /* Takes up the sides that the word says are ours. NULL: there is no such exchange. */
 static struct back *take_up(struct worker *w, struct front *f)
 {
@@ -245,13 +252,6 @@ void handover_own(struct front *f)
 	x->kernel = false;
 }
 
-/* The answer that BPF began, with the status that it has seen. */
-static void count_answer(struct worker *w, struct front *f, const struct back *b)
-{
-	count_exchange(w, f, b->l->status);
-	outlier_report(w, b->endpoint, b->l->status);
-}
-
 /* Marks what we have finished; true when the exchange is out of our hands. */
 bool handover_finish(struct worker *w, struct front *f)
 {
@@ -361,6 +361,9 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 		f->x.counted = ended;
 		f->x.answered = ended || (b && b->l->phase == SL_RESP_BODY);
 		f->x.resp = SIDE_HEAD;
+		/* Whole, and only its request is not. */
+		if ((bits & SL_S_RESP_DONE) && b && !ended)
+			count_answer(w, f, b);
 	}
 	f->x.kernel = false;
 	f->x.req = SIDE_DONE;

@@ -121,6 +121,7 @@ struct progress {
 	__u32 route;	/* NO_INDEX: none */
 	bool answered;	/* the answer has begun */
 	bool complete;	/* and ended */
+	bool rest;	/* ... before the request did: BPF began both */
 	bool flushing;	/* all of it is here, and waits for the client alone */
 };
 

@@ -69,6 +69,7 @@ static void watch_exchange(struct worker *w, struct front *f, __u32 bits)
 		.moved_ns = f->watch.moved_ns,
 		.answered = b && b->l->phase == SL_RESP_BODY,
 		.complete = bits & SL_S_RESP_DONE,
+		.rest = bits & SL_S_RESP_DONE, /* else it would be over */
 	};
 	d = due_of(w, f, &p);
 	if (!d.cause)
@@ -136,9 +137,15 @@ static void watch_front(struct worker *w, struct front *f)
 	if (f->lingering)
 		return;
 	watch_age(w, f, l);
-	if (f->io.fd < 0 || f->lingering || f->owned || f->x.kernel)
+	if (f->io.fd < 0 || f->lingering || f->owned)
 		return; /* in hand: its own timer */
 	bits = session_bits(f);
+	if (f->x.kernel) {
+		/* The same; but that BPF has finished the answer nobody has told. */
+		if (bits & SL_S_RESP_DONE)
+			exchange_deadline(w, f, false);
+		return;
+	}
 	if (bits & SL_S_EXCHANGE)
 		watch_exchange(w, f, bits);
 	else if (!(bits & SL_S_USER))

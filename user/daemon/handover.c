@@ -149,6 +149,15 @@ void handover_response(struct worker *w, struct back *b)
 	if (slot1 && !f)
 		return;
 	/*
+	 * Before the exchange is looked at: BPF ends none on a lane on which something is, or which
+	 * has ended. Behind that look it could end this one, and begin the session's next
+	 * elsewhere.
+	 */
+	if (!lane_has_something(b)) {
+		b->io.readable = false;
+		return;
+	}
+	/*
 	 * BPF has taken the lane just now, and its program is not through: it may still find that
 	 * the lane is dead, and pass the request on. Or it is just giving the lane back.
 	 */
@@ -157,10 +166,6 @@ void handover_response(struct worker *w, struct back *b)
 		return;
 	}
 	bits = session_bits(f);
-	if (!lane_has_something(b)) {
-		b->io.readable = false;
-		return;
-	}
 	if (bits & SL_S_RESP_DONE) {
 		/*
 		 * The answer is whole; what comes behind it, or the end, is the lane's. If the
@@ -179,6 +184,8 @@ void handover_response(struct worker *w, struct back *b)
 	}
 	if (take_up(w, f))
 		exchange_run(w, f);
+	else /* nobody would tell again */
+		lane_again(w, b);
 }
 
 /* Whether the answer's end is for us to count: nothing is left for BPF to finish. */

@@ -7,6 +7,18 @@
 
 #define RELEASE_MAX 16384 /* bytes that an empty send buffer always takes at once */
 
+/*
+ * The lane did not take a byte of the request: what is not there by now is no answer to it. The
+ * lane's end may never be told, if it was not that what the write failed for.
+ */
+static bool is_refused(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+
+	return x->write_failed && !x->kernel && x->resp == SIDE_HEAD && !f->rin.end &&
+	       !f->req.pos && !x->body_sent && !x->interim;
+}
+
 bool response_read(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -36,7 +48,7 @@ bool response_read(struct worker *w, struct front *f)
 	if (n < 0 && errno == EINTR)
 		return true;
 	b->io.readable = false;
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN && !is_refused(f))
 		return false;
 	b->io.reset |= n < 0;
 	b->io.eof = true;

@@ -10,6 +10,7 @@
 #include "sl_reason.h"
 #include "sl_http.h"
 #include "sl_session.h"
+#include "sl_pool.h"
 #include "sl_table.h"
 #include "sl_stats.h"
 #include "sl_counts.h"
@@ -70,7 +71,7 @@ const union sl_map_values *map_values SEC(".rodata") = NULL;
 SL_ARRAY(control, struct sl_control, 1);
 SL_ARRAY(sessions, struct sl_session, SL_MAX_SESSIONS);
 SL_ARRAY(lanes, struct sl_lane, SL_MAX_LANES);
-SL_ARRAY(pools, __u64, SL_MAX_ENDPOINTS); /* for each thread but the main one: by the loader */
+SL_ARRAY(pools, __u64, SL_MAX_ENDPOINTS); /* as many: by the loader */
 SL_ARRAY(clusters, struct sl_cluster, SL_MAX_CLUSTERS);
 SL_ARRAY(endpoints, struct sl_endpoint, SL_MAX_ENDPOINTS);
 SL_ARRAY(hosts, struct sl_host, SL_MAX_ENDPOINTS);

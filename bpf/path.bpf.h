@@ -115,12 +115,14 @@ __noinline int endpoint_answered(__u32 endpoint, __u32 status)
 	return 0;
 }
 
-/* Where lane @l rests: see `pools`. NULL: nowhere. */
-SL_FN __u64 *pool_of(const struct sl_lane *l, struct sl_endpoint *e)
+/* Where lane @l rests that was used on this CPU: see sl_pool.h. NULL: nowhere. */
+SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
 {
-	__u32 home = SL_READ(l->home), key = (home - 1) * SL_MAX_ENDPOINTS + l->endpoint;
+	__u32 home = SL_READ(l->home), key;
 
-	return home ? bpf_map_lookup_elem(&pools, &key) : &e->idle;
+	key = home ? sl_pool_first(c, home) : sl_pool_of_cpu(c, bpf_get_smp_processor_id());
+	key = sl_pool_key(key, l->endpoint);
+	return bpf_map_lookup_elem(&pools, &key);
 }
 
 /*
@@ -139,7 +141,7 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 		return 0;
 	endpoint = l->endpoint;
 	e = bpf_map_lookup_elem(&endpoints, &endpoint);
-	idle = e ? pool_of(l, e) : NULL;
+	idle = e ? pool_of(l, c) : NULL;
 	l->session = 0;
 	if (!idle || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
 		lane_surrender(l, slot, gen, SL_LANE_KERNEL);

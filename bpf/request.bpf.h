@@ -318,6 +318,47 @@ SL_FN __u32 request_route(struct sl_request *r, struct sl_head_slot *h)
 	return SL_READ(c->flags) & SL_CLUSTER_WAITING ? SL_REASON_NO_IDLE_LANE : SL_REASON_NONE;
 }
 
+/* An idle lane off a pool of @endpoint: slot + 1; 0: there is none. Verified alone. */
+__noinline __u32 pool_pop(__u32 pool, __u32 endpoint)
+{
+	__u32 key = sl_pool_key(pool, endpoint);
+	__u64 *idle = bpf_map_lookup_elem(&pools, &key);
+
+	return idle ? sl_stack_pop(idle, lane_next) : 0;
+}
+
+struct pools_walk {
+	__u32 endpoint;
+	__u32 pool; /* the last one looked into */
+	__u32 n;    /* pools */
+	__u32 slot1;
+};
+
+static long pools_step(__u32 i, void *arg)
+{
+	struct pools_walk *w = arg;
+
+	w->pool = w->pool + 1 < w->n ? w->pool + 1 : 0;
+	w->slot1 = pool_pop(w->pool, w->endpoint);
+	return w->slot1 != 0;
+}
+
+/* The same off this CPU's pool, or else another's. Verified alone. */
+__noinline __u32 pools_pop(__u32 endpoint)
+{
+	const struct sl_control *c = control_get();
+	struct pools_walk w = {.endpoint = endpoint};
+
+	if (!c)
+		return 0;
+	w.n = c->n_cpu_pools;
+	w.pool = sl_pool_of_cpu(c, bpf_get_smp_processor_id());
+	w.slot1 = pool_pop(w.pool, endpoint);
+	if (!w.slot1 && w.n > 1)
+		bpf_loop(w.n - 1, pools_step, &w, 0);
+	return w.slot1;
+}
+
 /*
  * Takes an idle lane of @endpoint: KERNEL state, the caller's alone. Slot + 1 and, in the upper
  * half, its generation; 0: there is none.
@@ -329,7 +370,7 @@ __noinline __u64 lane_claim(__u32 endpoint)
 	if (!e || (e->flags & SL_ENDPOINT_CLOSED) || e->family == SL_AF_UNIX)
 		return 0;
 	for (int i = 0; i < SL_LANE_TRIES; i++) {
-		__u32 slot1 = sl_stack_pop(&e->idle, lane_next);
+		__u32 slot1 = pools_pop(endpoint);
 		struct sl_lane *l = slot1 ? lane_at(slot1 - 1) : NULL;
 		__u32 bits, gen;
 

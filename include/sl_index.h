@@ -388,7 +388,6 @@ SL_FN __u32 sl_domain_find(const struct sl_request_view *v, __u32 config)
 /* Binary search for the longest prefix. */
 struct sl_prefix_scan {
 	const struct sl_table *t;
-	const struct sl_vhost *vhost;
 	struct sl_key_scan hash; /* up to the longest one found */
 	__u32 len;		 /* of the path */
 	__u32 first;		 /* of the lengths */
@@ -397,14 +396,6 @@ struct sl_prefix_scan {
 	__u32 hit; /* slot of the longest one found, or SL_NO_SLOT */
 	__u32 fold;
 };
-
-/* Length @i of those of the prefixes of @v, and behind them those of the folded ones. */
-SL_FN __u32 sl_length_at(const struct sl_table *t, const struct sl_vhost *v, __u32 i)
-{
-	if (v->flags & SL_VHOST_FEW_LENGTHS)
-		return v->few[i & (SL_FEW_LENGTHS - 1)];
-	return t->lengths[(v->first_length + i) & (SL_INDEX_LENGTHS - 1)];
-}
 
 static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 {
@@ -415,7 +406,7 @@ static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 	if (low >= high)
 		return 1;
 	mid = low + (high - low) / 2;
-	len = sl_length_at(s->t, s->vhost, s->first + mid);
+	len = s->t->lengths[(s->first + mid) & (SL_INDEX_LENGTHS - 1)];
 	if (len > s->len) {
 		s->high = mid;
 		return 0;
@@ -448,12 +439,12 @@ SL_FN const struct sl_domain *sl_domain_at(const struct sl_table *t, __u32 domai
 SL_FN __u32 sl_prefix_search(const struct sl_request_view *v, const struct sl_domain *d, __u32 fold)
 {
 	const struct sl_table *t = v->t;
-	struct sl_prefix_scan s = {.t = t, .vhost = &d->routes, .hit = SL_NO_SLOT, .fold = fold};
+	struct sl_prefix_scan s = {.t = t, .hit = SL_NO_SLOT, .fold = fold};
 	const struct sl_slot *slot;
 	__u32 off = v->h->path.off;
 
 	s.len = v->h->path.len;
-	s.first = fold ? d->routes.n_lengths : 0;
+	s.first = d->routes.first_length + (fold ? d->routes.n_lengths : 0);
 	s.high = fold ? d->routes.n_folded : d->routes.n_lengths;
 	s.hash.buf = v->buf;
 	s.hash.off = off;

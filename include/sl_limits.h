@@ -26,6 +26,7 @@
 #define SL_MAX_SESSIONS 8192	/* open downstream connections on the kernel path */
 #define SL_MAX_LANES 8192	/* upstream connections */
 #define SL_MAX_THREADS 64	/* of the worker, see --concurrency */
+#define SL_MAX_CPU_POOLS 64	/* pools of idle lanes of an endpoint that BPF takes from */
 #define SL_MAX_LISTENERS 64	/* listeners of a config */
 #define SL_MAX_NETNS 15		/* network namespaces that a config names; see SL_ENDPOINT_NETNS */
 #define SL_MAX_LOCAL_ADDRS 1024 /* (address, port) pairs that clients on this host may dial */

@@ -219,18 +219,12 @@ struct sl_lane {
 	__u64 back_cookie;   /* the daemon's */
 	__s32 back_fd;	     /* the daemon's; -1: none */
 	__u32 unread;	     /* sends steered into server since it last had read all; BPF */
-	__u32 home; /* thread of the daemon whose lane it is; 0: the main one. See `pools` */
+	__u32 home; /* thread of the daemon whose lane it is; 0: the main one. See sl_pool.h */
 	__u32 zero[3];
 };
 
 _Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,
 	       "cache lines");
-
-/*
- * Map `pools`, array (mmap-able): (home - 1) * SL_MAX_ENDPOINTS + endpoint -> sl_stack head of the
- * idle lanes that thread `home` of the daemon has to the endpoint. BPF puts a lane back where
- * it belongs; it takes lanes from sl_endpoint.idle alone, which are the main thread's.
- */
 
 /*
  * Map `sockets`, socket-local storage: which end of what a socket is. The daemon sets
@@ -316,7 +310,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 9
+#define SL_ABI 10
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -348,9 +342,11 @@ struct sl_control {
 	__u32 reload_status; /* errno of the last one; 0: done */
 	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
 	__s32 tai_s;	     /* CLOCK_TAI - CLOCK_REALTIME; written by the daemon */
-	__u32 n_threads;     /* of the worker; `pools` has room for all but the main one */
+	__u32 n_threads;     /* of the worker */
 	__u64 heap;	     /* bytes that the worker has for what is in its hands; written by it */
-	__u64 zero[3];
+	__u32 n_cpu_pools;   /* see sl_pool.h; 1 .. SL_MAX_CPU_POOLS */
+	__u32 zero2;
+	__u64 zero[2];
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

@@ -53,21 +53,16 @@ struct sl_route_config {
 #define SL_VHOST_INDEXED 0x1	  /* else its routes are looked at one after the other */
 #define SL_VHOST_EXACT 0x2	  /* has routes with `path` */
 #define SL_VHOST_EXACT_FOLDED 0x4 /* ... and case_sensitive: false */
-#define SL_VHOST_FEW_LENGTHS 0x8  /* they are in `few` */
-#define SL_VHOST_FLAGS 0xf
-
-#define SL_FEW_LENGTHS 8
+#define SL_VHOST_FLAGS 0x7
 
 struct sl_vhost {
 	__u32 first_route; /* routes of a virtual host are contiguous, in file order */
 	__u32 n_routes;
-	__u16 n_lengths; /* distinct lengths of prefixes */
-	__u16 n_folded;	 /* ... with case_sensitive: false */
-	__u32 flags;	 /* SL_VHOST_* */
-	union {		 /* The lengths of its prefixes, ascending; then those of the folded. */
-		__u32 first_length; /* in sl_table.lengths */
-		__u16 few[SL_FEW_LENGTHS];
-	};
+	__u32 first_length; /* in sl_table.lengths: of its prefixes, ascending; then the folded */
+	__u16 n_lengths;    /* distinct lengths of prefixes */
+	__u16 n_folded;	    /* ... with case_sensitive: false */
+	__u32 flags;	    /* SL_VHOST_* */
+	__u32 zero[3];
 };
 
 /* One entry of a virtual host's `domains`. A star stands for at least one byte. */
@@ -361,7 +356,6 @@ SL_FN void sl_cluster_range_set(struct sl_cluster *c, __u64 range)
 
 /* Map `endpoints`, array (mmap-able): endpoint index -> this. */
 struct sl_endpoint {
-	__u64 idle;    /* sl_stack head of idle lanes; written by BPF and the daemon */
 	__u32 cluster; /* index of its cluster */
 	__u16 port;    /* host byte order */
 	__u8 family;   /* AF_INET, AF_INET6 or AF_UNIX; 0: no endpoint */
@@ -376,7 +370,7 @@ struct sl_endpoint {
 	__u32 limit_5xx; /* the daemon; 0: any number */
 	__u32 limit_gateway;
 	__u32 next; /* index + 1 of the next of its cluster; 0: it is the last; the daemon */
-	__u32 zero;
+	__u32 zero[3];
 };
 
 _Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");

@@ -22,7 +22,7 @@ rank()
 	sl_head.h) echo 3 ;;
 	sl_body.h) echo 4 ;;
 	sl_stats.h | sl_counts.h | sl_session.h | sl_table.h) echo 5 ;;
-	sl_field.h | sl_attach.h | sl_outcome.h | sl_canned.h) echo 6 ;;
+	sl_field.h | sl_attach.h | sl_outcome.h | sl_pool.h | sl_canned.h) echo 6 ;;
 	sl_start.h) echo 7 ;;
 	sl_http.h) echo 8 ;;
 	sl_index.h | sl_plain.h) echo 7 ;;

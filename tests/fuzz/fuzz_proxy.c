@@ -532,6 +532,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	memcpy(maps.clusters, compiled->clusters,
 	       compiled->table->n_clusters * sizeof(*maps.clusters));
 	maps.endpoints = compiled->endpoints;
+	maps.control->n_cpu_pools = 1;
+	maps.n_pools = 1;
+	maps.pools = calloc(SL_MAX_ENDPOINTS, sizeof(*maps.pools));
 	maps.sequences = calloc(SL_MAX_SPLITS, sizeof(*maps.sequences));
 	maps.max_routes = SL_MAX_ROUTES;
 	maps.route_stats = calloc(maps.max_routes * SL_STAT_SHARDS, sizeof(*maps.route_stats));

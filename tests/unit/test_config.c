@@ -440,7 +440,7 @@ static void check_finds_table(void)
 	WRONG(t->zero, 1);
 	WRONG(t->n_buckets, 3);
 	WRONG(t->lists[0], 0);
-	WRONG(t->vhosts[0].flags, 16);
+	WRONG(t->vhosts[0].flags, 8);
 	WRONG(t->domains[0].routes.n_routes, 3);
 	WRONG(t->vhosts[0].n_lengths, 1);
 	WRONG(t->vhosts[0].first_route, 0xffffffff);

@@ -22,12 +22,15 @@ static struct sl_control control;
 static struct sl_session sessions[N];
 static struct sl_lane lanes[N];
 static struct sl_endpoint endpoints[SL_MAX_ENDPOINTS];
+static __u64 pools[2 * SL_MAX_ENDPOINTS];
 static struct sl_maps maps = {
 	.max_routes = SL_MAX_ROUTES,
 	.control = &control,
 	.sessions = sessions,
 	.lanes = lanes,
 	.endpoints = endpoints,
+	.pools = pools,
+	.n_pools = 2,
 };
 
 /*
@@ -40,6 +43,7 @@ static void make_tables(void)
 	memset(sessions, 0, sizeof(sessions));
 	memset(lanes, 0, sizeof(lanes));
 	memset(endpoints, 0, sizeof(endpoints));
+	memset(pools, 0, sizeof(pools));
 	control.n_sessions = N;
 	control.n_lanes = N;
 	for (int i = N - 1; i >= 2; i--)
@@ -51,16 +55,16 @@ static void make_tables(void)
 	sessions[1].lane = 2 + 1;
 	sessions[1].lane_gen = 9;
 	lanes[0].word = SL_WORD(1, SL_LANE_IDLE | SL_L_SERVER | SL_L_BACK);
-	sl_stack_push(&endpoints[0].idle, &lanes[0].next, 0);
+	sl_stack_push(sl_maps_pool(&maps, 0, 0), &lanes[0].next, 0);
 	lanes[1].word = SL_WORD(1, SL_LANE_IDLE | SL_L_BACK);
 	lanes[1].endpoint = 1;
-	sl_stack_push(&endpoints[1].idle, &lanes[1].next, 1);
+	sl_stack_push(sl_maps_pool(&maps, 1, 1), &lanes[1].next, 1);
 	lanes[2].word = SL_WORD(9, SL_LANE_KERNEL | SL_L_SERVER | SL_L_BACK);
 	lanes[2].session = 1 + 1;
 	lanes[2].session_gen = 4;
 	lanes[3].word = SL_WORD(1, SL_LANE_USER | SL_L_BACK);
 	lanes[4].word = SL_WORD(1, SL_LANE_DEAD | SL_L_BACK);
-	sl_stack_push(&endpoints[0].idle, &lanes[4].next, 4);
+	sl_stack_push(sl_maps_pool(&maps, 0, 0), &lanes[4].next, 4);
 	lanes[5].word = SL_WORD(1, SL_LANE_FREE | SL_L_SERVER);
 }
 
@@ -105,7 +109,7 @@ static void test_lane_leaks(void)
 	make_tables();
 	lanes[0].word = SL_WORD(1, SL_LANE_FREE);
 	finds(1, "lane 0 (generation 1, bits 0x0) is not idle, and in a pool");
-	endpoints[1].idle = 0;
+	*sl_maps_pool(&maps, 1, 1) = 0;
 	finds(1, "lane 1 (generation 1, bits 0x22) is idle, and not in its endpoint's pool");
 	lanes[1].endpoint = 0;
 	finds(1, "lane 1 (generation 1, bits 0x22) is in another endpoint's pool");
@@ -117,7 +121,8 @@ static void test_lane_leaks(void)
 	finds(1, "lane 3 (generation 1, bits 0x4) is the daemon's, which does not hold it");
 	lanes[3].word = SL_WORD(1, 12 | SL_L_BACK);
 	finds(1, "lane 3 (generation 1, bits 0x2c) is in no known state");
-	sl_stack_push(&endpoints[3].idle, &lanes[N - 1].next, N - 1); /* it is free already */
+	sl_stack_push(sl_maps_pool(&maps, 0, 3), &lanes[N - 1].next,
+		      N - 1); /* it is free already */
 	finds(1, "lane 15 (generation 0, bits 0x0) is on more than one list");
 }
 

@@ -101,11 +101,9 @@ static void walk_all(struct look *l)
 	while (slot1 && slot1 <= l->n_sessions && !l->session_lists[slot1 - 1]++)
 		slot1 = SL_READ(m->sessions[slot1 - 1].next);
 	walk_lanes(l, SL_READ(m->control->free_lanes), 0);
-	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
-		walk_lanes(l, SL_READ(m->endpoints[i].idle), i + 1);
-	for (__u32 home = 1; home < m->control->n_threads && home < SL_MAX_THREADS; home++)
+	for (__u32 pool = 0; pool < m->n_pools; pool++)
 		for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
-			walk_lanes(l, SL_READ(*sl_maps_pool(m, home, i)), i + 1);
+			walk_lanes(l, SL_READ(*sl_maps_pool(m, pool, i)), i + 1);
 }
 
 /* Whether session @slot and its lane point at one another. */

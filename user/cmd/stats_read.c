@@ -52,13 +52,12 @@ static __u32 pool_length(const struct sl_maps *m, __u64 head)
 	return n;
 }
 
-/* Of all threads of the daemon. */
 static __u32 idle_lanes(const struct sl_maps *m, __u32 endpoint)
 {
-	__u32 n = pool_length(m, SL_READ(m->endpoints[endpoint].idle));
+	__u32 n = 0;
 
-	for (__u32 home = 1; home < clamp(m->control->n_threads, SL_MAX_THREADS); home++)
-		n += pool_length(m, SL_READ(*sl_maps_pool(m, home, endpoint)));
+	for (__u32 pool = 0; pool < m->n_pools; pool++)
+		n += pool_length(m, SL_READ(*sl_maps_pool(m, pool, endpoint)));
 	return n;
 }
 

@@ -264,25 +264,10 @@ static int add_exact(struct build *b, struct sl_vhost *v, __u32 vhost, __u32 fro
 	return err;
 }
 
-/* @v's lengths are the last of t->lengths, from @first on: they stay there, or are few. */
-static void place_lengths(struct sl_table *t, struct sl_vhost *v, __u32 first)
-{
-	__u32 n = t->n_lengths - first;
-
-	if (n > SL_FEW_LENGTHS) {
-		v->first_length = first;
-		return;
-	}
-	v->flags |= SL_VHOST_FEW_LENGTHS;
-	memset(v->few, 0, sizeof(v->few));
-	memcpy(v->few, &t->lengths[first], n * sizeof(v->few[0]));
-	t->n_lengths = first;
-}
-
 static int index_vhost(struct build *b, __u32 vhost)
 {
 	struct sl_vhost *v = &b->t->vhosts[vhost];
-	__u32 folded = 0, exact = 0, first_length;
+	__u32 folded = 0, exact = 0;
 	int err = 0, n;
 
 	for (__u32 i = 0; i < v->n_routes; i++) {
@@ -304,7 +289,7 @@ static int index_vhost(struct build *b, __u32 vhost)
 		return err;
 	while (exact < b->n_paths && !b->paths[exact].keys->exact)
 		folded += !b->paths[exact++].keys->folded;
-	first_length = b->t->n_lengths;
+	v->first_length = b->t->n_lengths;
 	n = add_prefixes(b, vhost, 0, folded);
 	v->n_lengths = n < 0 ? 0 : n;
 	if (n >= 0)
@@ -312,7 +297,6 @@ static int index_vhost(struct build *b, __u32 vhost)
 	if (n < 0)
 		return n;
 	v->n_folded = n;
-	place_lengths(b->t, v, first_length);
 	return add_exact(b, v, vhost, exact);
 }
 

@@ -55,14 +55,6 @@ static int check_counts(const struct sl_table *t, const char **ret_why)
 	return t->zero ? wrong(ret_why, "zero") : 0;
 }
 
-static bool lengths_ok(const struct sl_table *t, const struct sl_vhost *v)
-{
-	__u32 n = v->n_lengths + v->n_folded;
-
-	return v->flags & SL_VHOST_FEW_LENGTHS ? n <= SL_FEW_LENGTHS
-					       : range_ok(v->first_length, n, t->n_lengths);
-}
-
 static int check_domains(const struct sl_table *t, const char **ret_why)
 {
 	for (__u32 i = 0; i < t->n_listeners; i++)
@@ -99,7 +91,7 @@ static int check_domains(const struct sl_table *t, const char **ret_why)
 			return wrong(ret_why, "vhost routes");
 		if (v->flags & ~SL_VHOST_FLAGS)
 			return wrong(ret_why, "vhost.flags");
-		if (!lengths_ok(t, v))
+		if (!range_ok(v->first_length, v->n_lengths + v->n_folded, t->n_lengths))
 			return wrong(ret_why, "vhost lengths");
 	}
 	for (__u32 i = 0; i < t->n_domains; i++) {

@@ -190,9 +190,9 @@ static int strays_close(struct worker *w)
 /* All is the main thread's now; other threads' lanes too, which have been told so. */
 static void pools_join(struct worker *w)
 {
-	for (__u32 home = 1; home < w->maps->control->n_threads; home++)
+	for (__u32 pool = sl_pool_end(w->maps->control, 0); pool < w->maps->n_pools; pool++)
 		for (__u32 i = 0; i < endpoints_top(w); i++) {
-			__u64 *from = sl_maps_pool(w->maps, home, i);
+			__u64 *from = sl_maps_pool(w->maps, pool, i);
 			__u32 slot1;
 
 			while ((slot1 = lane_stack_pop(w, from)))

@@ -21,10 +21,8 @@ __u32 endpoints_top(const struct worker *w)
 void endpoint_begin(struct worker *w, __u32 i, const struct sl_endpoint *e)
 {
 	struct sl_endpoint *live = &w->maps->endpoints[i];
-	__u64 idle = SL_READ(live->idle);
 
 	*live = *e;
-	live->idle = idle; /* its generation goes on */
 	live->busy = 0;
 	w->maps->hosts[i] = (struct sl_host){.healthy_ns = w->now_ns};
 }
@@ -156,8 +154,8 @@ static void mark_used(const struct worker *w, __u8 *used)
 /* Whether an idle lane leads there. */
 static bool has_idle(const struct worker *w, __u32 endpoint)
 {
-	sl_each_worker (other, w)
-		if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, other->index, endpoint))))
+	for (__u32 pool = 0; pool < w->maps->n_pools; pool++)
+		if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, pool, endpoint))))
 			return true;
 	return false;
 }

@@ -46,10 +46,10 @@ static bool walk_lanes(struct worker *w, __u8 *listed)
 	return SL_READ(w->maps->control->free_lanes) == head;
 }
 
-/* A lane in another's pool than its own is found by nobody. */
-static void walk_pool(struct worker *w, __u32 home, __u32 endpoint, __u8 *listed)
+/* @pool is @home's. A lane in another's pool than its own is found by nobody. */
+static void walk_pool(struct worker *w, __u32 home, __u32 pool, __u32 endpoint, __u8 *listed)
 {
-	__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, home, endpoint)));
+	__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, pool, endpoint)));
 
 	for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
 		const struct sl_lane *l = &w->maps->lanes[slot1 - 1];
@@ -63,8 +63,9 @@ static void walk_pool(struct worker *w, __u32 home, __u32 endpoint, __u8 *listed
 static void walk_pools(struct worker *w, __u8 *listed)
 {
 	sl_each_worker (other, w)
-		for (__u32 i = 0; i < endpoints_top(w); i++)
-			walk_pool(w, other->index, i, listed);
+		sl_each_pool(pool, w->maps, other->index) for (__u32 i = 0; i < endpoints_top(w);
+							       i++)
+			walk_pool(w, other->index, pool, i, listed);
 }
 
 static void scan_sessions(struct worker *w, struct leaks *k)

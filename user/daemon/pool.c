@@ -1,14 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The pools of idle lanes of each endpoint; BPF takes from the main thread's, too. */
 #include <errno.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include "mutate.h"
 
 #define POP_TRIES 64 /* dead lanes skipped for one request */
 
-static __u64 *pool_of(const struct worker *w, __u32 endpoint)
+/* The pool for a lane that this thread has used just now. */
+static __u32 pool_here(const struct worker *w)
 {
-	return sl_maps_pool(w->maps, w->index, endpoint);
+	const struct sl_control *c = w->maps->control;
+
+	return w->index ? sl_pool_first(c, w->index) : sl_pool_of_cpu(c, sched_getcpu());
+}
+
+/* Slot + 1 of an idle lane of this thread, off its pools; 0: there is none. */
+static __u32 pools_pop(const struct worker *w, __u32 endpoint)
+{
+	const struct sl_control *c = w->maps->control;
+	__u32 first = sl_pool_first(c, w->index), end = sl_pool_end(c, w->index);
+	__u32 pool = pool_here(w), slot1;
+
+	for (__u32 i = first; i < end; i++) {
+		slot1 = lane_stack_pop(w, sl_maps_pool(w->maps, pool, endpoint));
+		if (slot1)
+			return slot1;
+		pool = pool + 1 < end ? pool + 1 : first;
+	}
+	return 0;
 }
 
 /* An exchange is over: to the pool, or closed. The lane's state is USER. */
@@ -48,7 +68,8 @@ void lane_put(struct worker *w, struct back *b)
 	b->l->idle_ns = w->now_ns;
 	if (!lane_move(b, SL_LANE_USER, SL_LANE_IDLE)) {
 		lane_close_idle(w, b);
-	} else if (!sl_stack_push(pool_of(w, b->endpoint), &b->l->next, b->slot)) {
+	} else if (!sl_stack_push(sl_maps_pool(w->maps, pool_here(w), b->endpoint), &b->l->next,
+				  b->slot)) {
 		lane_move(b, SL_LANE_IDLE, SL_LANE_USER);
 		lane_close_idle(w, b);
 	}
@@ -65,7 +86,7 @@ bool lane_quiet(const struct back *b)
 static struct back *lane_take(struct worker *w, __u32 endpoint)
 {
 	for (int i = 0; i < POP_TRIES; i++) {
-		__u32 slot1 = lane_stack_pop(w, pool_of(w, endpoint));
+		__u32 slot1 = pools_pop(w, endpoint);
 		struct back *b = slot1 ? w->back_of[slot1 - 1] : NULL;
 
 		if (!slot1)
@@ -268,10 +289,10 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 	return b;
 }
 
-/* Takes the dead lanes off one endpoint's stack; the others keep their order, and are marked. */
-static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
+/* Takes the dead lanes off a pool; the others keep their order, and are marked. */
+static void sweep_pool(struct worker *w, __u64 *idle, __u8 *listed)
 {
-	__u64 *idle = pool_of(w, endpoint), old;
+	__u64 old;
 	struct sl_lane *lanes = w->maps->lanes;
 	__u32 keep = 0, slot1, n = 0; /* `keep`: reversed chain */
 
@@ -300,6 +321,12 @@ static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 		keep = lanes[slot].next;
 		lane_stack_push(w, idle, slot);
 	}
+}
+
+static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
+{
+	sl_each_pool(pool, w->maps, w->index)
+		sweep_pool(w, sl_maps_pool(w->maps, pool, endpoint), listed);
 }
 
 void lane_sweep(struct worker *w)

@@ -28,13 +28,15 @@ static __u32 lanes_at_hand(const struct worker *w, const struct sl_cluster *c)
 	__u64 made = SL_READ(c->n_lanes);
 	__u32 n = made < c->max_lanes ? c->max_lanes - made : 0;
 
-	sl_each_endpoint (i, c, w->maps->endpoints) {
-		__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, w->index, i)));
+	sl_each_endpoint (i, c, w->maps->endpoints)
+		sl_each_pool(pool, w->maps, w->index)
+		{
+			__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, pool, i)));
 
-		/* BPF may change the stack as we walk: bounded. */
-		for (; slot1 && slot1 <= w->n_lanes && n < c->max_lanes; n++)
-			slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
-	}
+			/* BPF may change the stack as we walk: bounded. */
+			for (; slot1 && slot1 <= w->n_lanes && n < c->max_lanes; n++)
+				slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
+		}
 	return n;
 }
 

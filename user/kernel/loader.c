@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -126,9 +127,17 @@ static int load_failed(struct sl_load_error *e, int rc)
 		      strerror(-rc));
 }
 
+/* As many as CPUs, which are numbered without gaps nearly everywhere: see sl_pool.h. */
+static __u32 cpu_pools(void)
+{
+	int n = get_nprocs();
+
+	return n < 1 ? 1 : n < SL_MAX_CPU_POOLS ? n : SL_MAX_CPU_POOLS;
+}
+
 /*
  * Counters of routes are large, so their maps are sized by the config: twice what it has, for what
- * a reload may bring. Each thread of the worker has pools of its own.
+ * a reload may bring.
  */
 static int size_maps(struct sl_loader *l, const struct sl_table *t, __u32 n_threads)
 {
@@ -138,9 +147,9 @@ static int size_maps(struct sl_loader *l, const struct sl_table *t, __u32 n_thre
 	while (room < SL_MAX_ROUTES && room < 2 * t->n_routes)
 		room *= 2;
 	rc = bpf_map__set_max_entries(l->skel->maps.routes, room);
-	if (!rc && n_threads > 1)
+	if (!rc)
 		rc = bpf_map__set_max_entries(l->skel->maps.pools,
-					      (n_threads - 1) * SL_MAX_ENDPOINTS);
+					      (cpu_pools() + n_threads - 1) * SL_MAX_ENDPOINTS);
 	return rc ? rc : bpf_map__set_max_entries(l->skel->maps.route_stats, room * SL_STAT_SHARDS);
 }
 
@@ -202,7 +211,7 @@ static int fill_tables(struct sl_loader *l, struct sl_compiled *c, __u32 n_threa
 
 	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
 			    bpf_map__fd(l->skel->maps.lanes), control_flags(l, &c->options),
-			    n_threads);
+			    n_threads, cpu_pools());
 	if (!rc)
 		rc = fill_views(l, c);
 	if (!rc)

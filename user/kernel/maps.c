@@ -94,12 +94,6 @@ static int open_pins(struct sl_maps *m, const char *instance)
 	return 0;
 }
 
-/* A map cannot be empty. */
-static size_t pools_size(const struct sl_control *c)
-{
-	return (size_t)(c->n_threads > 1 ? c->n_threads - 1 : 1) * SL_MAX_ENDPOINTS;
-}
-
 int sl_maps_open(struct sl_maps *m, const char *instance)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -119,9 +113,11 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 	if (!rc)
 		rc = map_array(m->lanes_fd, sizeof(*m->lanes), SL_MAX_LANES, rw,
 			       (void **)&m->lanes);
-	if (!rc)
-		rc = map_array(m->pools_fd, sizeof(*m->pools), pools_size(m->control), rw,
+	if (!rc) {
+		m->n_pools = sl_pool_end(m->control, m->control->n_threads - 1);
+		rc = map_array(m->pools_fd, sizeof(*m->pools), m->n_pools * SL_MAX_ENDPOINTS, rw,
 			       (void **)&m->pools);
+	}
 	if (!rc)
 		rc = map_array(m->request_heads_fd, m->head_size, SL_MAX_SESSIONS, rw,
 			       (void **)&m->request_heads);
@@ -170,8 +166,7 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 
 void sl_maps_close(struct sl_maps *m)
 {
-	if (m->control)
-		unmap_array(m->pools, sizeof(*m->pools), pools_size(m->control));
+	unmap_array(m->pools, sizeof(*m->pools), m->n_pools * SL_MAX_ENDPOINTS);
 	unmap_array(m->control, sizeof(*m->control), 1);
 	unmap_array(m->sessions, sizeof(*m->sessions), SL_MAX_SESSIONS);
 	unmap_array(m->lanes, sizeof(*m->lanes), SL_MAX_LANES);
@@ -326,7 +321,8 @@ int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret)
 	return bpf_map_get_next_key(m->pairing_fd, key, ret) ? -errno : 0;
 }
 
-int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads)
+int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads,
+		   __u32 n_cpu_pools)
 {
 	struct sl_control control = {
 		.abi = SL_ABI,
@@ -336,6 +332,7 @@ int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, _
 		.n_sessions = SL_MAX_SESSIONS,
 		.n_lanes = SL_MAX_LANES,
 		.n_threads = n_threads,
+		.n_cpu_pools = n_cpu_pools,
 	};
 	struct sl_session *sessions = NULL;
 	struct sl_lane *lanes = NULL;

@@ -10,6 +10,7 @@
 #include "sl_maps.h"
 #include "sl_counts.h"
 #include "sl_lb.h"
+#include "sl_pool.h"
 #include "sl_reason.h"
 #include "sl_session.h"
 #include "sl_stats.h"
@@ -23,9 +24,10 @@ struct sl_maps {
 #undef X
 		/* Memory shared with BPF; NULL when opened read-only without them. */
 		struct sl_control *control;
-	struct sl_session *sessions;	/* [control->n_sessions] */
-	struct sl_lane *lanes;		/* [control->n_lanes] */
-	__u64 *pools;			/* [(control->n_threads - 1) * SL_MAX_ENDPOINTS] */
+	struct sl_session *sessions; /* [control->n_sessions] */
+	struct sl_lane *lanes;	     /* [control->n_lanes] */
+	__u64 *pools;		     /* [n_pools * SL_MAX_ENDPOINTS], see sl_pool.h */
+	__u32 n_pools;
 	struct sl_cluster *clusters;	/* [SL_MAX_CLUSTERS] */
 	struct sl_endpoint *endpoints;	/* [SL_MAX_ENDPOINTS] */
 	struct sl_host *hosts;		/* [SL_MAX_ENDPOINTS] */
@@ -125,17 +127,21 @@ int sl_maps_pair_next(const struct sl_maps *m, const __u64 *key, __u64 *ret);
 /*
  * Puts every session and lane slot on its free list and stamps the ABI: once, after loading, before
  * capture begins and before sl_maps_open(). @control_fd, @sessions_fd, @lanes_fd: the maps.
- * @n_threads: of the worker. 0 or -errno.
+ * @n_threads: of the worker. @n_cpu_pools: see sl_pool.h. 0 or -errno.
  */
-int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads);
+int sl_maps_format(int control_fd, int sessions_fd, int lanes_fd, __u32 flags, __u32 n_threads,
+		   __u32 n_cpu_pools);
 
-/* The idle lanes that thread @home of the daemon has to @endpoint: an sl_stack head. */
-static inline __u64 *sl_maps_pool(const struct sl_maps *m, __u32 home, __u32 endpoint)
+/* The idle lanes to @endpoint that are in @pool (sl_pool.h): an sl_stack head. */
+static inline __u64 *sl_maps_pool(const struct sl_maps *m, __u32 pool, __u32 endpoint)
 {
-	if (!home)
-		return &m->endpoints[endpoint].idle;
-	return &m->pools[(size_t)(home - 1) * SL_MAX_ENDPOINTS + endpoint];
+	return &m->pools[sl_pool_key(pool, endpoint)];
 }
+
+/* The pools of thread @home of the daemon. */
+#define sl_each_pool(pool, m, home)                          \
+	for (__u32 pool = sl_pool_first((m)->control, home); \
+	     pool < sl_pool_end((m)->control, home); pool++)
 
 /* The ring buffer `events`: calls @fn for each event that waits. The fd to poll is
  * events_poll_fd(). */

@@ -135,6 +135,98 @@ static void check_params(struct sl_walk *w, const struct cfg_list *list, const c
 	}
 }
 
+/* ---- what rules say of one another ---- */
+
+static bool same_name(const struct cfg_rule *a, const struct cfg_rule *b, bool header)
+{
+	return a->name && b->name && !(header ? strcasecmp : strcmp)(a->name->text, b->name->text);
+}
+
+static bool wants_present(const struct cfg_rule *r)
+{
+	return (!r->present.node || r->present.value) != r->invert.value;
+}
+
+/* Is it false of what is not there? A value is compared only if there is one, but a cookie's. */
+static bool needs_it(const struct cfg_rule *r, bool header)
+{
+	if (r->kind == SL_RULE_PRESENT)
+		return wants_present(r) && !r->missing_empty.value;
+	return !r->missing_empty.value && (header || !r->invert.value);
+}
+
+/* The one value that @r takes; NULL: there are others, or that of nothing is it, too. */
+static const struct sl_node *only_value(const struct cfg_rule *r)
+{
+	return r->kind == SL_RULE_EXACT && !r->invert.value && !r->no_case && r->value &&
+			       r->value->len
+		       ? r->value
+		       : NULL;
+}
+
+static bool ends_with(const struct sl_node *v, const struct sl_node *end, bool no_case)
+{
+	return v->len >= end->len &&
+	       !(no_case ? strcasecmp : strcmp)(v->text + v->len - end->len, end->text);
+}
+
+enum taken { TAKEN, NOT_TAKEN, NOT_KNOWN };
+
+/* What becomes of the value @v at the rule @r, which is not of presence. */
+static enum taken takes(const struct cfg_rule *r, const struct sl_node *v)
+{
+	const struct sl_node *own = r->value;
+	bool yes;
+
+	if (!own)
+		return NOT_KNOWN;
+	switch (r->kind) {
+	case SL_RULE_EXACT:
+		yes = v->len == own->len && ends_with(v, own, r->no_case);
+		break;
+	case SL_RULE_PREFIX:
+		yes = !(r->no_case ? strncasecmp : strncmp)(v->text, own->text, own->len);
+		break;
+	case SL_RULE_SUFFIX:
+		yes = ends_with(v, own, r->no_case);
+		break;
+	case SL_RULE_CONTAINS:
+		yes = (r->no_case ? strcasestr : strstr)(v->text, own->text);
+		break;
+	default:
+		return NOT_KNOWN;
+	}
+	return yes != r->invert.value ? TAKEN : NOT_TAKEN;
+}
+
+static bool contradicts(const struct cfg_rule *a, const struct cfg_rule *b, bool header)
+{
+	const struct sl_node *v = only_value(a);
+
+	if (a->kind == SL_RULE_PRESENT && !wants_present(a))
+		return needs_it(b, header);
+	return v && b->kind != SL_RULE_PRESENT && takes(b, v) == NOT_TAKEN;
+}
+
+static void check_contradictions(struct sl_walk *w, const struct cfg_list *list, bool header)
+{
+	const struct cfg_rule *all = list->items;
+
+	for (__u32 j = 1; j < list->n && j < SL_MAX_ROUTE_RULES; j++) {
+		__u32 i = 0;
+
+		while (i < j && !(same_name(&all[i], &all[j], header) &&
+				  (contradicts(&all[i], &all[j], header) ||
+				   contradicts(&all[j], &all[i], header))))
+			i++;
+		if (i < j)
+			sl_warning(w, all[j].node,
+				   "can never match: it contradicts the matcher of '%.64s' at "
+				   "line %u",
+				   all[i].name->text, all[i].node->line);
+	}
+}
+
 void sl_validate_headers(struct sl_walk *w, const struct cfg_list *headers)
 {
 	const struct cfg_rule *all = headers->items;
@@ -157,6 +249,9 @@ void sl_validate_match(struct sl_walk *w, const struct cfg_match *m)
 	sl_validate_headers(w, &m->headers);
 	check_params(w, &m->queries, "query parameter");
 	check_params(w, &m->cookies, "cookie");
+	check_contradictions(w, &m->headers, true);
+	check_contradictions(w, &m->queries, false);
+	check_contradictions(w, &m->cookies, false);
 	if (m->fraction.node && m->fraction.value.numerator.value == 0)
 		sl_warning(w, m->fraction.node, "can never match: 0 of %u requests",
 			   sl_fraction_of(&m->fraction));
@@ -195,17 +290,16 @@ static bool same_value(const struct cfg_rule *a, const struct cfg_rule *b)
 
 static bool rule_covers(const struct cfg_rule *a, const struct cfg_rule *b, bool header)
 {
-	bool present_a = (!a->present.node || a->present.value) != a->invert.value;
-	bool present_b = (!b->present.node || b->present.value) != b->invert.value;
+	const struct sl_node *v = only_value(b);
 
-	if (!a->name || !b->name || (header ? strcasecmp : strcmp)(a->name->text, b->name->text) ||
-	    a->missing_empty.value != b->missing_empty.value)
+	if (!same_name(a, b, header) || a->missing_empty.value != b->missing_empty.value)
 		return false;
 	if (a->kind == SL_RULE_PRESENT && b->kind == SL_RULE_PRESENT)
-		return present_a == present_b;
-	/* A value is compared only if there is one; an inverted cookie need not be there. */
+		return wants_present(a) == wants_present(b);
 	if (a->kind == SL_RULE_PRESENT)
-		return present_a && !b->missing_empty.value && (header || !b->invert.value);
+		return wants_present(a) && needs_it(b, header);
+	if (v && takes(a, v) != NOT_KNOWN)
+		return takes(a, v) == TAKEN;
 	return a->invert.value == b->invert.value && same_value(a, b);
 }
 

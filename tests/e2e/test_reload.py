@@ -73,7 +73,7 @@ def refused(t):
         assert who(conn) == "a"
         for text, word in ((": [", "error"), ("", "error"),
                            (config(("127.0.0.1", 8001), clusters("a"), [route(to="a")]),
-                            "listeners differ"),
+                            f"{s.config_path}:3: listener 'front' is not one that runs"),
                            (config(FRONT, clusters("a"), [route(to="a")],
                                    sluice={"kernel_path": False}), "restart")):
             said = reload(s, text, code=1)
@@ -289,6 +289,10 @@ def listeners_routes(t):
         assert [who(one, "/12"), who(two, "/12"), who(two, "/x")] == ["c", "a", "b"]
         # They become the same, and are one.
         reload(s, text([route(to="b")], [route(to="b")]))
+        assert [who(one, "/12"), who(two, "/x")] == ["b", "b"]
+        alone = dump({"static_resources": {"listeners": [listener("one", FRONT, [route(to="a")])],
+                                           "clusters": [cluster("a", clusters("a")["a"])]}}) + "\n"
+        assert "listener 'two' is gone: that needs a restart" in reload(s, alone, code=1)
         assert [who(one, "/12"), who(two, "/x")] == ["b", "b"]
 
 

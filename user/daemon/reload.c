@@ -31,6 +31,16 @@ struct outcome {
 	FILE *f;
 };
 
+struct reload {
+	struct outcome o;
+	char path[PATH_MAX];
+	int fd; /* of the text's copy */
+	struct sl_compiled *c;
+	struct sl_batch *batch; /* names that are new */
+	struct io io;
+	__u64 until_ns;
+};
+
 static void say(struct outcome *o, const char *fmt, ...)
 {
 	va_list ap;
@@ -108,15 +118,39 @@ static bool same_listener(const struct sl_listener *a, const struct sl_listener 
 	       a->l4 == b->l4 && a->netns == b->netns && !memcmp(a->addr, b->addr, sizeof(a->addr));
 }
 
-/* What only a restart can change. */
-static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, struct outcome *o)
+/* The first listener that @r's config has and that does not run, or that is gone. False: none. */
+static bool say_listener(const struct sl_compiled *now, struct reload *r)
 {
-	bool same = a->n_listeners == b->n_listeners && a->n_netns == b->n_netns;
+	for (__u32 i = 0; i < r->c->n_listeners; i++) {
+		const struct sl_listener *l = &r->c->listeners[i];
 
-	for (__u32 i = 0; same && i < a->n_listeners; i++)
-		same = same_listener(&a->listeners[i], &b->listeners[i]);
-	for (__u32 i = 0; same && i < a->n_netns; i++)
-		same = !strcmp(a->netns[i], b->netns[i]);
+		if (i < now->n_listeners && same_listener(&now->listeners[i], l))
+			continue;
+		say(&r->o, "%s:%d: listener '%s' is not one that runs: that needs a restart\n",
+		    r->path, l->line, l->name);
+		return true;
+	}
+	if (now->n_listeners == r->c->n_listeners)
+		return false;
+	say(&r->o, "listener '%s' is gone: that needs a restart\n",
+	    now->listeners[r->c->n_listeners].name);
+	return true;
+}
+
+static bool same_netns(const struct sl_compiled *a, const struct sl_compiled *b)
+{
+	for (__u32 i = 0; i < a->n_netns && i < b->n_netns; i++)
+		if (strcmp(a->netns[i], b->netns[i]))
+			return false;
+	return a->n_netns == b->n_netns;
+}
+
+/* What only a restart can change. */
+static int check_same(const struct sl_compiled *a, struct reload *r)
+{
+	const struct sl_compiled *b = r->c;
+	struct outcome *o = &r->o;
+
 	for (__u32 i = 0; i < a->n_listeners; i++) {
 		if (!a->listeners[i].l4)
 			continue;
@@ -124,8 +158,11 @@ static int check_same(const struct sl_compiled *a, const struct sl_compiled *b, 
 		    a->listeners[i].name);
 		return -SL_RELOAD_NEEDS_RESTART;
 	}
-	if (!same) {
-		say(o, "the listeners differ from those that run: that needs a restart\n");
+	if (say_listener(a, r))
+		return -SL_RELOAD_NEEDS_RESTART;
+	if (!same_netns(a, b)) {
+		say(o, "the network namespaces differ from those that run: that needs a "
+		       "restart\n");
 		return -SL_RELOAD_NEEDS_RESTART;
 	}
 	if (a->options.kernel_path != b->options.kernel_path ||
@@ -353,16 +390,6 @@ static void matchers_free(struct sl_matcher **matchers)
 
 /* ---- a reload, from the signal to the answer ---- */
 
-struct reload {
-	struct outcome o;
-	char path[PATH_MAX];
-	int fd; /* of the text's copy */
-	struct sl_compiled *c;
-	struct sl_batch *batch; /* names that are new */
-	struct io io;
-	__u64 until_ns;
-};
-
 static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 {
 	struct sl_control *c = w->maps->control;
@@ -397,7 +424,7 @@ static int read_config(struct worker *w, struct reload *r)
 		return r->fd;
 	}
 	rc = text_parse(r->path, r->fd, w->table->generation + 1, &r->o, &r->c);
-	return rc ? rc : check_same(w->args->compiled, r->c, &r->o);
+	return rc ? rc : check_same(w->args->compiled, r);
 }
 
 /* Applies what has been read, with the addresses that names have now. */

@@ -59,6 +59,45 @@ ALWAYS_USER = re.compile(r"(request|response)_headers_to_(add|remove)$")
 OURS = {"sluice"}  # no message of Envoy's
 
 
+# The end-to-end tests of a message, the first that has the key: of keys that are words of other messages, too.
+ROWS = "rows.explain_is_true matching.matchers"
+OF_MESSAGE = {
+    "match": ROWS, "header matcher": ROWS, "string_match": ROWS, "cookie matcher": ROWS,
+    "query parameter matcher": ROWS, "range_match": ROWS, "runtime_fraction": ROWS,
+    "fractional percent": ROWS, "regex": ROWS,
+    "route entry": ROWS + " actions.redirects actions.order_of_levels actions.append_actions",
+    "route": "actions.rewrites actions.hosts actions.formats actions.cluster_header timeouts.route_timeout "
+             "timeouts.stream_idle timeouts.stream_duration retry.conditions retry.mirror " + ROWS,
+    "redirect": "actions.redirects", "regex rewrite": "actions.rewrites", "body": "actions.body_sources",
+    "direct_response": "actions.own_answers actions.body_format " + ROWS,
+    "header to add": "actions.append_actions actions.order_of_levels", "header": "actions.append_actions actions.values",
+    "hash policy": "cohorts.made_cookies cohorts.by_parameter_and_terminal cohorts.by_rewritten_header balance.by_hash",
+    "header of a hash policy": "cohorts.by_rewritten_header balance.by_hash",
+    "cookie of a hash policy": "cohorts.made_cookies cohorts.without_ttl",
+    "cookie attribute": "cohorts.made_cookies",
+    "query_parameter of a hash policy": "cohorts.by_parameter_and_terminal",
+    "weighted cluster": "actions.cluster_header_in_split actions.order_of_levels actions.removes_at_every_level actions.split_header",
+    "weighted_clusters": "actions.split_header cli.explain_cohorts",
+    "virtual host": "actions.order_of_levels actions.removes_at_every_level retry.virtual_host_policy retry.mirror_none matching.ten_thousand_routes",
+    "route_config": "actions.order_of_levels actions.removes_at_every_level retry.mirror_none",
+    "mirror policy": "retry.mirror_by_header retry.mirror_fraction retry.mirror",
+    "retry_back_off": "retry.back_off", "retry host predicate": "retry.previous_hosts",
+    "path_match_policy": "templates.uri_templates", "path_rewrite_policy": "templates.uri_templates",
+    "health check": "health.one_check health.tcp_and_thresholds", "http_health_check": "health.one_check",
+    "outlier_detection": "health.outliers health.gateway_failures", "slow_start_config": "health.slow_start",
+    "round_robin_lb_config": "health.slow_start", "lb_endpoint": "balance.weighted_round_robin",
+    "endpoints": "balance.priorities", "range of statuses": "health.one_check", "a percentage": "health.panic",
+    "cluster": "health.outliers balance.by_hash dns.at_the_start pipes.both_kinds timeouts.lane_life",
+    "address": "pipes.both_kinds", "pipe": "pipes.both_kinds",
+    "dns_failure_refresh_rate": "dns.failures dns.addresses_change",
+    "circuit_breakers": "limits.max_connections", "typed_dns_resolver_config": "dns.addresses_change",
+    "common_http_protocol_options": "timeouts.lane_life timeouts.idle_connections timeouts.stream_duration",
+    "c-ares resolver": "dns.addresses_change", "upgrade config": "tunnel",
+    "internal_address_config": "forwarded.request_id_at_the_edge",
+    "sluice of a listener": "attach attach_l4",
+}
+
+
 def known():
     """{message: {key: (accepted, warns or refused; its test)}}"""
     out = {}
@@ -118,6 +157,17 @@ def test_of(key, all_tests, golden):
     return golden
 
 
+def test_in(what, key, all_tests):
+    """The first test of OF_MESSAGE that has the key; None."""
+    for prefix in OF_MESSAGE.get(what, "").split():
+        found = [t for t in all_tests if t[0] == prefix or t[0].startswith(prefix + ".")]
+        if not found:
+            sys.exit(f"scripts/compat.py: there is no test {prefix}")
+        if name := test_of(key, found, None):
+            return name
+    return None
+
+
 def state_of(what, key, state):
     if state != "accepted":
         return state
@@ -139,7 +189,9 @@ def main():
         lines += [f"## {what}", "", "| key | state | test |", "|---|---|---|"]
         for key, (accepted, test) in sorted(keys.items()):
             # A word that other messages have too, or a test's source for another reason, says nothing.
-            if accepted == "accepted" and "_" in key and everywhere.count(key) == 1:
+            if accepted == "accepted":
+                test = test_in(what, key, all_tests) or test
+            if accepted == "accepted" and test.startswith("config/") and "_" in key and everywhere.count(key) == 1:
                 test = test_of(key, all_tests, test)
             if not exists(test):
                 missing.append(f"{what}: '{key}' has no test {test}")

@@ -356,6 +356,31 @@ def order_of_levels(t, order):
     s.check()
 
 
+@test(each=list(PATHS))
+def removes_at_every_level(t, path):
+    """Each level takes away headers of the request and of the answer; what a level adds, one that
+    comes later can take away."""
+    def without(of, **more):
+        return {"request_headers_to_remove": [f"x-{of}", "x-not-there"],
+                "response_headers_to_remove": [f"X-{of}"], **more}
+    late = {"request_headers_to_add": [add("x-vhost", "by the route")],
+            "response_headers_to_add": [add("x-vhost", "by the route")]}
+    s, one, _ = serve(t, [action("/", top=without("route", **late), weighted_clusters={
+        "clusters": [{"name": "one", "weight": 1, **without("cluster")},
+                     {"name": "two", "weight": 0}]})],
+                      path, vhost=without("vhost"), routes_config=without("config"))
+    names = ["cluster", "route", "vhost", "config", "kept"]
+    headers = [(f"X-{n}", "1") for n in names] * 2
+    one.answer = ("HTTP/1.1 200 OK\r\n" + "".join(f"{n}: {v}\r\n" for n, v in headers) +
+                  "Content-Length: 0\r\n\r\n").encode()
+    with Conn(FRONT) as conn:
+        r = conn.get("/", headers)
+    for name in names[:-1]:
+        assert one.last().all(f"x-{name}") == [] and r.get(f"x-{name}") is None, (name, r)
+    assert one.last().all("x-kept") == ["1", "1"] and r.get("x-kept") == "1, 1", r
+    s.check()
+
+
 @test()
 def values(t):
     """Command operators in the values of headers."""

@@ -531,7 +531,13 @@ static void hcm_done(struct sl_walk *w, void *dst)
 		sl_warning(w, h->node, "no router in 'http_filters'; Envoy would not route");
 }
 
+#define NO_ACCESS_LOG "no access log is written, since BPF serves most requests; see 'sluice stats'"
+
 static const struct sl_key hcm_keys[] = {
+	WARN("access_log", NO_ACCESS_LOG),
+	WARN("access_log_options", NO_ACCESS_LOG),
+	WARN("access_log_flush_interval", NO_ACCESS_LOG),
+	WARN("flush_access_log_on_new_request", NO_ACCESS_LOG),
 	KEY("@type", STRING, 0, struct cfg_hcm, type_url),
 	KEY("codec_type", ENUM, 0, struct cfg_hcm, codec_type, .names = codec_types,
 	    .note = "AUTO or HTTP1"),
@@ -618,6 +624,7 @@ static const struct sl_key listener_sluice_keys[] = {
 SCHEMA(listener_sluice, struct cfg_listener_sluice, "sluice of a listener");
 
 static const struct sl_key listener_keys[] = {
+	WARN("access_log", NO_ACCESS_LOG),
 	KEY("name", STRING, 0, struct cfg_listener, name),
 	KEY("address", MAP, REQ, struct cfg_listener, address, .sub = &sl_schema_address),
 	KEY("filter_chains", LIST, FULL, struct cfg_listener, chains, .sub = &filter_chain),

@@ -35,8 +35,7 @@ LIST(sl_no_http_filter, "config_discovery", "is_optional", "disabled");
 LIST(sl_no_upgrade, "filters", "connect_config");
 LIST(sl_no_hcm, "rds", "scoped_routes", "add_user_agent", "tracing", "http_protocol_options",
      "http2_protocol_options", "http3_protocol_options", "scheme_header_transformation",
-     "delayed_close_timeout", "access_log", "access_log_flush_interval",
-     "flush_access_log_on_new_request", "access_log_options", "original_ip_detection_extensions",
+     "delayed_close_timeout", "original_ip_detection_extensions",
      "early_header_mutation_extensions", "forward_client_cert_details",
      "set_current_client_cert_details", "proxy_100_continue",
      "represent_ipv4_remote_address_as_ipv4_mapped_ipv6", "request_id_extension",
@@ -49,7 +48,7 @@ LIST(sl_no_filter_chain, "filter_chain_match", "tls_context", "transport_socket"
 LIST(sl_no_listener, "additional_addresses", "use_original_dst", "default_filter_chain",
      "filter_chain_matcher", "listener_filters", "transparent", "freebind", "socket_options",
      "tcp_fast_open_queue_length", "udp_listener_config", "api_listener",
-     "connection_balance_config", "access_log", "bind_to_port", "internal_listener", "fcds_config",
+     "connection_balance_config", "bind_to_port", "internal_listener", "fcds_config",
      "enable_mptcp");
 LIST(sl_no_endpoint, "health_check_config", "additional_addresses");
 LIST(sl_no_lb_endpoint, "endpoint_name");

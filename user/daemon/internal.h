@@ -10,6 +10,7 @@
 
 #include <sys/epoll.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include "worker.h"
 #include "config/matcher.h"
 #include "sl_http.h"
@@ -379,6 +380,9 @@ bool buffer_adds(struct buffer *b, const char *text);
  */
 __u32 buffer_room(struct buffer *b, __u32 limit);
 void buffer_pool_free(struct worker *w);
+/* Writes what @iov's @n parts hold, without waiting, as sendmsg() does; most writes have one part.
+ */
+ssize_t parts_send(int fd, struct iovec *iov, size_t n, int flags);
 
 /* worker.c */
 int worker_init(struct worker *w, const struct sl_worker_args *args);

@@ -354,7 +354,7 @@ bool request_write(struct worker *w, struct front *f)
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
 	struct iovec iov[2];
-	struct msghdr msg = {.msg_iov = iov};
+	size_t n_parts = 0;
 	__u32 total;
 	ssize_t n;
 	int more;
@@ -363,18 +363,16 @@ bool request_write(struct worker *w, struct front *f)
 	if (!b || x->connecting || x->write_failed || !b->io.writable || x->discard)
 		return false;
 	if (f->req.end > f->req.pos)
-		iov[msg.msg_iovlen++] =
-			(struct iovec){f->req.data + f->req.pos, f->req.end - f->req.pos};
+		iov[n_parts++] = (struct iovec){f->req.data + f->req.pos, f->req.end - f->req.pos};
 	if (f->in.framed > f->in.pos && (x->req == SIDE_BODY || x->req == SIDE_DONE))
-		iov[msg.msg_iovlen++] =
-			(struct iovec){f->in.data + f->in.pos, f->in.framed - f->in.pos};
-	if (!msg.msg_iovlen)
+		iov[n_parts++] = (struct iovec){f->in.data + f->in.pos, f->in.framed - f->in.pos};
+	if (!n_parts)
 		return false;
 	total = f->req.end - f->req.pos + f->in.framed - f->in.pos;
 	/* Before the write: BPF must see them coming before the server can answer them. */
 	sl_add(&b->l->back_tx, total);
 	more = request_follows(f);
-	n = sendmsg(b->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+	n = parts_send(b->io.fd, iov, n_parts, more);
 	b->corked = more;
 	if (n < (ssize_t)total)
 		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - total);

@@ -286,7 +286,7 @@ static int response_follows(const struct front *f)
 bool response_write(struct worker *w, struct front *f)
 {
 	struct iovec iov[2];
-	struct msghdr msg = {.msg_iov = iov};
+	size_t n_parts = 0;
 	__u32 total, first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
 	bool early;
 	ssize_t n;
@@ -295,9 +295,9 @@ bool response_write(struct worker *w, struct front *f)
 	if (!f->io.writable || (!first && !second) || !door_moved(w, f))
 		return false;
 	if (first)
-		iov[msg.msg_iovlen++] = (struct iovec){f->out.data + f->out.pos, first};
+		iov[n_parts++] = (struct iovec){f->out.data + f->out.pos, first};
 	if (second)
-		iov[msg.msg_iovlen++] = (struct iovec){f->rin.data + f->rin.pos, second};
+		iov[n_parts++] = (struct iovec){f->rin.data + f->rin.pos, second};
 	total = first + second;
 	early = releases_early(w, f, total);
 	/* Before the release: BPF takes no request while these bytes are not written. */
@@ -305,7 +305,7 @@ bool response_write(struct worker *w, struct front *f)
 	if (early)
 		session_release(f, true);
 	more = response_follows(f);
-	n = sendmsg(f->io.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | more);
+	n = parts_send(f->io.fd, iov, n_parts, more);
 	f->corked = more;
 	if (early && n == (ssize_t)total)
 		SL_WRITE(f->s->user_dirty, 0);

@@ -19,6 +19,7 @@ set boxwidth 0.9
 set yrange [0:*]
 set grid y lc rgb "#dddddd"
 set xtics rotate by -30 scale 0
+set rmargin 14
 set key outside top right horizontal
 plot 1 with lines lc rgb "#333333" title "direct", {bars}
 """

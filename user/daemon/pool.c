@@ -200,16 +200,15 @@ static struct back *lane_fresh(struct worker *w, struct front *f)
 	bool reserved = true;
 	struct back *b = NULL;
 
-	while (!b && f->x.tries < CONNECT_TRIES && (reserved || lane_reserve(c))) {
+	while (f->x.tries < CONNECT_TRIES && (reserved || lane_reserve(c))) {
 		f->x.tries++;
 		reserved = false;
 		b = lane_open(w, f->x.endpoint);
-		if (!b) {
-			count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
-			outlier_report(w, f->x.endpoint, 503);
-		}
-		if (!b)
-			f->x.endpoint = route_other(w, f);
+		if (b)
+			break;
+		count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
+		outlier_report(w, f->x.endpoint, 503);
+		f->x.endpoint = route_other(w, f);
 		if (f->x.endpoint == NO_INDEX)
 			break;
 	}

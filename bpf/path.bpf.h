@@ -118,10 +118,9 @@ __noinline int endpoint_answered(__u32 endpoint, __u32 status)
 /* Where lane @l rests that was used on this CPU: see sl_pool.h. NULL: nowhere. */
 SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
 {
-	__u32 home = SL_READ(l->home), key;
+	__u32 pool = sl_pool_of(c, SL_READ(l->home), bpf_get_smp_processor_id());
+	__u32 key = sl_pool_key(pool, l->endpoint);
 
-	key = home ? sl_pool_first(c, home) : sl_pool_of_cpu(c, bpf_get_smp_processor_id());
-	key = sl_pool_key(key, l->endpoint);
 	return bpf_map_lookup_elem(&pools, &key);
 }
 

@@ -352,7 +352,7 @@ __noinline __u32 pools_pop(__u32 endpoint)
 	if (!c)
 		return 0;
 	w.n = c->n_cpu_pools;
-	w.pool = sl_pool_of_cpu(c, bpf_get_smp_processor_id());
+	w.pool = sl_pool_of(c, 0, bpf_get_smp_processor_id());
 	w.slot1 = pool_pop(w.pool, endpoint);
 	if (!w.slot1 && w.n > 1)
 		bpf_loop(w.n - 1, pools_step, &w, 0);

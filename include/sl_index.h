@@ -425,7 +425,7 @@ static long sl_prefix_step(SL_UNUSED __u32 i, void *data)
 
 #define SL_PATH_UNSURE 0x10000U
 
-/* The domain's virtual host. */
+/* Domain @domain of the table, whatever the number. */
 SL_FN const struct sl_domain *sl_domain_at(const struct sl_table *t, __u32 domain)
 {
 	return &t->domains[domain & (SL_MAX_DOMAINS - 1)];

@@ -15,11 +15,6 @@
 
 #include "sl_session.h"
 
-SL_FN __u32 sl_pool_of_cpu(const struct sl_control *c, __u32 cpu)
-{
-	return cpu % c->n_cpu_pools;
-}
-
 /* The pools of thread @home: @first, and those before @end. */
 SL_FN __u32 sl_pool_first(const struct sl_control *c, __u32 home)
 {
@@ -29,6 +24,12 @@ SL_FN __u32 sl_pool_first(const struct sl_control *c, __u32 home)
 SL_FN __u32 sl_pool_end(const struct sl_control *c, __u32 home)
 {
 	return c->n_cpu_pools + home;
+}
+
+/* That of them in which a lane rests that was used on @cpu. */
+SL_FN __u32 sl_pool_of(const struct sl_control *c, __u32 home, __u32 cpu)
+{
+	return home ? sl_pool_first(c, home) : cpu % c->n_cpu_pools;
 }
 
 SL_FN __u32 sl_pool_key(__u32 pool, __u32 endpoint)

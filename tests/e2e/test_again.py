@@ -2,7 +2,7 @@
 """A head that comes again, byte for byte, is not read again: what is nearly the same must be, and
 what was found in it must not outlive the connection, the table or the draw."""
 from lib.config import cluster, config, dump, listener, route
-from lib.http1 import Conn, build
+from lib.http1 import Conn, answer_with, build
 from lib.keeper import Keeper
 from lib.runner import test
 
@@ -10,13 +10,9 @@ FRONT, OTHER = ("127.0.0.1", 8000), ("127.0.0.1", 8010)
 BACKS = {name: [("127.0.0.1", 9001 + i)] for i, name in enumerate(("one", "two"))}
 
 
-def answer(body):
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-
-
 def servers(t):
     """Two clusters, each of which answers with its name and what it was asked."""
-    return {name: Keeper(t, where[0][1], lambda r, _, n=name.encode(): answer(
+    return {name: Keeper(t, where[0][1], lambda r, _, n=name.encode(): answer_with(
         n + b" " + r.target.encode() + b" " + r.body)) for name, where in BACKS.items()}
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 
 from lib.config import DOORS, config, route
-from lib.http1 import Conn, build
+from lib.http1 import Conn, answer_with, build
 from lib.keeper import Keeper
 from lib.runner import test
 
@@ -216,7 +216,7 @@ def order(t, door):
     """Beside a server's answers on the same connections: each answer is that of its request."""
     def answer(request, _):
         body = request.target.encode()
-        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        return answer_with(body)
     Keeper(t, 9001, answer)
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, routes(), DOORS[door]))
     seed = os.environ.get("CANNED_SEED") or str(random.randrange(1 << 32))

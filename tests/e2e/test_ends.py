@@ -7,7 +7,7 @@ import struct
 
 from lib import linux
 from lib.config import DOORS, config, route
-from lib.http1 import BadResponse, Closed, Conn, build
+from lib.http1 import BadResponse, Closed, Conn, answer_with, build
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -398,7 +398,7 @@ def reset_waits_for_the_answers_before(t, door):
     stage, body = Stage(t, door), b"0123456789" * 5000
     with Conn(FRONT, timeout=SECONDS, rcvbuf=4096) as conn:
         conn.send(GET + GET)
-        stage.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        stage.answer(answer_with(body))
         lane = stage.answer(TO_CLOSE)
         t.wait(lambda: stage.s.stats().tree["lanes"]["user"] == 1, "the answer is on its way")
         stage.backend.end(lane, "rst")

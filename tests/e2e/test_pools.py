@@ -4,16 +4,12 @@ import os
 import threading
 
 from lib.config import config, route
-from lib.http1 import Conn
+from lib.http1 import Conn, answer_with
 from lib.keeper import Keeper
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
 BACKS = {"one": [("127.0.0.1", 9001)]}
-
-
-def answer(body):
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class Pinned:
@@ -32,7 +28,7 @@ class Pinned:
             os.sched_setaffinity(0, {self.own.cpu})
         if request.target == "/both":
             self.both.wait(10)
-        return answer(b"%d" % self.own.cpu)
+        return answer_with(b"%d" % self.own.cpu)
 
 
 def get_both(conns):

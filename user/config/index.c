@@ -304,12 +304,10 @@ static int index_vhost(struct build *b, __u32 vhost)
 static void try_vhost(struct build *b, __u32 vhost)
 {
 	struct sl_table *t = b->t;
-	struct sl_vhost *v = &t->vhosts[vhost], old;
+	struct sl_vhost *v = &t->vhosts[vhost], old = *v;
 	__u32 n_paths = t->n_paths, n_listed = t->n_listed, n_lengths = t->n_lengths;
 	__u32 n_entries = b->entries.n;
 
-	v->flags = 0;
-	old = *v;
 	if (v->n_routes <= SL_LIST_ROUTES)
 		return;
 	v->flags |= SL_VHOST_INDEXED;

@@ -63,9 +63,9 @@ static void walk_pool(struct worker *w, __u32 home, __u32 pool, __u32 endpoint, 
 static void walk_pools(struct worker *w, __u8 *listed)
 {
 	sl_each_worker (other, w)
-		sl_each_pool(pool, w->maps, other->index) for (__u32 i = 0; i < endpoints_top(w);
-							       i++)
-			walk_pool(w, other->index, pool, i, listed);
+		sl_each_pool (pool, w->maps, other->index)
+			for (__u32 i = 0; i < endpoints_top(w); i++)
+				walk_pool(w, other->index, pool, i, listed);
 }
 
 static void scan_sessions(struct worker *w, struct leaks *k)

@@ -10,9 +10,7 @@
 /* The pool for a lane that this thread has used just now. */
 static __u32 pool_here(const struct worker *w)
 {
-	const struct sl_control *c = w->maps->control;
-
-	return w->index ? sl_pool_first(c, w->index) : sl_pool_of_cpu(c, sched_getcpu());
+	return sl_pool_of(w->maps->control, w->index, sched_getcpu());
 }
 
 /* Slot + 1 of an idle lane of this thread, off its pools; 0: there is none. */
@@ -291,9 +289,9 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 /* Takes the dead lanes off a pool; the others keep their order, and are marked. */
 static void sweep_pool(struct worker *w, __u64 *idle, __u8 *listed)
 {
-	__u64 old;
 	struct sl_lane *lanes = w->maps->lanes;
 	__u32 keep = 0, slot1, n = 0; /* `keep`: reversed chain */
+	__u64 old;
 
 	do {
 		old = SL_READ(*idle);
@@ -324,7 +322,7 @@ static void sweep_pool(struct worker *w, __u64 *idle, __u8 *listed)
 
 static void sweep_endpoint(struct worker *w, __u32 endpoint, __u8 *listed)
 {
-	sl_each_pool(pool, w->maps, w->index)
+	sl_each_pool (pool, w->maps, w->index)
 		sweep_pool(w, sl_maps_pool(w->maps, pool, endpoint), listed);
 }
 

@@ -29,8 +29,7 @@ static __u32 lanes_at_hand(const struct worker *w, const struct sl_cluster *c)
 	__u32 n = made < c->max_lanes ? c->max_lanes - made : 0;
 
 	sl_each_endpoint (i, c, w->maps->endpoints)
-		sl_each_pool(pool, w->maps, w->index)
-		{
+		sl_each_pool (pool, w->maps, w->index) {
 			__u32 slot1 = SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, pool, i)));
 
 			/* BPF may change the stack as we walk: bounded. */

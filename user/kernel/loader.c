@@ -28,6 +28,7 @@ struct sl_loader {
 	struct bpf_link *capture;
 	struct bpf_link *landed; /* NULL: this kernel has no such tracepoint */
 	char instance[64];
+	__u32 n_cpu_pools; /* see sl_pool.h */
 };
 
 static int failed(struct sl_load_error *e, int rc, const char *fmt, ...)
@@ -149,7 +150,7 @@ static int size_maps(struct sl_loader *l, const struct sl_table *t, __u32 n_thre
 	rc = bpf_map__set_max_entries(l->skel->maps.routes, room);
 	if (!rc)
 		rc = bpf_map__set_max_entries(l->skel->maps.pools,
-					      (cpu_pools() + n_threads - 1) * SL_MAX_ENDPOINTS);
+					      (l->n_cpu_pools + n_threads - 1) * SL_MAX_ENDPOINTS);
 	return rc ? rc : bpf_map__set_max_entries(l->skel->maps.route_stats, room * SL_STAT_SHARDS);
 }
 
@@ -211,7 +212,7 @@ static int fill_tables(struct sl_loader *l, struct sl_compiled *c, __u32 n_threa
 
 	rc = sl_maps_format(bpf_map__fd(l->skel->maps.control), bpf_map__fd(l->skel->maps.sessions),
 			    bpf_map__fd(l->skel->maps.lanes), control_flags(l, &c->options),
-			    n_threads, cpu_pools());
+			    n_threads, l->n_cpu_pools);
 	if (!rc)
 		rc = fill_views(l, c);
 	if (!rc)
@@ -274,6 +275,7 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, __u32 n_threads,
 	snprintf(l->instance, sizeof(l->instance), "%s", instance);
 	if (!getenv("SLUICE_BPF_LOG"))
 		libbpf_set_print(be_silent);
+	l->n_cpu_pools = cpu_pools();
 	l->skel = sluice_bpf__open();
 	if (!l->skel) {
 		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));

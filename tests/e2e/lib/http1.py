@@ -49,6 +49,11 @@ def build(method, path, headers=(), body=None, chunked=False, host="test", versi
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + data
 
 
+def answer_with(body):
+    """A server's answer, whole."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
 class Conn:
     def __init__(self, addr, timeout=20, rcvbuf=None):
         family = socket.AF_INET6 if ":" in addr[0] else socket.AF_INET

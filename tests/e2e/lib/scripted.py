@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 
+from lib.http1 import answer_with
+
 
 class Scripted:
     """
@@ -96,7 +98,7 @@ class Scripted:
                 time.sleep(int(words[-1]) / 1000)
             body = str(n).encode() if what == "number" else b"ok"
             self._answered(open_)
-            conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            conn.sendall(answer_with(body))
         return buf[length:]
 
     def _wait(self, conn):

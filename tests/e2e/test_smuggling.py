@@ -4,7 +4,7 @@ backend, whose reader is another's (h11). Each is sent in one piece on a session
 paired and warm, and the same with the user path alone; both must do the same."""
 import socket
 
-from lib.config import config, route
+from lib.config import DOORS, config, route
 from lib.http1 import BadResponse, Closed, Conn
 from lib.recorder import Recorder
 from lib.runner import test
@@ -345,6 +345,22 @@ TAKEN = {
                         [asks(), asks("POST", body=b"a"), asks("POST", body=b"b"), EVIL_TOO]),
 }
 
+# What follows a body's beginning that the backend has already: refused as it comes.
+BAD_LATER = {
+    "size-word": b"zz\r\n",
+    "size-empty": b"\r\n",
+    "size-space": b"1 \r\na\r\n",
+    "size-lf": b"1\na\r\n",
+    "size-17-digits": b"00000000000000001\r\na\r\n",
+    "ext-nul": b"1;\0\r\na\r\n",
+    "ext-long": b"1;" + b"x" * 5000 + b"\r\na\r\n",
+    "data-more": b"1\r\nab\r\n",
+    "data-lf": b"1\r\na\n",
+    "trailer-none": b"0\r\nnonsense\r\n\r\n",
+    "trailer-long": b"0\r\nX: " + b"y" * 9000 + b"\r\n\r\n",
+    "last-lf": b"0\r\n\n",
+}
+
 # Not whole: nothing may be made of it, even by what comes behind. Then the client leaves.
 WAITING = {
     "cl-more": P + b"Content-Length: 36\r\n\r\n" + EVIL,
@@ -363,8 +379,8 @@ class Bench:
 
     def __init__(self, t, path, answer=None):
         self.backend = Recorder(t, 9001, answer)
-        self.sluice = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]},
-                                      [route(to="one")], PATHS[path]))
+        self.sluice = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")],
+                                      {**PATHS, **DOORS}[path]))
 
     def warm(self):
         """A connection of which the next request may take the kernel path, with a lane idle."""
@@ -462,6 +478,35 @@ def requests_not_whole(t, path):
     bench = Bench(t, path)
     each({name: (bench, data) for name, data in WAITING.items()}, waiting)
     in_kernel(bench, path)
+
+
+@test(each=list(DOORS))
+def requests_bad_later(t, door):
+    """A body that goes wrong when its beginning has gone on: 400 and close as if it had come in one
+    piece, and no request for the backend, on whose connection nothing follows."""
+    bench = Bench(t, door)
+
+    def begun():
+        sessions = bench.sluice.stats().tree["sessions"]
+        return sessions["in_exchange"] + sessions["user"] == 1
+
+    def late(data):
+        with bench.warm() as conn:
+            conn.send(TE + b"\r\n5\r\nhello\r\n")
+            t.wait(begun, "the request is under way")
+            conn.send(data + END + EVIL)
+            r = conn.response("POST")
+            assert r.status == 400 and (r.get("connection") or "").lower() == "close", r
+            try:
+                assert conn.at_eof(), f"more than one answer: {bytes(conn.buf[:80])!r}"
+            except ConnectionResetError:
+                pass  # of what was not read
+        got = bench.seen()
+        assert not got, f"the backend was asked {got}"
+        t.wait(lambda: not bench.sluice.stats().tree["sessions"]["open"], "the session is over")
+
+    each({name: (data,) for name, data in BAD_LATER.items()}, late)
+    bench.sluice.check()
 
 
 HOP = {"keep-alive": "timeout=5", "te": "trailers", "proxy-connection": "keep-alive"}

@@ -271,6 +271,22 @@ static bool request_head(struct worker *w, struct front *f)
 	return true;
 }
 
+/* No strict body: 400, if nothing of an answer has gone out; what the lane has of it is cut. */
+static void request_body_bad(struct worker *w, struct front *f)
+{
+	struct exchange *x = &f->x;
+
+	/* BPF may have begun the answer: this tells, and it begins none from here on. */
+	if (x->kernel)
+		handover_seize(w, f, false);
+	x->close = true;
+	x->req = SIDE_DONE;
+	if (x->answered)
+		x->abort = true;
+	else
+		reply(w, f, 400);
+}
+
 /* Follows the body's framing through what was read. */
 static bool request_body(struct worker *w, struct front *f)
 {
@@ -285,14 +301,7 @@ static bool request_body(struct worker *w, struct front *f)
 		if (rc == SL_BODY_DONE) {
 			x->req = SIDE_DONE;
 		} else if (rc == SL_BODY_BAD) {
-			if (x->answered || x->kernel) {
-				x->abort = true;
-				x->req = SIDE_DONE;
-				return true;
-			}
-			x->close = true;
-			x->req = SIDE_DONE;
-			reply(w, f, 400);
+			request_body_bad(w, f);
 			return true;
 		}
 	}

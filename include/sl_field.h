@@ -80,8 +80,9 @@ SL_SLOW __u32 sl_trim(const __u8 *buf, __u32 at, __u32 end)
 }
 
 /*
- * reg-name, IPv4address, IP-literal and port of RFC 3986 3.2.2 byte by byte, without
- * userinfo and without the comma: two Host lines that someone joined.
+ * reg-name, IPv4address and IP-literal of RFC 3986 3.2.2 byte by byte, with the colon and the
+ * brackets, which have their places; without userinfo and without the comma: two Host lines that
+ * someone joined.
  */
 SL_FN bool sl_is_host_char(__u8 c)
 {
@@ -93,9 +94,27 @@ SL_FN bool sl_is_host_char(__u8 c)
 	return ((c & 0x40 ? hi : lo) >> (c & 63)) & 1;
 }
 
+enum sl_host_part {
+	SL_HOST_NAME,	 /* reg-name or IPv4address */
+	SL_HOST_LITERAL, /* between the brackets */
+	SL_HOST_BEHIND,	 /* of ']': a port, or nothing */
+	SL_HOST_PORT,
+};
+
+struct sl_uri_host_scan {
+	const __u8 *buf;
+	__u32 at;
+	__u32 end;
+	__u32 stop; /* where it stopped */
+	__u32 port; /* the colon before the port */
+	__u32 part; /* enum sl_host_part */
+	__u32 zero;
+};
+
+/* uri-host [ ":" port ], RFC 9112 3.2. */
 static long sl_host_step(__u32 i, void *data)
 {
-	struct sl_cursor *c = data;
+	struct sl_uri_host_scan *c = data;
 	__u32 at = c->at + i;
 	__u8 b;
 
@@ -103,43 +122,58 @@ static long sl_host_step(__u32 i, void *data)
 	if (at >= c->end)
 		return 1;
 	b = sl_byte(c->buf, at);
-	if (!sl_is_host_char(b))
-		return 1;
-	if (b == ':')
-		c->found = at;
-	else if (b < '0' || b > '9')
-		c->found = 0;
+	if (c->part == SL_HOST_PORT)
+		return b < '0' || b > '9';
+	if (b == '[' && i == 0) {
+		c->part = SL_HOST_LITERAL;
+	} else if (c->part == SL_HOST_LITERAL) {
+		if (b == ']')
+			c->part = SL_HOST_BEHIND;
+		else
+			return b == '[' || !sl_is_host_char(b);
+	} else if (b == ':') {
+		c->part = SL_HOST_PORT;
+		c->port = at;
+	} else {
+		return c->part == SL_HOST_BEHIND || b == '[' || b == ']' || !sl_is_host_char(b);
+	}
 	return 0;
 }
 
 /*
- * Checks that @at..@end is made of host characters. Returns 0: it is not; else 1, or the offset
- * of the last colon when only digits follow it (a port).
+ * Checks that @at..@end is a host, with or without a port. Returns 0: it is not; else 1, or the
+ * offset of the colon before the port, which may be empty.
  */
 SL_SLOW __u32 sl_host_check(const __u8 *buf, __u32 at, __u32 end)
 {
-	struct sl_cursor c = {.buf = buf, .at = at, .end = end};
+	struct sl_uri_host_scan c = {.buf = buf, .at = at, .end = end};
 
 	sl_loop(SL_HEAD_MAX + 1, sl_host_step, &c);
-	if (c.stop != end)
+	if (c.stop != end || c.part == SL_HOST_LITERAL)
 		return 0;
-	return c.found ? c.found : 1;
+	return c.port ? c.port : 1;
 }
 
 /* Is the value of Host valid? May be empty (RFC 9112 3.2). */
 SL_FN bool sl_host_valid(const __u8 *buf, __u32 off, __u32 len)
 {
+	__u64 port = 0; /* all ones behind the colon */
 	__u32 i;
 
 	for (i = 0; i < 4; i++) {
-		__u64 w = sl_load(buf, off + i * 8), ok;
+		__u64 w = sl_load(buf, off + i * 8), digits, ok, colon, before;
 
 		if (i * 8 >= len)
 			return true;
-		ok = sl_between(w | SL_REP(0x20), 'a', 'z') | sl_between(w, '0', ':') |
-		     sl_between(w, '-', '.');
+		digits = sl_between(w, '0', '9');
+		colon = sl_eq(w, ':');
+		colon &= -colon; /* the first */
+		before = (colon - 1) & ~port;
+		ok = sl_between(w | SL_REP(0x20), 'a', 'z') | digits | sl_between(w, '-', '.');
+		ok = (ok & before) | (colon & ~port) | (digits & ~before);
 		if (~ok & SL_HIGH & sl_first(len - i * 8))
 			break;
+		port |= -(__u64)(colon != 0);
 	}
 	return sl_host_check(buf, off, off + len);
 }

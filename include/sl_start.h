@@ -121,7 +121,7 @@ SL_SLOW __u32 sl_absolute_form(struct sl_head *h, const __u8 *buf)
 	__u32 at = h->target.off, end = at + h->target.len, query = h->path.off + h->path.len;
 	__u64 w = sl_lower(sl_load(buf, at));
 	struct sl_cursor c = {.buf = buf, .end = end};
-	__u32 path;
+	__u32 path, host;
 
 	if (((w ^ SL_PACK('h', 't', 't', 'p', ':', '/', '/', 0)) & sl_first(7)) == 0)
 		at += 7;
@@ -132,7 +132,8 @@ SL_SLOW __u32 sl_absolute_form(struct sl_head *h, const __u8 *buf)
 	c.at = at;
 	sl_loop(SL_HEAD_MAX + 1, sl_authority_step, &c);
 	path = c.stop;
-	if (path == at || !sl_host_check(buf, at, path))
+	host = sl_host_check(buf, at, path);
+	if (path == at || !host || host == at) /* RFC 9110 4.2.1: not an empty one */
 		return 400;
 	h->flags |= SL_HEAD_ABSOLUTE;
 	h->host.off = at;

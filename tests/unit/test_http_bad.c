@@ -3,6 +3,7 @@
 #include "head_text.h"
 
 #define GET "GET / HTTP/1.1\r\n"
+#define GET_OF(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define PUT "PUT / HTTP/1.1\r\nHost: a\r\n"
 #define HOST "Host: a\r\n"
 #define END "\r\n"
@@ -113,6 +114,22 @@ static const struct head_case hosts[] = {
 	{"Host with \\", GET "Host: a\\b\r\n\r\n", "bad 400", 0},
 	{"Host with \"", GET "Host: \"a\"\r\n\r\n", "bad 400", 0},
 	{"Host with 8 bits", GET "Host: a\xe9\r\n\r\n", "bad 400", 0},
+	{"Host with a port that is none", GET "Host: a:b\r\n\r\n", "bad 400", 0},
+	{"Host with a port and more", GET "Host: a:80b\r\n\r\n", "bad 400", 0},
+	{"Host with two ports", GET "Host: a:1:2\r\n\r\n", "bad 400", 0},
+	{"long Host with two ports", GET "Host: " A64 ":1:2\r\n\r\n", "bad 400", 0},
+	{"Host with the port's colon in its first word, another behind",
+	 GET "Host: abcdef:12345678:1\r\n\r\n", "bad 400", 0},
+	{"Host with a letter in the port's second word", GET "Host: abcdef:1234567a\r\n\r\n",
+	 "bad 400", 0},
+	{"Host with an address of IPv6, bare", GET "Host: ::1\r\n\r\n", "bad 400", 0},
+	{"Host with ]", GET "Host: a]\r\n\r\n", "bad 400", 0},
+	{"Host with [ inside", GET "Host: a[::1]\r\n\r\n", "bad 400", 0},
+	{"Host with [ alone", GET "Host: [::1\r\n\r\n", "bad 400", 0},
+	{"Host with [ twice", GET "Host: [[::1]]\r\n\r\n", "bad 400", 0},
+	{"Host with a name behind ]", GET "Host: [::1]a\r\n\r\n", "bad 400", 0},
+	{"absolute-form with a port that is none", GET_OF("http://a:b/"), "bad 400", 0},
+	{"absolute-form with a port alone", GET_OF("http://:80/"), "bad 400", 0},
 	{"long Host, bad at its end", GET "Host: " A64 "@\r\n\r\n", "bad 400", 0},
 	{"Host of 33 bytes, bad at its end", GET "Host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa^\r\n\r\n",
 	 "bad 400", 0},

@@ -166,6 +166,26 @@ def expect_continue(t, path):
 
 
 @test(each=list(PATHS))
+def expect_refused(t, path):
+    """The backend's answer comes before the body: the client may send that or not, so nothing behind
+    the answer is taken for a body, or for a request, and the connection ends."""
+    answer = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
+    s = serve(t, PATHS[path], back=None)
+    back = Misbehaves(t, 9001, answer, False)
+    for behind in (SMUGGLED, b"x" * len(SMUGGLED), b""):
+        back.heads.clear()
+        with Conn(FRONT, timeout=5) as conn:
+            conn.send(build("POST", "/service/1", [("Expect", "100-continue"), ("Content-Length", "36")]))
+            r = conn.response()
+            assert r.status == 417 and r.get("connection") == "close", r
+            conn.send(behind)
+            with contextlib.suppress(ConnectionResetError):
+                assert conn.at_eof(), bytes(conn.buf)
+        assert len(back.heads) == 1, back.heads
+    s.check()
+
+
+@test(each=list(PATHS))
 def http10(t, path):
     """Without keep-alive the answer ends with the connection; never in chunks."""
     s = serve(t, PATHS[path])
@@ -294,6 +314,7 @@ class Misbehaves:
 
     def __init__(self, t, port, answer, close):
         self._listener, self._answer, self._close = t.listen(port), answer, close
+        self.heads = []
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -314,6 +335,7 @@ class Misbehaves:
                     if not data:
                         return
                     if b"\r\n\r\n" in got:
+                        self.heads.append(got)
                         got = b""
                         conn.sendall(self._answer)
                         if self._close:

@@ -83,6 +83,18 @@ static void response_interim(struct worker *w, struct front *f, const struct sl_
 	rin->pos = rin->framed = h->len;
 }
 
+/*
+ * The client waits for 100 Continue: behind an answer that does not want the body (RFC 9110 section
+ * 10.1.1) most do not send it, and go on with their next request.
+ */
+static bool awaits_continue(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+
+	return x->expects && x->req == SIDE_BODY && !x->interim && !x->body_sent &&
+	       f->in.framed == f->in.pos;
+}
+
 static void response_final(struct worker *w, struct front *f, const struct sl_head *h)
 {
 	struct exchange *x = &f->x;
@@ -110,6 +122,8 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 		x->close = true;
 	/* The lane will take no more of the request: nor shall we. */
 	if (x->lane_close && x->req != SIDE_DONE && !(session_bits(f) & SL_S_REQ_DONE))
+		x->close = true;
+	if (h->status >= 300 && awaits_continue(f))
 		x->close = true;
 	if (!buffer_take(w, &f->out) || !rewrite_response(w, f, h, rin->data)) {
 		response_bad(w, f);

@@ -41,6 +41,21 @@ def settled(t, s):
     s.check()
 
 
+@test(seconds=30)
+def policy(t):
+    """Threads are SCHED_BATCH, unless somebody has chosen a policy for them."""
+    t.backends.nginx({9001: "one"})
+    for wrap, given, expected in (((), os.SCHED_OTHER, os.SCHED_BATCH),
+                                  (("chrt", "--idle", "0"), os.SCHED_IDLE, os.SCHED_IDLE)):
+        s = t.sluice(conf("user"), concurrency=THREADS, wrap=wrap)
+
+        def policies():
+            return [os.sched_getscheduler(int(thread)) for thread in thread_ticks(s.worker())]
+        t.wait(lambda: policies() == [expected] * THREADS, f"{policies()}, not {expected}")
+        assert os.sched_getscheduler(s.supervisor) == given
+        s.stop()
+
+
 @test(seconds=60, each=REMOTE)
 def all_serve(t, door):
     """Sessions of remote clients are spread evenly, every request is counted once."""

@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -344,10 +345,25 @@ int worker_step(struct worker *w, int wait_ms)
 	return n > 0 ? n : 0;
 }
 
+/*
+ * Who wakes us goes on with what it does: with SCHED_OTHER each connection and write of a client
+ * on our CPU would have it make way for us, to serve one event at a time. So we find several at
+ * once when its turn is over (wakeup_preempt_fair() of kernel/sched/fair.c). A policy that
+ * somebody chose for us stays.
+ */
+static void wake_in_turn(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_getscheduler(0) == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 int worker_loop(struct worker *w)
 {
 	bool left;
 
+	wake_in_turn();
 	for (;;) {
 		int rc = worker_step(w, timeout_ms(w));
 

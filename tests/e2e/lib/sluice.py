@@ -46,12 +46,14 @@ class Stats:
 
 
 class Sluice:
-    def __init__(self, t, config_path, instance=None, ready=True, ns=None, concurrency=None):
+    def __init__(self, t, config_path, instance=None, ready=True, ns=None, concurrency=None,
+                 wrap=()):
         self.t = t
         self.instance = instance or t.instance()
         self.config_path = config_path
         self.proc = None
         self.ns = ns
+        self.wrap = wrap  # a program that runs `sluice run` in its own place
         self.options = ["--concurrency", concurrency] if concurrency else []
         self.start(ready)
 
@@ -61,7 +63,7 @@ class Sluice:
         return [self.t.sluice_bin, command, "--instance", self.instance, *map(str, rest)]
 
     def start(self, ready=True):
-        argv = self.argv("run", "-c", self.config_path, *self.options)
+        argv = [*self.wrap, *self.argv("run", "-c", self.config_path, *self.options)]
         if self.ns:
             with self.ns:
                 self.proc = self.t.start(argv, name="sluice")

@@ -19,7 +19,7 @@ endif
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wtype-limits -Wimplicit-fallthrough -Wvla \
 	-Wmissing-prototypes -Wstrict-prototypes
-DEPS := libbpf yaml-0.1 jansson libmicrohttpd libpcre2-8 libcares
+DEPS := libbpf yaml-0.1 jansson libmicrohttpd libpcre2-8 libcares liburing
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-common -Iinclude -Iuser -I$(O)/gen \
 	$(shell $(PKG_CONFIG) --cflags $(DEPS)) $(CFLAGS)

@@ -6,7 +6,7 @@
 set -eu
 
 BUILD="gcc libc6-dev make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev
-	libyaml-dev libjansson-dev libmicrohttpd-dev libpcre2-dev libc-ares-dev curl"
+	libyaml-dev libjansson-dev libmicrohttpd-dev libpcre2-dev libc-ares-dev liburing-dev curl"
 TEST="git libcunit1-dev libclang-rt-14-dev clang-format python3 python3-h11 iproute2 procps util-linux mount jq
 	wrk nginx-light nodejs python3-websockets caddy default-jdk-headless"
 BENCH="python3 iproute2 wrk nginx-light haproxy"

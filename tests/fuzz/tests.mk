@@ -38,6 +38,6 @@ $(FUZZ_RUN): fuzz-%: $(O)/tests/fuzz/fuzz_%
 $(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
 	$(call msg,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -lm -pthread
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -luring -lm -pthread
 
 -include $(FUZZ_BIN:%=%.d)

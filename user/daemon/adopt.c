@@ -78,7 +78,7 @@ static int adopt_session(struct worker *w, __u32 slot)
 	if (!f)
 		return -1;
 	f->tx_seen--; /* whether all of it is written is not known */
-	/* Given back before its answer was written (see response_write()): has it been written? */
+	/* Given back before its answer was written (see response_offer()): has it been written? */
 	if (fd >= 0 && !(bits & (SL_S_BUSY | SL_S_CLOSING | SL_S_ABORTED)) &&
 	    door_written(fd, SL_READ(s->front_tx)))
 		SL_WRITE(s->user_dirty, 0);
@@ -156,11 +156,12 @@ static void stray_fd(struct worker *w, int fd)
 	if (n <= 0)
 		return;
 	target[n] = 0;
-	if (!strcmp(target, "anon_inode:[eventpoll]") || !strcmp(target, "anon_inode:[eventfd]"))
+	if (!strcmp(target, "anon_inode:[eventpoll]") || !strcmp(target, "anon_inode:[eventfd]") ||
+	    !strcmp(target, "anon_inode:[io_uring]"))
 		close(fd);
 }
 
-/* The dead worker's epoll sets, and its sockets that no table names. */
+/* The dead worker's epoll sets, its rings, and its sockets that no table names. */
 static int strays_close(struct worker *w)
 {
 	int n = getdtablesize(), dir_fd;

@@ -3,6 +3,7 @@
  * Buffers of one direction, from a pool of the worker: last in, first out, so that the
  * memory in use stays in the cache, and a session that waits holds none.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -102,11 +103,16 @@ void buffer_pool_free(struct worker *w)
 		free(w->spare[--w->n_spare]);
 }
 
-ssize_t parts_send(int fd, struct iovec *iov, size_t n, int flags)
+ssize_t parts_send(struct parts *parts)
 {
-	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n};
+	struct msghdr msg = {.msg_iov = parts->iov, .msg_iovlen = parts->n};
+	int flags = parts->flags | MSG_NOSIGNAL | MSG_DONTWAIT;
+	ssize_t n;
 
-	flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
 	/* The kernel need not fetch and check the header and its parts: 0.2 us less. */
-	return n == 1 ? send(fd, iov->iov_base, iov->iov_len, flags) : sendmsg(fd, &msg, flags);
+	if (parts->n == 1)
+		n = send(parts->fd, parts->iov[0].iov_base, parts->iov[0].iov_len, flags);
+	else
+		n = sendmsg(parts->fd, &msg, flags);
+	return n < 0 ? -errno : n;
 }

@@ -204,6 +204,17 @@ struct list {
 	struct list *prev, *next;
 };
 
+/* One write: what there is for an end, in one or two parts. */
+struct parts {
+	struct iovec iov[2];
+	__u32 n;
+	__u32 total; /* bytes */
+	__u32 first; /* ... of f->out, when it is for the client */
+	int fd;
+	int flags;  /* MSG_MORE or 0 */
+	bool early; /* the session was given back before */
+};
+
 struct pipe {
 	int read_fd;
 	int write_fd;
@@ -218,6 +229,7 @@ struct front {
 	struct list timed;     /* worker.timed when deadline_ns is set */
 	struct list waiting;   /* worker.waiting while the cluster has no lane to give */
 	struct list undrained; /* worker.undrained: looked at again in a millisecond */
+	struct list outgoing;  /* of outbox.c: has something to write when the wake-up ends */
 	__u64 undrained_ns;    /* ... since; 0: is not */
 	__u64 deadline_ns;     /* 0: none */
 
@@ -332,7 +344,9 @@ struct worker {
 	__u32 n_lanes;
 	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
 	bool sweep_wanted;
-	struct leaks *leaks; /* main, as what follows */
+	struct leaks *leaks;   /* main, as what follows */
+	struct outbox *outbox; /* NULL: there is none */
+	bool outbox_tried;
 	struct balance *balance;
 	struct health *health;
 	struct names *names;
@@ -380,9 +394,8 @@ bool buffer_adds(struct buffer *b, const char *text);
  */
 __u32 buffer_room(struct buffer *b, __u32 limit);
 void buffer_pool_free(struct worker *w);
-/* Writes what @iov's @n parts hold, without waiting, as sendmsg() does; most writes have one part.
- */
-ssize_t parts_send(int fd, struct iovec *iov, size_t n, int flags);
+/* Writes @parts without waiting. Bytes written, which can be fewer than there are, or -errno. */
+ssize_t parts_send(struct parts *parts);
 
 /* worker.c */
 int worker_init(struct worker *w, const struct sl_worker_args *args);
@@ -624,11 +637,29 @@ bool request_read(struct worker *w, struct front *f);
 bool request_advance(struct worker *w, struct front *f);
 bool request_is_idempotent(__u8 method);
 bool request_write(struct worker *w, struct front *f);
+/*
+ * What there is to be written to the lane, noted as on its way: request_written() follows. False:
+ * nothing, or it is in the outbox.
+ */
+bool request_offer(struct worker *w, struct front *f, struct parts *ret);
+/* @n bytes of it were written, or -errno. Touches no exchange but this one, and ends none. */
+bool request_written(struct front *f, const struct parts *parts, ssize_t n);
 
 /* response.c */
 bool response_read(struct worker *w, struct front *f);
 bool response_advance(struct worker *w, struct front *f);
 bool response_write(struct worker *w, struct front *f);
+/* As for the request; to the client. When it cannot be written f->io.failed says so. */
+bool response_offer(struct worker *w, struct front *f, struct parts *ret);
+bool response_written(struct front *f, const struct parts *parts, ssize_t n);
+
+/* outbox.c: small writes of a wake-up that had several events are made together, at its end. */
+void outbox_gather(struct worker *w);
+/* Takes note that @f has @parts to write. False: to be written now. */
+bool outbox_add(struct worker *w, struct front *f, const struct parts *parts);
+/* Writes what there is, and goes on with those exchanges. */
+void outbox_flush(struct worker *w);
+void outbox_free(struct worker *w);
 
 /* splice.c */
 /* Whether no program of ours sees what is sent through the front or its lane. */

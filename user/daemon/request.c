@@ -358,48 +358,60 @@ static int request_follows(const struct front *f)
 	return f->x.req == SIDE_BODY && f->io.readable && ends_are_remote(f) ? MSG_MORE : 0;
 }
 
-bool request_write(struct worker *w, struct front *f)
+bool request_offer(struct worker *w, struct front *f, struct parts *ret)
+{
+	const struct exchange *x = &f->x;
+	struct back *b = f->back;
+	__u32 head = f->req.end - f->req.pos, body = f->in.framed - f->in.pos;
+
+	if (!b || x->connecting || x->write_failed || !b->io.writable || x->discard)
+		return false;
+	if (x->req != SIDE_BODY && x->req != SIDE_DONE)
+		body = 0;
+	if (!head && !body)
+		return false;
+	*ret = (struct parts){.fd = b->io.fd, .total = head + body, .flags = request_follows(f)};
+	if (head)
+		ret->iov[ret->n++] = (struct iovec){f->req.data + f->req.pos, head};
+	if (body)
+		ret->iov[ret->n++] = (struct iovec){f->in.data + f->in.pos, body};
+	if (outbox_add(w, f, ret))
+		return false;
+	/* Before the write: BPF must see them coming before the server can answer them. */
+	sl_add(&b->l->back_tx, ret->total);
+	return true;
+}
+
+bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 {
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
-	struct iovec iov[2];
-	size_t n_parts = 0;
-	__u32 total;
-	ssize_t n;
-	int more;
 
-	(void)w;
-	if (!b || x->connecting || x->write_failed || !b->io.writable || x->discard)
-		return false;
-	if (f->req.end > f->req.pos)
-		iov[n_parts++] = (struct iovec){f->req.data + f->req.pos, f->req.end - f->req.pos};
-	if (f->in.framed > f->in.pos && (x->req == SIDE_BODY || x->req == SIDE_DONE))
-		iov[n_parts++] = (struct iovec){f->in.data + f->in.pos, f->in.framed - f->in.pos};
-	if (!n_parts)
-		return false;
-	total = f->req.end - f->req.pos + f->in.framed - f->in.pos;
-	/* Before the write: BPF must see them coming before the server can answer them. */
-	sl_add(&b->l->back_tx, total);
-	more = request_follows(f);
-	n = parts_send(b->io.fd, iov, n_parts, more);
-	b->corked = more;
-	if (n < (ssize_t)total)
-		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - total);
+	b->corked = parts->flags;
+	if (n < (ssize_t)parts->total)
+		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - parts->total);
 	if (n > 0) {
 		x->body_sent += written(&f->req, &f->in, n);
-		if (n < (ssize_t)total)
+		if (n < (ssize_t)parts->total)
 			b->io.writable = false;
 		return true;
 	}
-	if (n < 0 && errno == EINTR)
+	if (n == -EINTR)
 		return true;
 	b->io.writable = false;
-	if (n < 0 && errno == EAGAIN)
+	if (n == -EAGAIN)
 		return false;
 	/* It takes no more; but it may have answered before it closed. */
-	b->io.reset |= errno == ECONNRESET; /* after its FIN it would be EPIPE (tcp_reset()) */
+	b->io.reset |= n == -ECONNRESET; /* after its FIN it would be EPIPE (tcp_reset()) */
 	x->write_failed = true;
 	x->discard = true;
 	b->io.readable = true;
 	return true;
+}
+
+bool request_write(struct worker *w, struct front *f)
+{
+	struct parts parts;
+
+	return request_offer(w, f, &parts) && request_written(f, &parts, parts_send(&parts));
 }

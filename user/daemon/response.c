@@ -297,36 +297,43 @@ static int response_follows(const struct front *f)
 		       : 0;
 }
 
-bool response_write(struct worker *w, struct front *f)
+bool response_offer(struct worker *w, struct front *f, struct parts *ret)
 {
-	struct iovec iov[2];
-	size_t n_parts = 0;
-	__u32 total, first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
-	bool early;
-	ssize_t n;
-	int more;
+	__u32 first = f->out.end - f->out.pos, second = f->rin.framed - f->rin.pos;
 
 	if (!f->io.writable || (!first && !second) || !door_moved(w, f))
 		return false;
+	*ret = (struct parts){
+		.fd = f->io.fd,
+		.total = first + second,
+		.first = first,
+		.flags = response_follows(f),
+	};
 	if (first)
-		iov[n_parts++] = (struct iovec){f->out.data + f->out.pos, first};
+		ret->iov[ret->n++] = (struct iovec){f->out.data + f->out.pos, first};
 	if (second)
-		iov[n_parts++] = (struct iovec){f->rin.data + f->rin.pos, second};
-	total = first + second;
-	early = releases_early(w, f, total);
+		ret->iov[ret->n++] = (struct iovec){f->rin.data + f->rin.pos, second};
+	if (outbox_add(w, f, ret))
+		return false;
+	ret->early = releases_early(w, f, ret->total);
 	/* Before the release: BPF takes no request while these bytes are not written. */
-	sl_add(&f->s->front_tx, total);
-	if (early)
+	sl_add(&f->s->front_tx, ret->total);
+	if (ret->early)
 		session_release(f, true);
-	more = response_follows(f);
-	n = parts_send(f->io.fd, iov, n_parts, more);
-	f->corked = more;
-	if (early && n == (ssize_t)total)
+	return true;
+}
+
+bool response_written(struct front *f, const struct parts *parts, ssize_t n)
+{
+	const __u32 total = parts->total;
+
+	f->corked = parts->flags;
+	if (parts->early && n == (ssize_t)total)
 		SL_WRITE(f->s->user_dirty, 0);
-	else if (early && session_take(f) == TAKE_OWN)
+	else if (parts->early && session_take(f) == TAKE_OWN)
 		f->owned = true;
-	else if (early)
-		n = -1, errno = EPIPE; /* the order of bytes cannot be kept: end it */
+	else if (parts->early)
+		n = -EPIPE; /* the order of bytes cannot be kept: end it */
 	/* Behind the taking back, as above. */
 	if (n < (ssize_t)total)
 		sl_add(&f->s->front_tx, (__u32)(n > 0 ? n : 0) - total);
@@ -334,20 +341,31 @@ bool response_write(struct worker *w, struct front *f)
 		f->tx_seen += n;
 		if (n < (ssize_t)total)
 			f->io.writable = false;
-		if ((__u32)n < first) {
+		if ((__u32)n < parts->first) {
 			f->out.pos += n;
 		} else {
-			f->out.pos += first;
-			f->rin.pos += n - first;
+			f->out.pos += parts->first;
+			f->rin.pos += n - parts->first;
 			f->out.pos = f->out.end = f->out.framed = 0;
 		}
 		return true;
 	}
-	if (n < 0 && errno == EINTR)
+	if (n == -EINTR)
 		return true;
 	f->io.writable = false;
-	if (n < 0 && errno == EAGAIN)
+	f->io.failed |= n != -EAGAIN;
+	return false;
+}
+
+bool response_write(struct worker *w, struct front *f)
+{
+	struct parts parts;
+
+	if (!response_offer(w, f, &parts))
 		return false;
-	front_close(w, f);
+	if (response_written(f, &parts, parts_send(&parts)))
+		return true;
+	if (f->io.failed)
+		front_close(w, f);
 	return false;
 }

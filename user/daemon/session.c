@@ -120,6 +120,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	f->tx_seen = f->s->front_tx;
 	list_init(&f->timed);
 	list_init(&f->undrained);
+	list_init(&f->outgoing);
 	list_init(&f->waiting);
 	f->born_ns = w->now_ns;
 	exchange_reset(f);
@@ -271,6 +272,7 @@ static void front_end(struct worker *w, struct front *f)
 		count_exchange(w, f, 0);
 	timer_clear(f);
 	list_del(&f->undrained);
+	list_del(&f->outgoing);
 	waiting_cancel(w, f);
 	breaker_forget(w, f);
 	if (f->io.fd >= 0)

@@ -117,7 +117,7 @@ static ssize_t send_some(const struct way *y, struct buffer *b)
 	__u32 len = b->end - b->pos;
 	ssize_t n;
 
-	/* Before the write, as in request_write(). */
+	/* Before the write, as in request_offer(). */
 	sl_add(y->tx, len);
 	n = send(y->to->fd, b->data + b->pos, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < (ssize_t)len)

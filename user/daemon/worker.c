@@ -334,8 +334,11 @@ int worker_step(struct worker *w, int wait_ms)
 	if (n < 0 && errno != EINTR)
 		return -errno;
 	w->now_ns = clock_ns();
+	if (n > 1)
+		outbox_gather(w);
 	for (int i = 0; i < n; i++)
 		dispatch(w, events[i].data.ptr, events[i].events);
+	outbox_flush(w);
 	door_retry(w);
 	lanes_retry(w);
 	tick(w);
@@ -478,6 +481,7 @@ void worker_free(struct worker *w)
 	sl_events_close(w->events);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
+	outbox_free(w);
 	leaks_free(w);
 	reload_cancel(w);
 	names_stop(w);

@@ -148,6 +148,8 @@ static void collect(struct worker *w, struct outbox *o, struct list *written)
 
 		list_del(&f->outgoing);
 		list_add(written, &f->outgoing);
+		if (f->x.tunnel || !list_empty(&f->undrained))
+			continue; /* since it was added: exchange_run() has other ways for it */
 		if (request_offer(w, f, &o->writes[o->n].parts))
 			put(o, f, false);
 		if (response_offer(w, f, &o->writes[o->n].parts))
@@ -164,10 +166,9 @@ static void go_on(struct worker *w, struct outbox *o, struct list *written)
 	for (__u32 i = 0; i < o->n; i++) {
 		const struct outgoing *out = &o->writes[i];
 
-		if (out->response)
-			response_written(out->front, &out->parts, out->result);
-		else
-			request_written(out->front, &out->parts, out->result);
+		if (out->response ? response_written(out->front, &out->parts, out->result)
+				  : request_written(out->front, &out->parts, out->result))
+			out->front->x.moved_ns = w->now_ns;
 	}
 	while (!list_empty(written)) {
 		struct front *f = FRONT_OF(written->next, outgoing);

@@ -375,7 +375,7 @@ bool request_offer(struct worker *w, struct front *f, struct parts *ret)
 		ret->iov[ret->n++] = (struct iovec){f->req.data + f->req.pos, head};
 	if (body)
 		ret->iov[ret->n++] = (struct iovec){f->in.data + f->in.pos, body};
-	if (outbox_add(w, f, ret))
+	if (!b->corked && outbox_add(w, f, ret))
 		return false;
 	/* Before the write: BPF must see them coming before the server can answer them. */
 	sl_add(&b->l->back_tx, ret->total);

@@ -313,7 +313,7 @@ bool response_offer(struct worker *w, struct front *f, struct parts *ret)
 		ret->iov[ret->n++] = (struct iovec){f->out.data + f->out.pos, first};
 	if (second)
 		ret->iov[ret->n++] = (struct iovec){f->rin.data + f->rin.pos, second};
-	if (outbox_add(w, f, ret))
+	if (!f->corked && outbox_add(w, f, ret))
 		return false;
 	ret->early = releases_early(w, f, ret->total);
 	/* Before the release: BPF takes no request while these bytes are not written. */

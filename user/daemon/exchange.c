@@ -244,8 +244,8 @@ static void exchange_again(struct worker *w, struct front *f)
 /*
  * The lane could not be established, or ended before any byte of an answer. Connecting may be
  * tried again at another endpoint. A reused lane may have been closed by its backend just as we
- * wrote: RFC 9110 section 9.2.2 lets a proxy repeat an idempotent request then. The caller runs the
- * exchange on.
+ * wrote: RFC 9110 section 9.2.2 lets a proxy repeat an idempotent request then, and any of which
+ * nothing was written. The caller runs the exchange on.
  */
 void exchange_lane_failed(struct worker *w, struct front *f)
 {
@@ -272,7 +272,8 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 			x->endpoint = endpoint;
 			exchange_again(w, f);
 		}
-	} else if (x->reused && x->idempotent && !x->body_sent && !x->discarded && !x->interim) {
+	} else if (x->reused && (x->idempotent || !f->req.pos) && !x->body_sent && !x->discarded &&
+		   !x->interim) {
 		exchange_again(w, f);
 	} else if (!retry_failed(w, f, FAILURE_RESET)) {
 		reply(w, f, 502);

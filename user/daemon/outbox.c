@@ -79,7 +79,8 @@ bool outbox_add(struct worker *w, struct front *f, const struct parts *parts)
 {
 	struct outbox *o = w->outbox;
 
-	if (!o || !o->gathers || parts->total > SMALL || parts->flags)
+	/* What BPF has a part in is marked at the write, and BPF looks: there it cannot wait. */
+	if (!o || !o->gathers || f->x.kernel || parts->total > SMALL || parts->flags)
 		return false;
 	if (list_empty(&f->outgoing))
 		list_add(&o->due, &f->outgoing);

@@ -65,14 +65,20 @@ def sockets(*ports):
     return held, buffers
 
 
-def queued(t, *ports):
-    """(bytes, segments) in the sockmap queues of the sockets with one of @ports, read in the kernel."""
-    program = f"{os.path.dirname(t.sluice_bin)}/tests/e2e/queues/queues"
-    out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
-    found = [tuple(map(int, line.split())) for line in out.splitlines()]
-    assert found or not ports, "no socket is in a sockmap"
-    mine = [one for one in found if one[0] in ports or one[1] in ports]
-    return sum(one[2] for one in mine), sum(one[3] for one in mine)
+class Queued:
+    """What lies in the sockmap queues of the sockets with one of @ports, read in the kernel."""
+
+    def __init__(self, t, *ports):
+        program = f"{os.path.dirname(t.sluice_bin)}/tests/e2e/queues/queues"
+        out = subprocess.run([program], capture_output=True, text=True, check=True).stdout
+        found = [tuple(map(int, line.split())) for line in out.splitlines()]
+        assert found, "no socket is in a sockmap"
+        mine = [one for one in found if one[0] in ports or one[1] in ports]
+        size = 1 << (found[0][6] - 1).bit_length()  # as kmalloc() rounds up
+        self.bytes = sum(one[2] for one in mine)
+        self.segments = sum(one[3] for one in mine)
+        self.redirected = size * sum(one[4] for one in mine)  # memory of such messages, without data
+        self.by_tcp = size * sum(one[5] for one in mine)
 
 
 def resident(pids):
@@ -134,7 +140,8 @@ class Stuck:
         ports = self.conn.sock.getsockname()[1], self.server.getpeername()[1]
         held, buffers = sockets(*ports)
         steered = self.door not in ("remote-both", "user")  # else no socket is in a sockmap
-        bytes_, segments = queued(self.t, *ports) if steered else (0, 0)
+        queues = Queued(self.t, *ports) if steered else None
+        bytes_, segments = (queues.bytes, queues.segments) if queues else (0, 0)
         daemon = resident([self.s.supervisor, *self.s.workers()]) - self.before
         beside = pace(self.quick)
         self.t.note(f"{self.door}: {taken} bytes taken, {held} held by sockets whose buffers are "
@@ -217,7 +224,11 @@ def trickle(sock, goal=400000):
 @test(seconds=40, each=["both-client", "both-backend"], alone=True)
 def sends_of_one_byte(t, which):
     """Each takes a thousand times its size of the kernel's memory, which no socket is charged
-    with: so they are counted, too."""
+    with: so they are counted, too. What the reader's queue takes is known exactly. Behind it the rest
+    comes by TCP, in segments that the socket is charged with, but for the kilobyte that the kernel
+    makes of each: up to 0.8 MB were seen. What else was taken from kmalloc() is known for the whole
+    host only, whose other processes were seen to take 17 MB meanwhile; 400,000 sends would take 38
+    MB of its smallest pieces."""
     door, reader = which.split("-")
     x = Stuck(t, door)
     if reader == "client":
@@ -232,5 +243,9 @@ def sends_of_one_byte(t, which):
         before = slabs()
         taken = trickle(x.conn.sock)
     grown = slabs() - before
-    t.note(f"{taken} sends taken, {grown} bytes of kmalloc() more")
-    assert grown < 16 << 20, f"{grown} bytes of kernel memory for {taken}"
+    q = Queued(t, x.conn.sock.getsockname()[1], x.server.getpeername()[1])
+    t.note(f"{taken} sends taken, {q.bytes} bytes in redirected messages of {q.redirected} and others of "
+           f"{q.by_tcp}, {grown} bytes of kmalloc() more")
+    assert 0 < q.redirected and q.bytes + q.redirected <= ALLOWED, f"{q.redirected} for {q.bytes}"
+    assert q.by_tcp <= 2 * ALLOWED, f"{q.by_tcp} bytes for what came by TCP"
+    assert grown < 32 << 20, f"{grown} bytes of kernel memory for {taken}"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * `queues`: a line for each TCP socket of this network namespace that is in a sockmap: its port,
- * its peer's, bytes in psock->ingress_msg, segments in psock->ingress_skb.
+ * its peer's, bytes in psock->ingress_msg, segments in psock->ingress_skb, messages in the former
+ * that were redirected and that came by TCP, size of a message's struct.
  */
 #include <bpf/bpf.h>
 #include <stdio.h>

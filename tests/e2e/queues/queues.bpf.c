@@ -6,7 +6,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
-#define MESSAGES_MAX (1 << 16)
+#define MESSAGES_MAX (1 << 19)
 
 /* Members by name (CO-RE); what follows ___ is not part of a type's name. */
 #define KERNEL __attribute__((preserve_access_index))
@@ -21,6 +21,7 @@ struct sk_msg_sg___q {
 
 struct sk_msg___q {
 	struct sk_msg_sg___q sg;
+	void *skb;
 	struct list_head___q list;
 } KERNEL;
 
@@ -55,6 +56,7 @@ struct bpf_iter__tcp {
 struct walk {
 	const struct list_head___q *head, *at;
 	__u64 bytes;
+	__u32 redirected, by_tcp;
 };
 
 static long step(__u32 i, void *arg)
@@ -67,6 +69,10 @@ static long step(__u32 i, void *arg)
 		return 1;
 	msg = (void *)at - bpf_core_field_offset(struct sk_msg___q, list);
 	w->bytes += BPF_CORE_READ(msg, sg.size);
+	if (BPF_CORE_READ(msg, skb))
+		w->by_tcp++;
+	else
+		w->redirected++;
 	w->at = BPF_CORE_READ(at, next);
 	return 0;
 }
@@ -86,9 +92,11 @@ int queues(struct bpf_iter__tcp *ctx)
 	w.head = (void *)psock + bpf_core_field_offset(struct sk_psock___q, ingress_msg);
 	w.at = BPF_CORE_READ(psock, ingress_msg.next);
 	bpf_loop(MESSAGES_MAX, step, &w, 0);
-	BPF_SEQ_PRINTF(ctx->meta->seq, "%u %u %llu %u\n", BPF_CORE_READ(sk, __sk_common.skc_num),
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%u %u %llu %u %u %u %u\n",
+		       BPF_CORE_READ(sk, __sk_common.skc_num),
 		       bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport)), w.bytes,
-		       BPF_CORE_READ(psock, ingress_skb.qlen));
+		       BPF_CORE_READ(psock, ingress_skb.qlen), w.redirected, w.by_tcp,
+		       bpf_core_type_size(struct sk_msg___q));
 	return 0;
 }
 

@@ -69,7 +69,7 @@ enum io_kind {
 	IO_MAIL,
 };
 
-#define IO_EVENTS_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP)
+#define IO_EVENTS_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI)
 
 /* A descriptor in the epoll set, edge-triggered: flags say what has not run dry yet. */
 struct io {
@@ -78,6 +78,7 @@ struct io {
 	bool readable;
 	bool writable;
 	bool rdhup;  /* FIN is here or behind the bytes that are */
+	bool urgent; /* urgent data has come: recv() stops before it, and more may be there */
 	bool failed; /* EPOLLERR or EPOLLHUP */
 	bool reset;  /* recv() failed: it has ended, but not by FIN */
 	bool eof;    /* read to the FIN */

@@ -302,6 +302,7 @@ int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
 	if (fd < 0)
 		return -1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one)); /* see listen.c */
 	/* sk_lookup must know whose connection this is. */
 	(void)sl_maps_socket_set(w->maps, fd, &me);
 	return fd;
@@ -359,6 +360,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
 	SL_WRITE(w->crew->had_traffic[e->cluster], true);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one)); /* see listen.c */
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
 	b->l->back_cookie = cookie;
 	b->l->back_fd = fd;

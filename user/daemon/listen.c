@@ -61,7 +61,9 @@ static int set_options(int fd, const struct sl_listener *l)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    (l->family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only6, sizeof(only6))) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
+	    /* RFC 6093: urgent data is in band; BPF counts it so, too. */
+	    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one)))
 		return -errno;
 	return 0;
 }

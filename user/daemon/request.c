@@ -54,7 +54,7 @@ bool request_read(struct worker *w, struct front *f)
 		sl_add(&f->s->front_rx, (__u32)n);
 		f->in.end += n;
 		/* A stream: less than asked for is all there was, unless the FIN is there too. */
-		if (n < room && !f->io.rdhup)
+		if (n < room && !f->io.rdhup && !f->io.urgent)
 			f->io.readable = false;
 		return true;
 	}

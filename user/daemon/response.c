@@ -41,7 +41,7 @@ bool response_read(struct worker *w, struct front *f)
 	if (n > 0) {
 		sl_add(&b->l->back_rx, (__u32)n);
 		f->rin.end += n;
-		if (n < room && !b->io.rdhup)
+		if (n < room && !b->io.rdhup && !b->io.urgent)
 			b->io.readable = false;
 		return true;
 	}

@@ -91,6 +91,7 @@ static bool is_far(const struct front *f)
 
 	return x->resp == SIDE_BODY && x->resp_body.kind == SL_BODY_LENGTH &&
 	       x->resp_body.left > (x->spliced ? REST : FAR) && b && !x->connecting && !x->kernel &&
+	       !b->io.urgent && /* splice() does not pass it */
 	       !x->abort && !b->io.eof && f->rin.pos == f->rin.end && f->out.pos == f->out.end &&
 	       ends_are_remote(f);
 }

@@ -111,6 +111,8 @@ static void dispatch(struct worker *w, struct io *io, __u32 events)
 		io->writable = true;
 	if (events & EPOLLRDHUP)
 		io->rdhup = true;
+	if (events & EPOLLPRI)
+		io->readable = io->urgent = true;
 	switch (io->kind) {
 	case IO_LISTENER:
 		front_accept(w, io);

@@ -320,6 +320,14 @@ TAKEN = {
                          [asks(host="other")]),
     "absolute-host-last": (b"GET http://other/ HTTP/1.1\r\nX: y\r\nhOST: test\r\n\r\n",
                            [asks(host="other")]),
+    # RFC 9112 section 3.2.4: about the server as a whole, in both forms.
+    "options-asterisk": (b"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n" + EVIL,
+                         [asks("OPTIONS", target="*"), EVIL_TOO]),
+    "options-no-path": (b"OPTIONS http://other:81 HTTP/1.1\r\nHost: test\r\n\r\n",
+                        [asks("OPTIONS", target="*", host="other:81")]),
+    "options-slash": (b"OPTIONS http://other/ HTTP/1.1\r\nHost: test\r\n\r\n",
+                      [asks("OPTIONS", host="other")]),
+    "options-origin": (b"OPTIONS / HTTP/1.1\r\nHost: test\r\n\r\n", [asks("OPTIONS")]),
     "absolute-inside": (b"GET /http://other/ HTTP/1.1\r\nHost: test\r\n\r\n",
                         [asks(target="/http://other/")]),
     "host-empty": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", [asks(host="")]),
@@ -385,7 +393,8 @@ class Bench:
 
     def __init__(self, t, path, answer=None):
         self.backend = Recorder(t, 9001, answer)
-        self.sluice = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")],
+        self.sluice = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]},
+                                      [route(to="one"), route(path="*", to="one")],
                                       {**PATHS, **DOORS}[path]))
 
     def warm(self):

@@ -159,6 +159,16 @@ static void collect(struct worker *w, struct front *f, const struct sl_head *h, 
 	forwarded_request(w, f, &w->request);
 }
 
+/*
+ * RFC 9112 section 3.2.4: OPTIONS of an absolute-form target without path and query is about the
+ * server as a whole. It is routed as "/", which the parser finds before the authority.
+ */
+static bool is_of_server(const struct sl_head *h)
+{
+	return h->method == SL_METHOD_OPTIONS && (h->flags & SL_HEAD_ABSOLUTE) &&
+	       h->target.off < h->host.off;
+}
+
 __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
 	const struct sl_config_action *config = config_action_of(w, f);
@@ -174,6 +184,8 @@ __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h
 	}
 	if (status)
 		return status;
+	if (is_of_server(h) && w->request.target.len == 1 && w->request.target.s[0] == '/')
+		w->request.target = text_of("*");
 	return add_request(&f->req, &w->request, h->flags & SL_HEAD_CHUNKED) ? 0 : 431;
 }
 

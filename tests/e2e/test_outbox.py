@@ -51,9 +51,9 @@ def load(t):
     return result
 
 
-@test(seconds=60, each=DOORS)
+@test(seconds=60, each=["remote-both", "user"])
 def together(t, door):
-    """They do go together; a worker's ring ends with it."""
+    """They do go together, where BPF has no part in them; a worker's ring ends with it."""
     t.backends.nginx({9001: "one"})
     s = t.sluice(conf(door), concurrency=THREADS)
     first = s.worker()

@@ -287,8 +287,8 @@ bool handover_finish(struct worker *w, struct front *f)
 		lane_mark_surplus(b);
 	if (f->in.pos != f->in.end && req)
 		set |= SL_S_PENDING;
-	/* One side is still ours: it goes on here. */
-	if ((x->req == SIDE_BODY && !req) || (x->resp != SIDE_KERNEL && !resp)) {
+	/* One side is still ours, if only to be written: it goes on here. */
+	if ((x->req != SIDE_KERNEL && !req) || (x->resp != SIDE_KERNEL && !resp)) {
 		session_change(f, set, 0);
 		x->req_marked = req;
 		x->resp_marked = resp;

@@ -411,19 +411,24 @@ class Bench:
                 for r in self.backend.take()]
 
 
+def ends_with(conn, status, method="GET"):
+    """The answer is @status, says that the connection ends, and is the last one."""
+    r = conn.response(method)
+    assert r.status == status, r
+    assert (r.get("connection") or "").lower() == "close", r
+    try:
+        assert conn.at_eof(), f"more than one answer: {bytes(conn.buf[:80])!r}"
+    except ConnectionResetError:
+        pass  # of what was not read
+
+
 def refused(bench, data, status):
     with bench.warm() as conn:
         try:
             conn.send(data)
         except OSError:
             pass  # answered before it was all read
-        r = conn.response()
-        assert r.status == status, r
-        assert (r.get("connection") or "").lower() == "close", r
-        try:
-            assert conn.at_eof(), f"more than one answer: {bytes(conn.buf[:80])!r}"
-        except ConnectionResetError:
-            pass  # of what was not read
+        ends_with(conn, status)
     got = bench.seen()
     assert not got, f"the backend was asked {got}"
 
@@ -510,12 +515,7 @@ def requests_bad_later(t, door):
             conn.send(TE + b"\r\n5\r\nhello\r\n")
             t.wait(begun, "the request is under way")
             conn.send(data + END + EVIL)
-            r = conn.response("POST")
-            assert r.status == 400 and (r.get("connection") or "").lower() == "close", r
-            try:
-                assert conn.at_eof(), f"more than one answer: {bytes(conn.buf[:80])!r}"
-            except ConnectionResetError:
-                pass  # of what was not read
+            ends_with(conn, 400, "POST")
         got = bench.seen()
         assert not got, f"the backend was asked {got}"
         t.wait(lambda: not bench.sluice.stats().tree["sessions"]["open"], "the session is over")

@@ -103,6 +103,14 @@ void buffer_pool_free(struct worker *w)
 		free(w->spare[--w->n_spare]);
 }
 
+void parts_add(struct parts *parts, const struct buffer *b, __u32 len)
+{
+	if (!len)
+		return;
+	parts->iov[parts->n++] = (struct iovec){b->data + b->pos, len};
+	parts->total += len;
+}
+
 ssize_t parts_send(struct parts *parts)
 {
 	struct msghdr msg = {.msg_iov = parts->iov, .msg_iovlen = parts->n};

@@ -84,6 +84,16 @@ struct io {
 	bool eof;    /* read to the FIN */
 };
 
+/*
+ * Whether a read of @n bytes where @room were asked for has left nothing behind: a stream gives
+ * what there is, but behind its last bytes the FIN is to be read, and recv() stops before urgent
+ * data.
+ */
+static inline bool io_is_dry(const struct io *io, ssize_t n, __u32 room)
+{
+	return n < (ssize_t)room && !io->rdhup && !io->urgent;
+}
+
 enum side {
 	SIDE_NONE, /* response: nothing to do before the request is routed */
 	SIDE_HEAD,
@@ -345,9 +355,9 @@ struct worker {
 	__u32 n_lanes;
 	__u8 *dirty_endpoints; /* [SL_MAX_ENDPOINTS]: 1: dead lanes on the idle stack */
 	bool sweep_wanted;
-	struct leaks *leaks;   /* main, as what follows */
-	struct outbox *outbox; /* NULL: there is none */
+	struct outbox *outbox; /* NULL: not needed yet, or not to be had */
 	bool outbox_tried;
+	struct leaks *leaks; /* main, as what follows */
 	struct balance *balance;
 	struct health *health;
 	struct names *names;
@@ -395,6 +405,8 @@ bool buffer_adds(struct buffer *b, const char *text);
  */
 __u32 buffer_room(struct buffer *b, __u32 limit);
 void buffer_pool_free(struct worker *w);
+/* One more part, the next @len bytes of @b; nothing if that is 0. */
+void parts_add(struct parts *parts, const struct buffer *b, __u32 len);
 /* Writes @parts without waiting. Bytes written, which can be fewer than there are, or -errno. */
 ssize_t parts_send(struct parts *parts);
 

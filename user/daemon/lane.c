@@ -291,18 +291,28 @@ int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd)
 	return rc ? -errno : 0;
 }
 
-int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
+/* A socket for a connection to @e, in its namespace. -1: none. */
+static int socket_new(struct worker *w, const struct sl_endpoint *e)
 {
 	__u32 netns = SL_ENDPOINT_NETNS(e);
 	int fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
 				 SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct sl_socket me = {.role = SL_ROLE_BACK, .slot = NO_SLOT, .gen = 1};
-	int one = 1;
+	const int one = 1;
 
 	if (fd < 0)
 		return -1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one)); /* see listen.c */
+	return fd;
+}
+
+int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
+{
+	struct sl_socket me = {.role = SL_ROLE_BACK, .slot = NO_SLOT, .gen = 1};
+	int fd = socket_new(w, e);
+
+	if (fd < 0)
+		return -1;
 	/* sk_lookup must know whose connection this is. */
 	(void)sl_maps_socket_set(w->maps, fd, &me);
 	return fd;
@@ -329,17 +339,15 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	struct sl_cluster *c = &w->maps->clusters[e->cluster];
-	__u32 netns = SL_ENDPOINT_NETNS(e);
 	struct sl_socket me = {.role = SL_ROLE_BACK};
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
 	struct back *b;
 	__u32 slot, gen = 1;
-	int one = 1, fd, rc;
+	int fd, rc;
 
 	make_way(w);
-	fd = sl_netns_socket(netns ? w->args->netns_fds[netns - 1] : -1, e->family,
-			     SOCK_STREAM | SOCK_NONBLOCK, 0);
+	fd = socket_new(w, e);
 	if (fd < 0) {
 		lane_unreserve(c);
 		return NULL;
@@ -359,8 +367,6 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	sl_add(&w->maps->endpoints[endpoint].busy, 1);
 	b->l->left = limits_of_cluster(w, e->cluster)->lane_requests;
 	SL_WRITE(w->crew->had_traffic[e->cluster], true);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one)); /* see listen.c */
 	(void)getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
 	b->l->back_cookie = cookie;
 	b->l->back_fd = fd;

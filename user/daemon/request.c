@@ -53,8 +53,7 @@ bool request_read(struct worker *w, struct front *f)
 	if (n > 0) {
 		sl_add(&f->s->front_rx, (__u32)n);
 		f->in.end += n;
-		/* A stream: less than asked for is all there was, unless the FIN is there too. */
-		if (n < room && !f->io.rdhup && !f->io.urgent)
+		if (io_is_dry(&f->io, n, room))
 			f->io.readable = false;
 		return true;
 	}
@@ -370,11 +369,9 @@ bool request_offer(struct worker *w, struct front *f, struct parts *ret)
 		body = 0;
 	if (!head && !body)
 		return false;
-	*ret = (struct parts){.fd = b->io.fd, .total = head + body, .flags = request_follows(f)};
-	if (head)
-		ret->iov[ret->n++] = (struct iovec){f->req.data + f->req.pos, head};
-	if (body)
-		ret->iov[ret->n++] = (struct iovec){f->in.data + f->in.pos, body};
+	*ret = (struct parts){.fd = b->io.fd, .flags = request_follows(f)};
+	parts_add(ret, &f->req, head);
+	parts_add(ret, &f->in, body);
 	if (!b->corked && outbox_add(w, f, ret))
 		return false;
 	/* Before the write: BPF must see them coming before the server can answer them. */

@@ -41,7 +41,7 @@ bool response_read(struct worker *w, struct front *f)
 	if (n > 0) {
 		sl_add(&b->l->back_rx, (__u32)n);
 		f->rin.end += n;
-		if (n < room && !b->io.rdhup && !b->io.urgent)
+		if (io_is_dry(&b->io, n, room))
 			b->io.readable = false;
 		return true;
 	}
@@ -303,16 +303,9 @@ bool response_offer(struct worker *w, struct front *f, struct parts *ret)
 
 	if (!f->io.writable || (!first && !second) || !door_moved(w, f))
 		return false;
-	*ret = (struct parts){
-		.fd = f->io.fd,
-		.total = first + second,
-		.first = first,
-		.flags = response_follows(f),
-	};
-	if (first)
-		ret->iov[ret->n++] = (struct iovec){f->out.data + f->out.pos, first};
-	if (second)
-		ret->iov[ret->n++] = (struct iovec){f->rin.data + f->rin.pos, second};
+	*ret = (struct parts){.fd = f->io.fd, .first = first, .flags = response_follows(f)};
+	parts_add(ret, &f->out, first);
+	parts_add(ret, &f->rin, second);
 	if (!f->corked && outbox_add(w, f, ret))
 		return false;
 	ret->early = releases_early(w, f, ret->total);

@@ -98,7 +98,7 @@ static bool way_read(struct worker *w, struct front *f, struct way *y)
 	if (n > 0) {
 		sl_add(y->rx, (__u32)n);
 		y->buf->end = y->buf->framed = n;
-		if (n < room && !y->from->rdhup && !y->from->urgent)
+		if (io_is_dry(y->from, n, room))
 			y->from->readable = false;
 		return true;
 	}

@@ -244,7 +244,8 @@ __noinline int msg_head_copy(struct sk_msg_md *msg, __u32 slot, bool lane)
 	return have;
 }
 
-#define AGAIN_STEP 32 /* bytes of two heads that are compared at once; a shorter head is parsed */
+#define AGAIN_STEP 32	/* bytes of two heads that are compared at once; a shorter head is parsed */
+#define AGAIN_BLOCK 512 /* ... and without a call between them */
 
 /* Are AGAIN_STEP bytes the same? */
 SL_FN bool again_same(const __u8 *head, const __u8 *data)
@@ -258,6 +259,43 @@ SL_FN bool again_same(const __u8 *head, const __u8 *data)
 }
 
 /*
+ * Whether the whole steps, of the first @len bytes, are the same in the block that begins at @from.
+ * Its @data ends at @end.
+ */
+SL_FN bool again_block(const struct sl_head_slot *h, const __u8 *data, const __u8 *end, __u32 from,
+		       __u32 len)
+{
+	__u32 off;
+
+	for (off = 0; off < AGAIN_BLOCK; off += AGAIN_STEP) {
+		if (from + off + AGAIN_STEP > len)
+			break;
+		if (data + off + AGAIN_STEP > end || !again_same(h->bytes + from + off, data + off))
+			return false;
+	}
+	return true;
+}
+
+struct again_walk {
+	struct sk_msg_md *msg;
+	const struct sl_head_slot *h;
+	__u32 len;
+	__u32 differ; /* 1: they do */
+};
+
+/* One of the blocks behind the first: all of them in one loop would be verified step by step. */
+static long again_walk_step(__u32 i, void *arg)
+{
+	struct again_walk *w = arg;
+	const __u8 *data = (void *)(long)w->msg->data, *end = (void *)(long)w->msg->data_end;
+	__u32 from = (i + 1) * AGAIN_BLOCK & (SL_KERNEL_HEAD_MAX - AGAIN_BLOCK);
+
+	sl_opaque(from);
+	w->differ = !again_block(w->h, data + from, end, from, w->len);
+	return w->differ;
+}
+
+/*
  * Whether @msg begins with the head in the slot of session @slot (@lane: of lane @slot), which is
  * of generation @gen. Then all that was found in it holds for this one, too.
  */
@@ -265,6 +303,7 @@ __noinline int msg_head_again(struct sk_msg_md *msg, __u32 slot, bool lane, __u3
 {
 	const struct sl_head_slot *h = head_at(slot, lane);
 	const __u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	struct again_walk w = {.msg = msg, .h = h};
 	__u32 len, off;
 
 	if (!h || h->again.gen != gen)
@@ -272,11 +311,12 @@ __noinline int msg_head_again(struct sk_msg_md *msg, __u32 slot, bool lane, __u3
 	len = h->head.len;
 	if (len < AGAIN_STEP || len > SL_KERNEL_HEAD_MAX || data + len > end)
 		return 0;
-	for (off = 0; off < SL_KERNEL_HEAD_MAX; off += AGAIN_STEP) {
-		if (off + AGAIN_STEP > len)
-			break;
-		if (data + off + AGAIN_STEP > end ||
-		    !again_same(h->bytes + (off & (SL_KERNEL_HEAD_MAX - AGAIN_STEP)), data + off))
+	if (!again_block(h, data, end, 0, len))
+		return 0;
+	if (len >= AGAIN_BLOCK + AGAIN_STEP) {
+		w.len = len;
+		bpf_loop((len - AGAIN_STEP) / AGAIN_BLOCK, again_walk_step, &w, 0);
+		if (w.differ)
 			return 0;
 	}
 	/* The last ones, some of them for the second time. */
@@ -289,8 +329,10 @@ __noinline int msg_head_again(struct sk_msg_md *msg, __u32 slot, bool lane, __u3
 struct chunk_walk {
 	struct sk_msg_md *msg;
 	struct sl_head_slot *h;
+	__u32 zero;
 	__u32 result; /* enum sl_body_result */
-	__u32 n;      /* bytes in the window */
+	__u32 zero2;
+	__u32 n; /* bytes in the window */
 	__u8 window[SL_CHUNK_WINDOW];
 };
 

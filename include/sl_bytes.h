@@ -27,7 +27,7 @@ _Static_assert((SL_STRING_POOL & (SL_STRING_POOL - 1)) == 0, "clamped by a mask"
 
 /* A function of its own in BPF too: for what is rare. */
 #define SL_SLOW static __attribute__((noinline, unused))
-/* ... and one of numbers alone, verified once for all callers: there it is global. */
+/* ... and one of numbers and a struct alone, verified once for all callers: there it is global. */
 #ifdef __bpf__
 #define SL_ALONE __attribute__((noinline, unused))
 #else

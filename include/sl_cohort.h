@@ -35,8 +35,10 @@ struct sl_expo {
 	__u64 state; /* of the uniform numbers */
 	__u64 first; /* of the run */
 	__u64 last;
+	__u32 zero;
 	__u32 length; /* of the run so far */
-	__u32 whole;  /* runs of even length before it */
+	__u32 zero2;
+	__u32 whole; /* runs of even length before it */
 };
 
 /* One uniform number: it goes on with the falling run, or ends it and is given up. */

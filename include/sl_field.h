@@ -34,10 +34,13 @@ static long sl_token_step(__u32 i, void *data)
 }
 
 /* Index of the first byte in @at..@end that is no tchar; @end if all are. */
-SL_SLOW __u32 sl_token_end(const __u8 *buf, __u32 at, __u32 end)
+SL_ALONE __u32 sl_token_end(const struct sl_buf *head, __u32 at, __u32 end)
 {
-	struct sl_cursor c = {.buf = buf, .at = at, .end = end};
+	struct sl_cursor c = {.at = at, .end = end};
 
+	if (!head)
+		return 0;
+	c.buf = head->bytes;
 	sl_loop(SL_HEAD_MAX + 1, sl_token_step, &c);
 	return c.stop;
 }
@@ -70,10 +73,13 @@ static long sl_trim_back_step(__u32 i, void *data)
 }
 
 /* @at..@end without the white space around it: offset, and length in the upper half. */
-SL_SLOW __u32 sl_trim(const __u8 *buf, __u32 at, __u32 end)
+SL_ALONE __u32 sl_trim(const struct sl_buf *head, __u32 at, __u32 end)
 {
-	struct sl_cursor c = {.buf = buf, .at = at, .end = end};
+	struct sl_cursor c = {.at = at, .end = end};
 
+	if (!head)
+		return 0;
+	c.buf = head->bytes;
 	sl_loop(SL_HEAD_MAX + 1, sl_trim_front_step, &c);
 	sl_loop(SL_HEAD_MAX + 1, sl_trim_back_step, &c);
 	return (c.stop & 0xffff) | (c.found - c.stop) << 16;
@@ -144,10 +150,13 @@ static long sl_host_step(__u32 i, void *data)
  * Checks that @at..@end is a host, with or without a port. Returns 0: it is not; else 1, or the
  * offset of the colon before the port, which may be empty.
  */
-SL_SLOW __u32 sl_host_check(const __u8 *buf, __u32 at, __u32 end)
+SL_ALONE __u32 sl_host_check(const struct sl_buf *head, __u32 at, __u32 end)
 {
-	struct sl_uri_host_scan c = {.buf = buf, .at = at, .end = end};
+	struct sl_uri_host_scan c = {.at = at, .end = end};
 
+	if (!head)
+		return 0;
+	c.buf = head->bytes;
 	sl_loop(SL_HEAD_MAX + 1, sl_host_step, &c);
 	if (c.stop != end || c.part == SL_HOST_LITERAL)
 		return 0;
@@ -175,16 +184,16 @@ SL_FN bool sl_host_valid(const __u8 *buf, __u32 off, __u32 len)
 			break;
 		port |= -(__u64)(colon != 0);
 	}
-	return sl_host_check(buf, off, off + len);
+	return sl_host_check(sl_buf(buf), off, off + len);
 }
 
 struct sl_digits {
 	const __u8 *buf;
+	struct sl_head *h; /* length: the value. In BPF in a map, see struct sl_search */
 	__u32 at;
 	__u32 end;
-	__u64 value;
-	__u32 ok; /* 1: digits to the end */
 	__u32 zero;
+	__u32 ok; /* 1: digits to the end */
 };
 
 static long sl_digit_step(__u32 i, void *data)
@@ -200,21 +209,19 @@ static long sl_digit_step(__u32 i, void *data)
 	b = sl_byte(d->buf, at);
 	if (b < '0' || b > '9')
 		return 1;
-	d->value = d->value * 10 + (b - '0');
+	d->h->length = d->h->length * 10 + (b - '0');
 	return 0;
 }
 
 SL_SLOW __u32 sl_long_length(struct sl_head *h, const __u8 *buf, __u32 off, __u32 len)
 {
-	struct sl_digits d = {.buf = buf, .at = off, .end = off + len};
+	struct sl_digits d = {.buf = buf, .h = h, .at = off, .end = off + len};
 
 	if (len > 19)
 		return 400;
+	h->length = 0;
 	sl_loop(20, sl_digit_step, &d);
-	if (!d.ok || d.value >> 63)
-		return 400;
-	h->length = d.value;
-	return 0;
+	return d.ok && !(h->length >> 63) ? 0 : 400;
 }
 
 /*
@@ -259,10 +266,10 @@ struct sl_options_scan {
 	const __u8 *buf;
 	__u32 at;
 	__u32 end;
-	__u32 start; /* first byte of the token, when len is not 0 */
-	__u32 len;
-	__u32 flags;
 	__u32 zero;
+	__u32 start; /* first byte of the token, when len is not 0 */
+	__u32 flags;
+	__u32 len;
 };
 
 static long sl_option_step(__u32 i, void *data)
@@ -390,7 +397,7 @@ SL_FN __u32 sl_field_line(struct sl_head *h, const __u8 *buf, __u32 line, __u32 
 	if (odd)
 		colon += sl_index(odd);
 	if (!odd || sl_byte(buf, colon) != ':')
-		colon = sl_token_end(buf, line, end);
+		colon = sl_token_end(sl_buf(buf), line, end);
 	/* RFC 9112 5.1: no white space before the colon; 5.2: no line folding. */
 	if (colon == line || colon >= end || sl_byte(buf, colon) != ':')
 		return 400;
@@ -400,7 +407,7 @@ SL_FN __u32 sl_field_line(struct sl_head *h, const __u8 *buf, __u32 line, __u32 
 		off++;
 	len = end - off;
 	if (sl_is_ows(sl_byte(buf, off)) || (len && sl_is_ows(sl_byte(buf, end - 1)))) {
-		__u32 span = sl_trim(buf, off, end);
+		__u32 span = sl_trim(sl_buf(buf), off, end);
 
 		off = span & 0xffff;
 		len = span >> 16;
@@ -418,7 +425,7 @@ SL_FN __u32 sl_field_line(struct sl_head *h, const __u8 *buf, __u32 line, __u32 
  */
 SL_FN bool sl_begins_field(const __u8 *buf, __u32 line, __u32 end)
 {
-	__u32 colon = sl_token_end(buf, line, end);
+	__u32 colon = sl_token_end(sl_buf(buf), line, end);
 
 	if (colon >= end)
 		return true;

@@ -93,13 +93,15 @@ SL_FN __u64 sl_xxh_tail(__u64 h, const __u8 *buf, __u32 at, __u32 end)
 	return sl_xxh_end(h);
 }
 
-/* XXH64 of @len bytes at @off of a head's buffer (see SL_HEAD_BUF). */
-SL_SLOW __u64 sl_hash_span(const __u8 *buf, __u32 off, __u32 len, __u64 seed)
+SL_ALONE __u64 sl_hash_bytes(const struct sl_buf *head, __u32 off, __u32 len, __u64 seed)
 {
+	const __u8 *buf = head ? head->bytes : NULL;
 	struct sl_xxh x = {.buf = buf, .off = off, .stripes = len / 32};
 	__u64 h = seed + SL_XXH_5;
 	__u32 k;
 
+	if (!buf)
+		return 0;
 	if (len >= 32) {
 		x.acc[0] = seed + SL_XXH_1 + SL_XXH_2;
 		x.acc[1] = seed + SL_XXH_2;
@@ -115,13 +117,19 @@ SL_SLOW __u64 sl_hash_span(const __u8 *buf, __u32 off, __u32 len, __u64 seed)
 	return sl_xxh_tail(h + len, buf, off + len / 32 * 32, off + len);
 }
 
+/* XXH64 of @len bytes at @off of a head's buffer (see SL_HEAD_BUF). */
+SL_FN __u64 sl_hash_span(const __u8 *buf, __u32 off, __u32 len, __u64 seed)
+{
+	return sl_hash_bytes(sl_buf(buf), off, len, seed);
+}
+
 struct sl_find {
 	const __u8 *buf;
 	__u64 byte; /* eight times */
 	__u32 from;
 	__u32 end;
-	__u32 at; /* the answer */
 	__u32 zero;
+	__u32 at; /* the answer */
 };
 
 static long sl_find_step(__u32 i, void *data)
@@ -145,10 +153,13 @@ static long sl_find_step(__u32 i, void *data)
 }
 
 /* Place of the first @byte in buf[at..end), or @end. */
-SL_SLOW __u32 sl_find_byte(const __u8 *buf, __u32 at, __u32 end, __u8 byte)
+SL_ALONE __u32 sl_find_byte(const struct sl_buf *head, __u32 at, __u32 end, __u8 byte)
 {
-	struct sl_find f = {.buf = buf, .byte = SL_REP(byte), .from = at, .end = end, .at = end};
+	struct sl_find f = {.byte = SL_REP(byte), .from = at, .end = end, .at = end};
 
+	if (!head)
+		return end;
+	f.buf = head->bytes;
 	sl_loop(SL_HEAD_MAX / 64 + 1, sl_find_step, &f);
 	return f.at < end ? f.at : end;
 }
@@ -205,7 +216,7 @@ SL_FN long sl_value_pair(struct sl_values *v)
 		s->h->scan_pair = at + 1;
 		return 0;
 	}
-	end = sl_find_byte(s->buf, at, s->h->scan_pair_end, query ? '&' : ';');
+	end = sl_find_byte(sl_buf(s->buf), at, s->h->scan_pair_end, query ? '&' : ';');
 	s->h->scan_pair = end + 1;
 	if (end - at < len || ((sl_load(s->buf, at) ^ v->word) & sl_first(len)))
 		return 0;

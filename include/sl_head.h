@@ -19,6 +19,12 @@
 #define SL_HEAD_BUF SL_HEAD_MAX
 #endif
 
+/* A head's buffer as an argument of what is SL_ALONE. To the verifier it may be NULL there. */
+struct sl_buf {
+	__u8 bytes[SL_HEAD_BUF];
+};
+#define sl_buf(buf) ((const struct sl_buf *)(buf))
+
 /* Bytes of the head's buffer; always clamp with SL_HEAD_MAX - 1. */
 struct sl_span {
 	__u16 off;

@@ -390,11 +390,11 @@ struct sl_prefix_scan {
 	const struct sl_table *t;
 	struct sl_key_scan hash; /* up to the longest one found */
 	__u32 len;		 /* of the path */
-	__u32 first;		 /* of the lengths */
 	__u32 low;		 /* [low, high) are still to be looked at */
+	__u32 first;		 /* of the lengths */
 	__u32 high;
-	__u32 hit; /* slot of the longest one found, or SL_NO_SLOT */
 	__u32 fold;
+	__u32 hit; /* slot of the longest one found, or SL_NO_SLOT */
 };
 
 static long sl_prefix_step(SL_UNUSED __u32 i, void *data)

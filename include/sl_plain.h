@@ -12,8 +12,8 @@
 
 struct sl_plain_scan {
 	const __u8 *buf;
-	__u32 at;
 	__u32 end;
+	__u32 at;
 	__u32 odd; /* 1: something is not plain */
 };
 
@@ -31,17 +31,16 @@ static long sl_plain_path_step(SL_UNUSED __u32 i, void *data)
 	__u32 k;
 
 	for (k = 0; k < 4; k++) {
-		__u32 at = s->at, left = s->end - at;
+		__u32 at = s->at;
 		__u64 w, next, odd;
 
 		if (at >= s->end)
 			return 1;
 		w = sl_load(s->buf, at);
 		next = sl_load(s->buf, at + 1);
-		odd = sl_path_odd(w) & sl_first(left);
-		/* "//", "/./" and "/../" */
-		odd |= sl_eq(w, '/') & (sl_eq(next, '/') | sl_eq(next, '.')) & sl_first(left - 1);
-		if (odd) {
+		/* "//", "/./" and "/../"; behind the path stands a space or '?' */
+		odd = sl_eq(w, '/') & (sl_eq(next, '/') | sl_eq(next, '.'));
+		if ((odd | sl_path_odd(w)) & sl_first(s->end - at)) {
 			s->odd = 1;
 			return 1;
 		}

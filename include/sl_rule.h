@@ -25,8 +25,8 @@ struct sl_find_scan {
 	__u64 word; /* the needle's first bytes */
 	__u32 needle;
 	__u32 len; /* of the needle, > 0 */
-	__u32 at;
 	__u32 end; /* first offset at which it does not fit any more */
+	__u32 at;
 };
 
 /* Eight offsets. True: it is at s->at. */

@@ -132,7 +132,7 @@ SL_SLOW __u32 sl_absolute_form(struct sl_head *h, const __u8 *buf)
 	c.at = at;
 	sl_loop(SL_HEAD_MAX + 1, sl_authority_step, &c);
 	path = c.stop;
-	host = sl_host_check(buf, at, path);
+	host = sl_host_check(sl_buf(buf), at, path);
 	if (path == at || !host || host == at) /* RFC 9110 4.2.1: not an empty one */
 		return 400;
 	h->flags |= SL_HEAD_ABSOLUTE;
@@ -158,7 +158,7 @@ SL_SLOW __u32 sl_other_form(struct sl_head *h, const __u8 *buf)
 	__u32 at = h->target.off, len = h->target.len, port;
 
 	if (h->method == SL_METHOD_CONNECT) { /* RFC 9112 3.2.3: host ":" port */
-		port = sl_host_check(buf, at, at + len);
+		port = sl_host_check(sl_buf(buf), at, at + len);
 		if (port <= at || port + 1 >= at + len)
 			return 400;
 		h->flags |= SL_HEAD_AUTHORITY;
@@ -183,7 +183,7 @@ SL_FN __u32 sl_request_line(struct sl_head *h, const __u8 *buf, __u32 end)
 	__u32 n = odd ? sl_index(odd) : 8, error;
 
 	if (sl_byte(buf, n) != ' ')
-		n = sl_token_end(buf, 0, end);
+		n = sl_token_end(sl_buf(buf), 0, end);
 	if (n == 0 || sl_byte(buf, n) != ' ')
 		return 400;
 	s.at = n + 1;
@@ -236,7 +236,7 @@ SL_FN __u32 sl_status_line(struct sl_head *h, const __u8 *buf, __u32 end)
 SL_FN bool sl_begins_request(const __u8 *buf, __u32 len)
 {
 	struct sl_target_scan s = {.buf = buf};
-	__u32 n = sl_token_end(buf, 0, len), left;
+	__u32 n = sl_token_end(sl_buf(buf), 0, len), left;
 
 	if (n >= len)
 		return true;

@@ -16,6 +16,10 @@
  * Calls @fn(index, ctx) for index 0..n-1 until it returns non-zero. Only
  * bpf_loop() verifies for thousands of bytes: a plain `for` is unrolled by the
  * verifier path by path and fails at 512.
+ *
+ * What a step changes stands in the upper half of an eight-byte word of its struct (`zero` fills
+ * the lower one): the verifier forgets what is stored there. Of a word, and of its lower half, it
+ * keeps the range, and follows the loop from range to range.
  */
 #define sl_loop(n, fn, ctx) bpf_loop((n), (fn), (ctx), 0)
 

@@ -153,7 +153,7 @@ def ends(conn):
 def stage(t, door="remote-server"):
     server = Server(t)
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door],
-                        connect_timeout="5s"))
+                        connect_timeout="5s"), concurrency=1)  # another thread's lanes are its own
     return s, server, started(s, server, door)
 
 

@@ -37,11 +37,13 @@ def addresses(t, case):
         assert now.total == before.total + 10, f"{dial}: {now}"
         assert now.kernel >= before.kernel + 8, f"{dial}: {now}"
     s.check()
-    s.run("detach", text_of((address, 8080)))
-    before = s.stats().total
-    for dial in dials:
-        assert names((dial, 8080)) == {"app": 10}
-    assert s.stats().total == before
+    with Conn((dials[0], 8080)) as conn:  # while it is open the instance can be asked
+        assert conn.get("/who").body == b"app"
+        s.run("detach", text_of((address, 8080)))
+        before = s.stats().total
+        for dial in dials:
+            assert names((dial, 8080)) == {"app": 10}
+        assert s.stats().total == before
     s.ended()
 
 

@@ -102,11 +102,12 @@ class Sluice:
         assert not os.path.exists(self.pins), f"{self.pins} still there: {os.listdir(self.pins)}"
 
     def close(self):
-        """End of a test. A clean stop is what test_stop asks for; here it only has to end."""
+        """End of a test. A clean stop is what test_stop asks for; here it only has to end: what a
+        test leaves under way, a request that is never answered, would be waited for."""
         if self.proc.running():
             self.proc.signal(signal.SIGTERM)
             try:
-                self.proc.wait(5)
+                self.proc.wait(0.5)
             except AssertionError:
                 pass
         self.kill()

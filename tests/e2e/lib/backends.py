@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Starts the real servers that stand behind sluice."""
+import fcntl
 import os
 import subprocess
 
@@ -164,11 +165,14 @@ class Backends:
         return p
 
     def java_classes(self):
-        """Compiles Backend.java once a run."""
+        """Compiles Backend.java once a run: whoever comes meanwhile waits for all of its classes."""
         out = f"{self._t.run_dir}/java"
-        if not os.path.exists(f"{out}/Backend.class"):
-            done = subprocess.run(["javac", "-d", out, f"{HERE}/Backend.java"],
-                                  capture_output=True, text=True)
-            if done.returncode:
-                raise AssertionError(f"javac: {done.stdout}{done.stderr}")
+        with open(f"{out}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(out):
+                done = subprocess.run(["javac", "-d", f"{out}.new", f"{HERE}/Backend.java"],
+                                      capture_output=True, text=True)
+                if done.returncode:
+                    raise AssertionError(f"javac: {done.stdout}{done.stderr}")
+                os.rename(f"{out}.new", out)
         return out

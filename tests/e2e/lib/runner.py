@@ -201,7 +201,7 @@ def load(hunts):
 
 USAGE = """\
 usage: run [-v] [-l] [-j N] [NAME...]   (NAME: beginning of a test's name)
- -v  more words   -l  list, do not run   -j  so many at a time (default: as many as CPUs)"""
+ -v  more words   -l  list, do not run   -j  so many at a time (default: two for each CPU)"""
 
 
 def select(names):
@@ -239,7 +239,8 @@ def main(argv):
     if "-h" in options or "--help" in options:
         print(USAGE)
         return 0
-    jobs = options.get("-j", options.get("--jobs", str(len(os.sched_getaffinity(0)))))
+    # Half of a test's time is spent waiting, for timeouts above all.
+    jobs = options.get("-j", options.get("--jobs", str(2 * len(os.sched_getaffinity(0)))))
     if not jobs.isdigit() or jobs == "0":
         print(f"run: -j {jobs}: not a number of tests\n{USAGE}", file=sys.stderr)
         return 2

@@ -13,7 +13,7 @@ ELSEWHERE = {
     "internal error: the compiled table is wrong: %s": "a bug of ours",
     "more than %u addresses; the rest is ignored": "a name server with as many",
 }
-CALLS = r"\b(?:sl_error|sl_warning|sl_diag_add|error_at|refuse)\("
+CALLS = r"\b(?:sl_error|sl_warning|sl_diag_add|error_at|sl_oneof|refuse)\("
 STRING = r'"((?:[^"\\]|\\.)*)"'
 
 

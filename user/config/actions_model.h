@@ -154,6 +154,11 @@ extern const char *const sl_slash_actions[];
 extern const char *const sl_not_found_codes[];
 
 /* Keys of the mappings that can have them. */
+#define BUFFER_LIMIT_KEYS                                                                         \
+	WARN("per_request_buffer_limit_bytes", "a request is kept for retries and mirrors up to " \
+					       "a fixed size; ignored"),                          \
+		WARN("request_body_buffer_limit",                                                 \
+		     "a request is kept for retries and mirrors up to a fixed size; ignored")
 #define HEADER_CHANGES_KEYS(st, field)                                                  \
 	KEY("request_headers_to_add", LIST, 0, st, field.request_add,                   \
 	    .sub = &sl_schema_header_option),                                           \

@@ -1,83 +1,110 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Envoy's messages about the choice of an endpoint, as tables (schema.h). */
-#include "config/cluster_model.h"
+/* Cluster and its endpoints, as tables (schema.h). v2 and v3 stand side by side. */
+#include "config/choice.h"
 #include "config/envoy_keys.h"
 #include "config/key_tables.h"
-#include "sl_lb.h"
+#include "config/model.h"
 
-#define PUBLIC_SCHEMA(id, type, text, ...)        \
-	const struct sl_schema sl_schema_##id = { \
-		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
-
-static const struct sl_key panic_keys[] = {
-	KEY("value", DECIMAL, 0, struct cfg_panic, value, .max = 100000),
+static const struct sl_key endpoint_keys[] = {
+	KEY("address", MAP, REQ, struct cfg_endpoint, address, .sub = &sl_schema_address),
+	KEY("hostname", STRING, 0, struct cfg_endpoint, hostname),
 	END,
 };
-SCHEMA(panic, struct cfg_panic, "a percentage");
+SCHEMA(endpoint, struct cfg_endpoint, "endpoint", .unsupported = sl_no_endpoint);
 
-static const struct sl_key aggression_keys[] = {
-	KEY("default_value", DECIMAL, REQ, struct cfg_aggression, value, .min = 1, .max = 1000000),
-	KEY("runtime_key", STRING, 0, struct cfg_aggression, key),
+static const char *const health_statuses[] = {"UNKNOWN", "HEALTHY",   "UNHEALTHY", "DRAINING",
+					      "TIMEOUT", "-DEGRADED", NULL};
+
+static const struct sl_key lb_endpoint_keys[] = {
+	KEY("endpoint", MAP, REQ, struct cfg_lb_endpoint, endpoint, .sub = &endpoint),
+	KEY("load_balancing_weight", U32, 0, struct cfg_lb_endpoint, weight, .min = 1,
+	    .max = 4294967295u),
+	KEY("health_status", ENUM, 0, struct cfg_lb_endpoint, health, .names = health_statuses,
+	    .note = "UNKNOWN, HEALTHY, UNHEALTHY, DRAINING or TIMEOUT"),
 	END,
 };
-SCHEMA(aggression, struct cfg_aggression, "aggression");
+SCHEMA(lb_endpoint, struct cfg_lb_endpoint, "lb_endpoint", .unsupported = sl_no_lb_endpoint,
+       .tuning = sl_tune_metadata);
 
-static const struct sl_key slow_start_keys[] = {
-	KEY("slow_start_window", DURATION, REQ, struct cfg_slow_start, window, .min = 1,
-	    .max = SL_TIMEOUT_MAX_MS),
-	KEY("aggression", MAP, 0, struct cfg_slow_start, aggression, .sub = &aggression),
-	KEY("min_weight_percent", MAP, 0, struct cfg_slow_start, min, .sub = &panic),
+static const struct sl_key locality_keys[] = {
+	KEY("lb_endpoints", LIST, 0, struct cfg_locality, lb_endpoints, .sub = &lb_endpoint),
+	KEY("priority", U32, 0, struct cfg_locality, priority, .max = SL_MAX_PRIORITIES - 1),
 	END,
 };
-SCHEMA(slow_start, struct cfg_slow_start, "slow_start_config");
+SCHEMA(locality, struct cfg_locality, "endpoints", .unsupported = sl_no_locality,
+       .tuning = sl_tune_locality);
 
-static const struct sl_key round_robin_keys[] = {
-	KEY("slow_start_config", MAP, 0, struct cfg_round_robin, slow_start, .sub = &slow_start),
+static const struct sl_key assignment_keys[] = {
+	KEY("cluster_name", STRING, 0, struct cfg_assignment, cluster_name),
+	KEY("endpoints", LIST, 0, struct cfg_assignment, endpoints, .sub = &locality),
+	KEY("policy", MAP, 0, struct cfg_assignment, policy, .sub = &sl_schema_assignment_policy),
 	END,
 };
-PUBLIC_SCHEMA(round_robin, struct cfg_round_robin, "round_robin_lb_config",
-	      .unsupported = sl_no_round_robin);
+SCHEMA(assignment, struct cfg_assignment, "load_assignment", .unsupported = sl_no_assignment);
 
-static const struct sl_key least_request_keys[] = {
-	KEY("choice_count", U32, 0, struct cfg_least_request, choices, .min = 2,
-	    .max = SL_LB_CHOICES_MAX),
-	KEY("slow_start_config", MAP, 0, struct cfg_least_request, slow_start, .sub = &slow_start),
+static const char *const cluster_types[] = {"STATIC", "STRICT_DNS",    "LOGICAL_DNS",
+					    "-EDS",   "-ORIGINAL_DST", NULL};
+/* In the order of enum sl_lb_policy. */
+static const char *const lb_policies[] = {"ROUND_ROBIN",
+					  "RANDOM",
+					  "LEAST_REQUEST",
+					  "RING_HASH",
+					  "MAGLEV",
+					  "-CLUSTER_PROVIDED",
+					  "-ORIGINAL_DST_LB",
+					  "-LOAD_BALANCING_POLICY_CONFIG",
+					  NULL};
+
+static void cluster_done(struct sl_walk *w, void *dst)
+{
+	struct cfg_cluster *c = dst;
+	const struct sl_choice all[] = {{"hosts", c->hosts.node},
+					{"load_assignment", c->assignment.node}};
+
+	c->balance.name = c->name;
+	sl_oneof(w, c->node, all, SL_N_CHOICES(all), "missing 'load_assignment' in cluster");
+}
+
+static const struct sl_key cluster_keys[] = {
+	KEY("name", STRING, FULL, struct cfg_cluster, name),
+	KEY("type", ENUM, 0, struct cfg_cluster, type, .names = cluster_types,
+	    .note = "STATIC, STRICT_DNS or LOGICAL_DNS"),
+	KEY("connect_timeout", DURATION, 0, struct cfg_cluster, limits.connect, .min = 1,
+	    .max = SL_CONNECT_MAX_MS),
+	KEY("lb_policy", ENUM, 0, struct cfg_cluster, balance.policy, .names = lb_policies,
+	    .note = "ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH or MAGLEV"),
+	KEY("health_checks", LIST, 0, struct cfg_cluster, balance.checks,
+	    .sub = &sl_schema_health_check),
+	KEY("close_connections_on_host_health_failure", BOOL, 0, struct cfg_cluster,
+	    balance.close_on_failure),
+	KEY("outlier_detection", MAP, 0, struct cfg_cluster, balance.outlier,
+	    .sub = &sl_schema_outlier),
+	KEY("round_robin_lb_config", MAP, 0, struct cfg_cluster, balance.round_robin,
+	    .sub = &sl_schema_round_robin),
+	KEY("least_request_lb_config", MAP, 0, struct cfg_cluster, balance.least_request,
+	    .sub = &sl_schema_least_request),
+	KEY("ring_hash_lb_config", MAP, 0, struct cfg_cluster, balance.ring,
+	    .sub = &sl_schema_ring_hash),
+	KEY("maglev_lb_config", MAP, 0, struct cfg_cluster, balance.maglev,
+	    .sub = &sl_schema_maglev),
+	KEY("common_lb_config", MAP, 0, struct cfg_cluster, balance.common,
+	    .sub = &sl_schema_common_lb),
+	DNS_KEYS(struct cfg_cluster, dns),
+	KEY("load_assignment", MAP, 0, struct cfg_cluster, assignment, .sub = &assignment),
+	KEY("hosts", LIST, 0, struct cfg_cluster, hosts, .sub = &sl_schema_address),
+	KEY("circuit_breakers", MAP, 0, struct cfg_cluster, limits.breakers,
+	    .sub = &sl_schema_breakers),
+	KEY("max_requests_per_connection", U32, 0, struct cfg_cluster, limits.max_requests,
+	    .max = 4294967295u),
+	KEY("common_http_protocol_options", MAP, 0, struct cfg_cluster, limits.common,
+	    .sub = &sl_schema_cluster_options),
+	KEY("typed_extension_protocol_options", MAP, 0, struct cfg_cluster, limits.extensions,
+	    .sub = &sl_schema_extensions),
+	KEY("per_connection_buffer_limit_bytes", U32, 0, struct cfg_cluster, buffer_limit,
+	    .max = 4294967295u),
+	WARN("http2_protocol_options",
+	     "HTTP/2 to backends is not supported yet; HTTP/1.1 is spoken to this cluster"),
 	END,
 };
-PUBLIC_SCHEMA(least_request, struct cfg_least_request, "least_request_lb_config",
-	      .unsupported = sl_no_least_request);
-
-static const struct sl_key ring_hash_keys[] = {
-	KEY("minimum_ring_size", U32, 0, struct cfg_ring_hash, min, .min = 1, .max = SL_RING_MAX),
-	KEY("maximum_ring_size", U32, 0, struct cfg_ring_hash, max, .min = 1, .max = SL_RING_MAX),
-	END,
-};
-PUBLIC_SCHEMA(ring_hash, struct cfg_ring_hash, "ring_hash_lb_config",
-	      .unsupported = sl_no_ring_hash);
-
-static const struct sl_key maglev_keys[] = {
-	KEY("table_size", U32, 0, struct cfg_maglev, table_size, .min = 3, .max = SL_MAGLEV_MAX),
-	END,
-};
-PUBLIC_SCHEMA(maglev, struct cfg_maglev, "maglev_lb_config");
-
-static const struct sl_key zone_aware_keys[] = {
-	KEY("fail_traffic_on_panic", BOOL, 0, struct cfg_zone_aware, fail_on_panic),
-	END,
-};
-SCHEMA(zone_aware, struct cfg_zone_aware, "zone_aware_lb_config", .unsupported = sl_no_zone_aware);
-
-static const struct sl_key common_lb_keys[] = {
-	KEY("healthy_panic_threshold", MAP, 0, struct cfg_common_lb, panic, .sub = &panic),
-	KEY("zone_aware_lb_config", MAP, 0, struct cfg_common_lb, zone_aware, .sub = &zone_aware),
-	END,
-};
-PUBLIC_SCHEMA(common_lb, struct cfg_common_lb, "common_lb_config", .unsupported = sl_no_common_lb);
-
-static const struct sl_key assignment_policy_keys[] = {
-	KEY("overprovisioning_factor", U32, 0, struct cfg_assignment_policy, overprovisioning,
-	    .min = 1, .max = 1000000),
-	END,
-};
-PUBLIC_SCHEMA(assignment_policy, struct cfg_assignment_policy, "policy",
-	      .unsupported = sl_no_assignment_policy);
+PUBLIC_SCHEMA(cluster, struct cfg_cluster, "cluster", .unsupported = sl_no_cluster,
+	      .tuning = sl_tune_cluster, .done = cluster_done);

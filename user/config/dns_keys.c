@@ -6,10 +6,6 @@
 #include "config/key_tables.h"
 #include "config/model.h"
 
-#define PUBLIC_SCHEMA(id, type, text, ...)        \
-	const struct sl_schema sl_schema_##id = { \
-		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
-
 const char *const sl_dns_families[] = {"AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL", NULL};
 
 static const struct sl_key refresh_keys[] = {

@@ -30,6 +30,11 @@
 	static const struct sl_schema id = { \
 		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
 
+/* Declared in a model's header, for the tables of other files. */
+#define PUBLIC_SCHEMA(id, type, text, ...)        \
+	const struct sl_schema sl_schema_##id = { \
+		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
+
 #define REQ SL_KEY_REQUIRED
 #define FULL (SL_KEY_REQUIRED | SL_KEY_NONEMPTY)
 

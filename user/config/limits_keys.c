@@ -11,10 +11,6 @@
 
 #define COUNT(n, st, field) KEY(n, U32, 0, st, field, .max = 4294967295u)
 
-#define PUBLIC_SCHEMA(id, type, text, ...)        \
-	const struct sl_schema sl_schema_##id = { \
-		.what = text, .size = sizeof(type), .keys = id##_keys, __VA_ARGS__}
-
 /* ---- common_http_protocol_options ---- */
 
 static const struct sl_key hcm_options_keys[] = {

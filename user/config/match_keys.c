@@ -4,46 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/choice.h"
 #include "config/envoy_keys.h"
 #include "config/key_tables.h"
 #include "config/match_model.h"
-
-/* Is @key there, right or wrong, in either spelling? */
-static bool given(const struct sl_node *map, const char *key)
-{
-	for (__u32 i = 0; i < map->n; i++)
-		if (sl_same_key(map->items[2 * i]->text, key))
-			return true;
-	return false;
-}
-
-/* The alternatives of a mapping, of which one has to be given. */
-struct choice {
-	const char *name;
-	const struct sl_node *node; /* NULL: not given */
-};
-
-/* The one that is given; two are an error, at the later one. NULL: none. */
-static const struct choice *only(struct sl_walk *w, const struct choice *all, size_t n)
-{
-	const struct choice *first = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		const struct sl_node *a = first ? first->node : NULL, *b = all[i].node;
-
-		if (!b)
-			continue;
-		if (first)
-			sl_error(w,
-				 a->line > b->line || (a->line == b->line && a->col > b->col) ? a
-											      : b,
-				 "'%s' and '%s' exclude each other; give one", first->name,
-				 all[i].name);
-		else
-			first = &all[i];
-	}
-	return first;
-}
 
 /* ---- texts ---- */
 
@@ -67,18 +31,14 @@ const struct sl_schema sl_schema_regex = {
 static void string_match_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_string_match *m = dst;
-	const struct choice all[] = {
+	const struct sl_choice all[] = {
 		{"exact", m->exact},	   {"prefix", m->prefix},	  {"suffix", m->suffix},
 		{"contains", m->contains}, {"safe_regex", m->regex.node}, {"regex", m->old_regex},
 	};
-	const struct choice *one = only(w, all, sizeof(all) / sizeof(all[0]));
 
-	if (!one && !w->unsure && !given(m->node, "exact") && !given(m->node, "prefix") &&
-	    !given(m->node, "suffix") && !given(m->node, "contains") &&
-	    !given(m->node, "safe_regex"))
-		sl_error(w, m->node,
-			 "missing 'exact', 'prefix', 'suffix', 'contains' or 'safe_regex' in "
-			 "string_match");
+	sl_oneof(w, m->node, all, SL_N_CHOICES(all),
+		 "missing 'exact', 'prefix', 'suffix', 'contains' or 'safe_regex' in "
+		 "string_match");
 }
 
 static const struct sl_key string_match_keys[] = {
@@ -130,7 +90,7 @@ static void rule_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_rule *r = dst;
 	const struct cfg_string_match *s = &r->string;
-	const struct choice all[] = {
+	const struct sl_choice all[] = {
 		{"string_match", s->node},	    {"range_match", r->range.node},
 		{"present_match", r->present.node}, {"exact_match", r->exact},
 		{"prefix_match", r->prefix},	    {"suffix_match", r->suffix},
@@ -138,7 +98,7 @@ static void rule_done(struct sl_walk *w, void *dst)
 		{"regex_match", r->old_regex},	    {"value", r->old_value},
 	};
 
-	(void)only(w, all, sizeof(all) / sizeof(all[0]));
+	sl_oneof(w, r->node, all, SL_N_CHOICES(all), NULL);
 	r->kind = SL_RULE_PRESENT;
 	take(r, SL_RULE_EXACT, s->exact);
 	take(r, SL_RULE_PREFIX, s->prefix);
@@ -338,7 +298,7 @@ static const struct sl_node *regex_of(struct sl_walk *w, struct cfg_match *m)
 static void match_done(struct sl_walk *w, void *dst)
 {
 	struct cfg_match *m = dst;
-	const struct choice all[] = {
+	const struct sl_choice all[] = {
 		{"prefix", m->prefix},
 		{"path", m->path},
 		{"path_separated_prefix", m->separated},
@@ -346,7 +306,9 @@ static void match_done(struct sl_walk *w, void *dst)
 		{"regex", m->old_regex},
 		{"path_match_policy", m->policy.node},
 	};
-	const struct choice *one = only(w, all, sizeof(all) / sizeof(all[0]));
+	const struct sl_choice *one = sl_oneof(
+		w, m->node, all, SL_N_CHOICES(all),
+		"missing 'prefix', 'path', 'path_separated_prefix' or 'safe_regex' in match");
 	const struct sl_node *node = one ? one->node : NULL;
 
 	m->is_regex =
@@ -356,13 +318,6 @@ static void match_done(struct sl_walk *w, void *dst)
 						   : node;
 	/* case_sensitive has no effect on a regex. */
 	m->folded = m->case_sensitive.node && !m->case_sensitive.value && !m->is_regex;
-	if (one || w->unsure)
-		return;
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (given(m->node, all[i].name))
-			return;
-	sl_error(w, m->node,
-		 "missing 'prefix', 'path', 'path_separated_prefix' or 'safe_regex' in match");
 }
 
 static const struct sl_key grpc_keys[] = {END};

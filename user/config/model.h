@@ -325,7 +325,15 @@ struct cfg_root {
 
 #define cfg_items(list, type) ((type *)(list).items)
 
+/* The files are named by what their tables are of: bootstrap_keys.c, listener_keys.c ... */
 extern const struct sl_schema sl_schema_root;
+extern const struct sl_schema sl_schema_listener;
+extern const struct sl_schema sl_schema_route_config;
+extern const struct sl_schema sl_schema_route;
+extern const struct sl_schema sl_schema_upgrade;
+extern const struct sl_schema sl_schema_direct;
+extern const struct sl_schema sl_schema_cluster;
+extern const struct sl_schema sl_schema_address;
 
 /* validate.c, validate_routes.c: rules across keys. Errors go to w->diags. */
 void sl_validate(struct sl_walk *w, struct cfg_root *root);
@@ -364,8 +372,6 @@ bool sl_hashes(const struct cfg_hash_policy *p);
 void sl_validate_hash(struct sl_walk *w, const struct cfg_route_action *a, __u32 *n_rules);
 /* What follows NAME=VALUE in the Set-Cookie that makes @c. To be freed; NULL: out of memory. */
 char *sl_cookie_attributes(const struct cfg_hash_cookie *c);
-
-extern const struct sl_schema sl_schema_address;
 
 /*
  * compile_members.c: the members of cluster @index, and the names among them. @resolvers: of the

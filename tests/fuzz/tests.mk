@@ -16,7 +16,6 @@ FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c %/
 	user/util/names.c user/util/normal.c user/util/status.c user/util/json_escape.c \
 	user/util/base64.c \
 	user/kernel/netns.c
-FUZZ_CFLAGS_proxy := -Dclock_gettime=fuzz_clock_gettime
 FUZZ_ARGS_proxy := -max_len=4096
 FUZZ_LIB_config := $(wildcard user/config/*.c) user/util/parse.c user/util/suggest.c user/util/regex.c \
 	user/util/names.c user/util/normal.c user/util/status.c user/util/json_escape.c user/util/base64.c
@@ -34,10 +33,19 @@ $(FUZZ_RUN): fuzz-%: $(O)/tests/fuzz/fuzz_%
 		$<.corpus $(wildcard $(FUZZ_SEEDS_$*)); \
 	then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; exit 1; fi
 
+# Objects: more than one fuzzer needs those of the config, and they are made side by side.
+# The time of the daemon is the fuzzer's.
+$(O)/fuzz/user/daemon/%.o $(O)/fuzz/tests/fuzz/fuzz_proxy.o: FUZZ_CFLAGS += -Dclock_gettime=fuzz_clock_gettime
+
+$(O)/fuzz/%.o: %.c
+	$(call msg,CC-FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
 .SECONDEXPANSION:
-$(O)/tests/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $$(FUZZ_LIB_%)
+$(FUZZ_BIN): $(O)/tests/fuzz/fuzz_%: $(O)/fuzz/tests/fuzz/fuzz_%.o $$(addprefix $(O)/fuzz/,$$(FUZZ_LIB_%:.c=.o))
 	$(call msg,FUZZ,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_CFLAGS_$*) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) -lyaml -lpcre2-8 -luring -lm -pthread
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -o $@ $^ -lyaml -lpcre2-8 -luring -lm -pthread
 
--include $(FUZZ_BIN:%=%.d)
+-include $(patsubst %.c,$(O)/fuzz/%.d,$(sort $(FUZZ_SRC) $(foreach f,$(FUZZ_SRC:tests/fuzz/fuzz_%.c=%),$(FUZZ_LIB_$(f)))))

@@ -37,7 +37,7 @@ SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 
-.PHONY: all help check clean install bench-origin tsan
+.PHONY: all help check clean install bench-origin tests-built tsan
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -88,6 +88,8 @@ $(O)/scripts/origin: scripts/bench.d/origin.c
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< -pthread
 
 bench-origin: $(O)/scripts/origin # the server that scripts/bench measures against
+
+tests-built: all # and all that the tests are made of: see tests/*/tests.mk
 
 check: ## style: formatting, direction of includes, tables of the README
 	$(Q)scripts/check.sh

@@ -49,12 +49,13 @@ if ! scripts/setup.sh test; then
 	finish
 fi
 echo "== build"
-if ! make -s -j"$(nproc)"; then
+# All at once: no CPU waits at the end of a part for the longest compilation in it.
+if ! make -s -j"$(nproc)" tests-built; then
 	failed=1
 	finish
 fi
 suite style 300 scripts/check.sh
-suite unit 900 make -s -k -j"$(nproc)" unit
+suite unit 900 make -s -k -O -j"$(nproc)" unit
 suite kernel 900 make -s -k -j"$(nproc)" kernel-tests
 suite fuzz 900 make -s -k -O -j"$(nproc)" fuzz FUZZ_SECONDS=20
 suite e2e 3600 make -s -k e2e

@@ -13,6 +13,8 @@ e2e: $(O)/sluice torture ## end-to-end tests in network namespaces (root); E2E='
 
 torture: $(TORTURE_BIN) $(QUEUES)
 
+tests-built: torture
+
 $(QUEUES).bpf.o: tests/e2e/queues/queues.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)

@@ -33,6 +33,8 @@ $(FUZZ_RUN): fuzz-%: $(O)/tests/fuzz/fuzz_%
 		$<.corpus $(wildcard $(FUZZ_SEEDS_$*)); \
 	then echo "1 passed, 0 failed"; else echo "0 passed, 1 failed"; exit 1; fi
 
+tests-built: $(FUZZ_BIN)
+
 # Objects: more than one fuzzer needs those of the config, and they are made side by side.
 # The time of the daemon is the fuzzer's.
 $(O)/fuzz/user/daemon/%.o $(O)/fuzz/tests/fuzz/fuzz_proxy.o: FUZZ_CFLAGS += -Dclock_gettime=fuzz_clock_gettime

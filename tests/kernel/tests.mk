@@ -22,6 +22,8 @@ kernel-tests: $(KT_BIN) $(DIFF) $(DIFF)-planted ## tests in the kernel (root)
 	echo "-- differential, planted fault"; $(DIFF)-planted tests/corpus/heads 100000 >$(DIFF).out; \
 	[ $$? = 0 ] || status=1; tail -2 $(DIFF).out; exit $$status
 
+tests-built: $(KT_BIN) $(DIFF) $(DIFF)-planted
+
 differential: $(DIFF) ## the core in BPF against user space; DIFF_MESSAGES=N DIFF_SEED=N
 	$(DIFF) tests/corpus/heads $(DIFF_MESSAGES) $(DIFF_SEED)
 

@@ -6,6 +6,7 @@
 
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
+UNIT_RUN := $(UNIT_SRC:tests/unit/test_%.c=unit-%)
 UNIT_LIB := $(wildcard user/config/*.c user/util/*.c user/balance/*.c tests/lib/*.c) \
 	user/cmd/explain_why.c user/cmd/explain_cohort.c user/cmd/explain_facts.c \
 	user/cmd/conserve.c user/cmd/stats_read.c user/attach/target.c user/attach/owners.c \
@@ -13,8 +14,12 @@ UNIT_LIB := $(wildcard user/config/*.c user/util/*.c user/balance/*.c tests/lib/
 UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)
 UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN) -Itests/lib
 
-unit: $(UNIT_BIN) ## unit tests
-	@status=0; for t in $^; do echo "-- $${t##*/}"; $$t || status=1; done; exit $$status
+.PHONY: $(UNIT_RUN)
+unit: $(UNIT_RUN) ## unit tests; with -k all of them, side by side with -j
+$(UNIT_RUN): unit-%: $(O)/tests/unit/test_%
+	@echo "-- test_$*"; $<
+
+tests-built: $(UNIT_BIN)
 
 $(O)/san/%.o: %.c
 	$(call msg,CC-SAN,$@)

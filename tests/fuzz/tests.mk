@@ -11,7 +11,7 @@ FUZZ_SEEDS_config := tests/unit/config tests/e2e/config
 FUZZ_SEEDS_head := tests/corpus/heads
 FUZZ_SEEDS_body := tests/corpus/bodies
 FUZZ_SEEDS_proxy := tests/corpus/proxy
-FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/remap.c %/names.c,$(wildcard user/daemon/*.c)) \
+FUZZ_LIB_proxy := $(filter-out %/supervisor.c %/listen.c %/reload.c %/reload_apply.c %/reload_read.c %/remap.c %/names.c,$(wildcard user/daemon/*.c)) \
 	$(wildcard user/balance/*.c user/config/*.c) user/util/regex.c user/util/parse.c user/util/suggest.c \
 	user/util/names.c user/util/normal.c user/util/status.c user/util/json_escape.c \
 	user/util/base64.c \

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A reload's last step: what the data path uses of the new config is written where nothing looks
+ * yet; then one update of the map `tables` makes it the one that requests are matched with.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "daemon/listen.h"
+#include "reload_parts.h"
+#include "util/names.h"
+
+static bool same_weights(const struct sl_split *a, const struct sl_split *b)
+{
+	if (a->n_targets != b->n_targets)
+		return false;
+	for (__u32 i = 0; i < a->n_targets; i++)
+		if (a->targets[i].weight != b->targets[i].weight)
+			return false;
+	return true;
+}
+
+/* Routes of @c by name, as commands compare it. NULL: no memory. */
+static struct sl_names *routes_by_name(const struct sl_compiled *c)
+{
+	struct sl_names *names = sl_names_new();
+
+	for (__u32 i = 0; names && i < c->table->n_routes; i++) {
+		if (sl_names_add(names, c->route_infos[i].name, &c->route_infos[i]))
+			continue;
+		sl_names_free(names);
+		return NULL;
+	}
+	return names;
+}
+
+/*
+ * Weights that were set by hand are kept unless the file has changed them since. @was: the route
+ * of this name in the config before; NULL: there was none.
+ */
+static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 route,
+		       const struct sl_route_info *was, struct outcome *o)
+{
+	const char *name = c->route_infos[route].name;
+	__u32 id = c->table->routes[route].target;
+	struct sl_split split = c->splits[id], live;
+
+	split.route = route;
+	if (was && was->action == SL_ACTION_SPLIT && was->target == id &&
+	    !sl_maps_split_get(w->maps, id, &live) && !same_weights(&live, &split)) {
+		if (same_weights(&w->args->compiled->splits[id], &split)) {
+			memcpy(split.targets, live.targets, sizeof(split.targets));
+			reload_say(o, "route '%s': weights that were set by hand are kept\n", name);
+		} else {
+			reload_say(o, "route '%s': weights are those of the file again\n", name);
+		}
+	}
+	return sl_maps_split_put(w->maps, id, &split);
+}
+
+static int splits_apply(struct worker *w, const struct sl_compiled *c, const struct sl_names *old,
+			struct outcome *o)
+{
+	int rc = 0;
+
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
+		if (c->table->routes[i].action == SL_ACTION_SPLIT)
+			rc = split_apply(w, c, i, sl_names_get(old, c->route_infos[i].name), o);
+	return rc;
+}
+
+static void clusters_apply(struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_table *t = c->table;
+
+	for (__u32 i = 0; i < t->n_endpoints; i++) {
+		if (!w->maps->endpoints[i].family)
+			endpoint_begin(w, i, &c->endpoints[i]);
+		if (!(c->endpoints[i].flags & SL_ENDPOINT_DRAINING))
+			w->maps->hosts[i].member = c->hosts[i].member + 1;
+		SL_WRITE(w->maps->endpoints[i].next, c->endpoints[i].next);
+		SL_WRITE(w->maps->endpoints[i].flags, c->endpoints[i].flags);
+	}
+	SL_WRITE(w->maps->control->n_endpoints, t->n_endpoints);
+	for (__u32 i = 0; i < t->n_clusters; i++) {
+		struct sl_cluster *live = &w->maps->clusters[i];
+		const struct sl_cluster *new = &c->clusters[i];
+
+		if (i >= w->table->n_clusters) {
+			*live = *new;
+			continue;
+		}
+		SL_WRITE(live->connect_timeout_ms, new->connect_timeout_ms);
+		SL_WRITE(live->max_lanes, new->max_lanes);
+		sl_cluster_range_set(live, sl_cluster_range(new));
+	}
+	endpoints_changed(w);
+}
+
+/* ---- routes: counters and exchanges under way follow their route's name ---- */
+
+/* Copies (@from NULL: clears) what is counted of route @index, in all its shards. */
+static void stats_write(struct sl_stats *rows, __u32 index, const struct sl_stats *from)
+{
+	for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
+		rows[sl_stats_key(index, shard)] = from ? from[shard] : (struct sl_stats){};
+}
+
+/* @to[i]: the new index of route i, or NO_INDEX. */
+static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
+{
+	struct sl_stats *rows = w->maps->route_stats, (*copy)[SL_STAT_SHARDS];
+	__u32 same = 0;
+
+	while (same < n && same < n_new && to[same] == same)
+		same++;
+	copy = malloc((n - same + 1) * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	for (__u32 i = same; i < n; i++)
+		for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
+			copy[i - same][shard] = rows[sl_stats_key(i, shard)];
+	for (__u32 i = same; i < n_new; i++)
+		stats_write(rows, i, NULL);
+	for (__u32 i = same; i < n; i++)
+		if (to[i] != NO_INDEX)
+			stats_write(rows, to[i], copy[i - same]);
+	free(copy);
+	return 0;
+}
+
+static void exchanges_follow(const struct worker *w, const __u32 *to, __u32 n)
+{
+	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
+		struct front *f = FRONT_OF(l, all);
+
+		if (f->x.route < n)
+			f->x.route = to[f->x.route];
+		if (f->s->route < n && to[f->s->route] != NO_INDEX)
+			f->s->route = to[f->s->route];
+	}
+}
+
+static int routes_follow(struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_compiled *old = w->args->compiled;
+	struct sl_names *names = routes_by_name(c);
+	__u32 n = old->table->n_routes;
+	__u32 *to = calloc(n + 1, sizeof(*to));
+	int rc = -ENOMEM;
+
+	if (names && to) {
+		for (__u32 i = 0; i < n; i++) {
+			const struct sl_route_info *now =
+				sl_names_get(names, old->route_infos[i].name);
+
+			to[i] = now ? now - c->route_infos : NO_INDEX;
+		}
+		rc = stats_follow(w, to, n, c->table->n_routes);
+		if (!rc)
+			sl_each_worker (other, w)
+				exchanges_follow(other, to, n);
+	}
+	sl_names_free(names);
+	free(to);
+	return rc;
+}
+
+static int write_maps(struct worker *w, struct sl_compiled *c, struct outcome *o)
+{
+	struct sl_names *old = routes_by_name(w->args->compiled);
+	int rc = old ? 0 : -ENOMEM;
+
+	sl_listen_limits(w->maps->control, c);
+	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
+		rc = sl_maps_pipe_put(w->maps, &c->pipes[i]);
+	clusters_apply(w, c);
+	health_config(w, c);
+	balance_config(w, c);
+	if (!rc)
+		rc = splits_apply(w, c, old, o);
+	sl_names_free(old);
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
+		rc = sl_maps_route_put(w->maps, i, &c->route_infos[i]);
+	if (!rc)
+		rc = routes_follow(w, c);
+	generation_begin(w, c->table->generation);
+	if (!rc)
+		rc = sl_maps_publish(w->maps, c->table);
+	if (rc)
+		reload_say(o, "cannot write the maps: %s\n", strerror(-rc));
+	return rc;
+}
+
+/* The config that is served from now on. The one before it may still be in use until the next. */
+static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher **matchers)
+{
+	sl_compiled_free(w->retired);
+	w->retired = w->own_args.compiled == w->args_given->compiled
+			     ? NULL
+			     : (struct sl_compiled *)w->own_args.compiled;
+	sl_each_worker (other, w) {
+		sl_matcher_free(other->matcher);
+		other->matcher = matchers[other->index];
+		other->own_args.compiled = c;
+		other->table = w->maps->table;
+		other->shortest_ns = limits_shortest_ns(other);
+	}
+}
+
+/* One for each thread. 0 or -errno; what there is of them is the caller's, matchers_free(). */
+static int matchers_new(const struct worker *w, const struct sl_table *t, struct sl_matcher **ret)
+{
+	int rc = 0;
+
+	for (__u32 i = 0; i < w->crew->n && !rc; i++)
+		rc = sl_matcher_new(t, &ret[i]);
+	return rc;
+}
+
+static void matchers_free(struct sl_matcher **matchers)
+{
+	for (__u32 i = 0; i < SL_MAX_THREADS; i++)
+		sl_matcher_free(matchers[i]);
+}
+
+int reload_apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
+{
+	struct sl_matcher *matchers[SL_MAX_THREADS] = {0};
+	int rc = matchers_new(w, c->table, matchers);
+
+	if (!rc)
+		rc = write_maps(w, c, o);
+	if (!rc) {
+		adopt_config(w, c, matchers);
+		return 0;
+	}
+	matchers_free(matchers);
+	health_config(w, w->args->compiled);
+	balance_config(w, w->args->compiled);
+	return rc;
+}
+
+int reload_adopt(struct worker *w, struct sl_compiled *c)
+{
+	struct sl_matcher *matchers[SL_MAX_THREADS] = {0};
+	int rc = matchers_new(w, c->table, matchers);
+
+	if (rc)
+		matchers_free(matchers);
+	else
+		adopt_config(w, c, matchers);
+	return rc;
+}

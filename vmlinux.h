@@ -1,4 +1,4 @@
-/* From Linux 6.18.44-fc-v657, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
+/* From Linux 6.18.44-fc-v595, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Written by scripts/gen_vmlinux.sh: what our BPF sources name, and no more. */
 #ifndef __VMLINUX_H__
@@ -11,6 +11,7 @@ struct bpf_iter_meta;
 struct bpf_map;
 struct bpf_sock;
 struct fs_struct;
+struct io_uring_task;
 struct sk_buff;
 struct sock;
 struct socket;
@@ -221,6 +222,7 @@ struct task_struct {
 	unsigned int policy;
 	pid_t tgid;
 	struct fs_struct *fs;
+	struct io_uring_task *io_uring;
 };
 
 typedef unsigned int sk_buff_data_t;

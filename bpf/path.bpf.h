@@ -6,6 +6,7 @@
 #ifndef SL_PATH_BPF_H
 #define SL_PATH_BPF_H
 
+#include "sender.bpf.h"
 #include "tables.bpf.h"
 #include "sl_outcome.h"
 
@@ -60,6 +61,14 @@ SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
 	}
 	SL_WRITE(*unread, ++sends);
 	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD < SL_READER_BACKLOG;
+}
+
+/* Why this send's @size bytes may not go out through our end @sk, or NONE. */
+SL_FN __u32 writer_refuses(__u64 sk, __u32 size)
+{
+	if (!writer_has_room(sk, size))
+		return SL_REASON_READER_SLOW;
+	return sender_is_plain() ? SL_REASON_NONE : SL_REASON_SEND_FLAGS;
 }
 
 /* The row that counts the session's exchange. NULL: there is none. */

@@ -17,25 +17,29 @@ SL_FN bool lane_is_colocated(const struct sl_lane *l)
 }
 
 /*
- * Whether @size bytes may go to the lane's far end now: the earlier ones have arrived there (a
- * redirect must not overtake TCP), and the reader keeps up.
+ * Why @size bytes may not go to the lane's far end now; NONE: the earlier ones have arrived there
+ * (a redirect must not overtake TCP), and the reader keeps up.
  */
-SL_FN bool lane_accepts(struct sl_lane *l, __u32 slot, __u32 size)
+SL_FN __u32 lane_refuses(struct sl_lane *l, __u32 slot, __u32 size)
 {
 	if (!lane_is_colocated(l))
-		return writer_has_room(l->back_sk, size);
-	return lane_arrived(slot) && reader_has_room(l->server_sk, size, &l->unread);
+		return writer_refuses(l->back_sk, size);
+	if (lane_arrived(slot) && reader_has_room(l->server_sk, size, &l->unread))
+		return SL_REASON_NONE;
+	return SL_REASON_READER_SLOW;
 }
 
 /*
  * The same for a request's first bytes. A server that has answered and not read all that it was
  * asked gets no more, and nobody has to count what it has not read (see reader_has_room()).
  */
-SL_FN bool lane_is_ready(const struct sl_lane *l, __u32 slot, __u32 size)
+SL_FN __u32 lane_refuses_first(const struct sl_lane *l, __u32 slot, __u32 size)
 {
 	if (!lane_is_colocated(l))
-		return writer_has_room(l->back_sk, size);
-	return lane_arrived(slot) && !reader_backlog(l->server_sk);
+		return writer_refuses(l->back_sk, size);
+	if (lane_arrived(slot) && !reader_backlog(l->server_sk))
+		return SL_REASON_NONE;
+	return SL_REASON_READER_SLOW;
 }
 
 /*
@@ -146,9 +150,10 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	l = request_lane(r);
 	if (!l)
 		return request_to_user(r, SL_REASON_NO_IDLE_LANE);
-	if (!lane_is_ready(l, r->lane_slot, msg_size(msg))) {
+	reason = lane_refuses_first(l, r->lane_slot, msg_size(msg));
+	if (reason) {
 		lane_return(r->lane_slot, r->lane_gen);
-		return request_to_user(r, SL_REASON_READER_SLOW);
+		return request_to_user(r, reason);
 	}
 	if (!exchange_begin(r, l, &h->head))
 		return SK_PASS;
@@ -195,7 +200,7 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 	__u32 lane_slot = s->lane - 1;
 	struct sl_lane *l = lane_at(lane_slot);
 	struct sl_body body = s->req;
-	__u32 end;
+	__u32 end, reason;
 	int rc;
 
 	if (!h || !l || SL_GEN(SL_READ(l->word)) != s->lane_gen)
@@ -203,13 +208,14 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 	if (!lane_has_all(l))
 		return request_rest_to_user(s, gen, SL_REASON_LANE_LOST);
 	rc = msg_body_walk(msg, h, slot, false, &body, 0, &end);
-	if (rc != SL_BODY_MORE || !lane_accepts(l, lane_slot, msg_size(msg)) ||
-	    !redirect_to_lane(msg, l, lane_slot, end))
-		return request_rest_to_user(s, gen,
-					    rc == SL_BODY_BAD	 ? SL_REASON_NOT_CANONICAL
-					    : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
-					    : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
-								 : SL_REASON_READER_SLOW);
+	reason = rc == SL_BODY_BAD    ? SL_REASON_NOT_CANONICAL
+		 : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
+		 : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
+				      : lane_refuses(l, lane_slot, msg_size(msg));
+	if (!reason && !redirect_to_lane(msg, l, lane_slot, end))
+		reason = SL_REASON_READER_SLOW;
+	if (reason)
+		return request_rest_to_user(s, gen, reason);
 	s->req = body;
 	s->moved++;
 	return verdict_of(l, s->lane_gen);
@@ -240,7 +246,7 @@ SL_FN int tunnel_up(struct sk_msg_md *msg, struct sl_session *s, __u32 gen)
 	if (!all_read(s->client_sk, s->front_sk))
 		return SK_PASS;
 	l = tunnel_lane(s, gen);
-	if (!l || !lane_accepts(l, slot, size) || !redirect_to_lane(msg, l, slot, size))
+	if (!l || lane_refuses(l, slot, size) || !redirect_to_lane(msg, l, slot, size))
 		return SK_PASS;
 	tunnel_moved(s);
 	return verdict_of(l, s->lane_gen);

@@ -124,16 +124,20 @@ SL_FN bool front_accepted(const struct sl_response *r)
 	return SL_BITS(r->word) & SL_S_ADOPTED;
 }
 
-/* Whether @size bytes may go to the client now; see lane_accepts() in request.bpf.c. */
-SL_FN bool session_accepts(struct sl_response *r, __u32 size)
+/* Why @size bytes may not go to the client now, or NONE; see lane_refuses() in request.bpf.c. */
+SL_FN __u32 session_refuses(struct sl_response *r, __u32 size)
 {
 	struct sl_session *s = r->s;
 
-	if (!(SL_BITS(r->word) & SL_S_CLIENT))
-		return front_accepted(r) && writer_has_room(s->front_sk, size) &&
-		       all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx));
-	return all_arrived(s->client_sk, s->front_sk) &&
-	       reader_has_room(s->client_sk, size, &s->unread);
+	if (SL_BITS(r->word) & SL_S_CLIENT) {
+		if (all_arrived(s->client_sk, s->front_sk) &&
+		    reader_has_room(s->client_sk, size, &s->unread))
+			return SL_REASON_NONE;
+	} else if (front_accepted(r) &&
+		   all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx))) {
+		return writer_refuses(s->front_sk, size);
+	}
+	return front_accepted(r) ? SL_REASON_READER_SLOW : SL_REASON_NOT_ACCEPTED;
 }
 
 /*
@@ -209,6 +213,8 @@ int BPF_PROG(landed, struct sock *sk)
 /* Steers this send, or says why the daemon must relay the response from here on. */
 SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 {
+	__u32 reason;
+
 	/* Bytes went by TCP behind our back: after a send that failed half way the kernel repeats
 	 * the last verdict without asking. */
 	if (!all_read(r->l->server_sk, r->l->back_sk))
@@ -216,8 +222,9 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 	/* An answer that others, or the client's FIN, must follow in order. */
 	if ((SL_BITS(r->word) & SL_S_PENDING) && r->l->phase == SL_RESP_HEAD)
 		return SL_REASON_PIPELINED;
-	if (!session_accepts(r, msg_size(msg)))
-		return front_accepted(r) ? SL_REASON_READER_SLOW : SL_REASON_NOT_ACCEPTED;
+	reason = session_refuses(r, msg_size(msg));
+	if (reason)
+		return reason;
 	if (!response_frame(msg, r))
 		return SL_REASON_ANSWER_NEEDS_USER;
 	/* The end of an answer behind which the daemon has something to write, or a FIN: it keeps
@@ -247,7 +254,7 @@ SL_FN bool tunnel_session(struct sl_response *r)
 SL_FN int tunnel_down(struct sk_msg_md *msg, struct sl_response *r)
 {
 	if (!all_read(r->l->server_sk, r->l->back_sk) || !tunnel_session(r) ||
-	    !session_accepts(r, msg_size(msg)) || !redirect_to_session(msg, r))
+	    session_refuses(r, msg_size(msg)) || !redirect_to_session(msg, r))
 		return SK_PASS;
 	tunnel_moved(r->s);
 	return session_is_same(r) ? SK_PASS : SK_DROP;

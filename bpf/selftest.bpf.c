@@ -5,6 +5,7 @@
  */
 #include "probe.bpf.h"
 #include "inplace.bpf.h"
+#include "sender.bpf.h"
 #include "sl_selftest.h"
 
 #define SL_ST_SOCKMAP(name_)                        \
@@ -71,6 +72,7 @@ SL_FN void msg_probe(struct sl_st_state *s)
 		reader_backlog(s->planted & SL_ST_WRONG_BACKLOG ? 0 : s->sk[SL_ST_SERVER]);
 	if (s->server_backlog > s->max_backlog)
 		s->max_backlog = s->server_backlog;
+	s->plain = sender_is_plain() || (s->planted & SL_ST_NO_FLAGS);
 }
 
 static long answer_step(__u32 i, void *arg)

@@ -40,7 +40,9 @@
 	X(ANSWER_LONG, answer_long, "route's own answer is longer than the request, its room")     \
 	X(PIPE_ENDPOINT, pipe_endpoint, "endpoint is a UNIX-domain socket")                        \
 	X(CLIENT_ONE_SHOT, client_one_shot,                                                        \
-	  "client's process opens connections for single requests, which are not captured")
+	  "client's process opens connections for single requests, which are not captured")        \
+	X(SEND_FLAGS, send_flags,                                                                  \
+	  "sent with MSG_OOB, by io_uring or by a 32-bit program, to an end not on this host")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

@@ -34,6 +34,7 @@ enum sl_st_door {
 #define SL_ST_NO_BACKLOG 0x010	  /* redirect whatever the reader's backlog is */
 #define SL_ST_NO_ROOM 0x020	  /* redirect without looking at the target's send buffer */
 #define SL_ST_NO_WRITE 0x040	  /* redirect into the client without writing over */
+#define SL_ST_NO_FLAGS 0x080	  /* take every send for one without flags */
 
 #define SL_ST_ANSWER '#'      /* written over each byte */
 #define SL_ST_ANSWER_MAX 4096 /* bytes of a message that is written over */
@@ -57,6 +58,8 @@ struct sl_st_state {
 	__u32 server_rcv_nxt;
 	__u32 server_backlog;
 	__u32 max_backlog;
+	__u32 plain; /* sender_is_plain() */
+	__u32 zero;
 };
 
 #endif /* SL_SELFTEST_H */

@@ -310,7 +310,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 10
+#define SL_ABI 11
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -106,6 +106,7 @@ int main(void)
 	test_planted(SL_ST_NO_ORDER, "order", "do not arrive in order");
 	test_planted(SL_ST_NO_BACKLOG, "overflow", "a reader that does not read was given");
 	test_planted(SL_ST_NO_ROOM, "egress redirect", "EAGAIN while its socket is writable");
+	test_planted(SL_ST_NO_FLAGS, "egress redirect", "MSG_OOB of system call");
 	test_planted_answers();
 	/* And no fault stays behind. */
 	test_good();

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 #include "kernel/selftest_checks.h"
 
@@ -268,12 +269,46 @@ int check_overflow(struct rig *r)
 	return rig_finish(r);
 }
 
+static ssize_t send_by(int fd, int call, int flags)
+{
+	char byte = 0;
+	struct iovec iov = {&byte, 1};
+	struct mmsghdr m = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+
+	switch (call) {
+	case SYS_sendto:
+		return send(fd, &byte, 1, flags);
+	case SYS_sendmsg:
+		return sendmsg(fd, &m.msg_hdr, flags);
+	default:
+		return sendmmsg(fd, &m, 1, flags);
+	}
+}
+
+/* MSG_OOB is seen, whatever the call: with it nothing may go out through a socket of ours. */
+static int see_flags(struct rig *r)
+{
+	static const int calls[] = {SYS_sendto, SYS_sendmsg, SYS_sendmmsg};
+	int rc;
+
+	rc = rig_open(r, RIG_APPS);
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && !rc; i++) {
+		r->st->plain = 1;
+		if (send_by(r->fd[SL_ST_CLIENT], calls[i], MSG_OOB | MSG_DONTWAIT) != 1)
+			rc = rig_bad(r, "a send with MSG_OOB fails: %s", strerror(errno));
+		else if (r->st->plain)
+			rc = rig_bad(r, "MSG_OOB of system call %d is not seen", calls[i]);
+	}
+	return rc;
+}
+
 /* Out through back, whose peer does not read: the check of its room spares client any EAGAIN. */
 int check_egress(struct rig *r)
 {
-	int rc;
+	int rc = see_flags(r);
 
-	rc = rig_open(r, RIG_APPS | RIG_SMALL);
+	if (!rc)
+		rc = rig_open(r, RIG_APPS | RIG_SMALL);
 	r->st->door = SL_ST_EGRESS;
 	r->st->msg_passed = 0;
 	while (!rc && r->sent < EGRESS_BYTES) {

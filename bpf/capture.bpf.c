@@ -10,136 +10,15 @@
  *
  * An application's socket can be inserted into a sockmap here and nowhere else.
  */
-#include "tables.bpf.h"
-#include "sl_hash.h"
-#include <bpf/bpf_endian.h>
+#include "address.bpf.h"
+#include "one_shot.bpf.h"
+#include "slots.bpf.h"
 
-#define AF_INET 2
-#define AF_INET6 10
 #define SL_RCV_SHUTDOWN 1 /* RCV_SHUTDOWN */
 
 SL_FN __u64 pair_key(__u32 active_snd_nxt, __u32 active_rcv_nxt)
 {
 	return (__u64)active_snd_nxt << 32 | active_rcv_nxt;
-}
-
-/* The far address, IPv4 mapped. */
-SL_FN void addr_of_remote_exact(struct bpf_sock_ops *ctx, struct sl_addr *a)
-{
-	__u32 *w = (__u32 *)a->addr;
-
-	/* Separate locals: clang would merge the loads of both families into one of a
-	 * variable offset, which a context does not allow. */
-	if (ctx->family == AF_INET) {
-		__u32 ip = ctx->remote_ip4;
-
-		barrier_var(ip);
-		w[0] = 0;
-		w[1] = 0;
-		w[2] = bpf_htonl(0xffff);
-		w[3] = ip;
-	} else {
-		__u32 a0 = ctx->remote_ip6[0], a1 = ctx->remote_ip6[1];
-		__u32 a2 = ctx->remote_ip6[2], a3 = ctx->remote_ip6[3];
-
-		barrier_var(a0);
-		barrier_var(a3);
-		w[0] = a0;
-		w[1] = a1;
-		w[2] = a2;
-		w[3] = a3;
-	}
-	a->port = bpf_ntohl(ctx->remote_port);
-	a->zero = 0;
-	a->netns = 0;
-}
-
-/* See sl_session.source_hash. */
-SL_FN __u64 remote_hash(struct bpf_sock_ops *ctx)
-{
-	struct sl_addr a;
-	const __u32 *w = (const __u32 *)a.addr;
-
-	addr_of_remote_exact(ctx, &a);
-	return sl_hash_words(w[0] | (__u64)w[1] << 32, w[2] | (__u64)w[3] << 32);
-}
-
-/* Where a client dials to, in the form of `local_addrs`. */
-SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
-{
-	__u32 *w = (__u32 *)a->addr;
-
-	addr_of_remote_exact(ctx, a);
-	if (!sl_is_loopback(a->addr))
-		return;
-	if (w[2])
-		w[3] = bpf_htonl(0x7f000001);
-	/* Another namespace's loopback is another host's: maybe another instance's. */
-	a->netns = bpf_get_netns_cookie(ctx);
-}
-
-/* A new session slot with @bits set; slot + 1, or 0 when all are taken. */
-SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
-{
-	__u32 slot1 = sl_stack_pop(&c->free_sessions, session_next);
-	struct sl_session *s;
-	__u32 gen;
-
-	if (!slot1) {
-		sl_add(&c->no_session, 1);
-		return 0;
-	}
-	s = session_at(slot1 - 1);
-	if (!s)
-		return 0;
-	gen = SL_GEN(SL_READ(s->word)) + 1;
-	if (!gen)
-		gen = 1;
-	s->lane = 0;
-	s->client_sk = 0;
-	s->front_sk = 0;
-	s->front_rx = 0;
-	s->front_tx = 0;
-	s->cluster = SL_NO_CLUSTER;
-	s->route = SL_NEVER_ROUTED;
-	s->front_fd = -1;
-	s->front_cookie = 0;
-	s->user_dirty = 0;
-	s->mover = 0;
-	s->decision.reason = 0;
-	s->decision.routed = 0;
-	s->last_ns = bpf_ktime_get_ns();
-	*ret_gen = gen;
-	SL_WRITE(s->word, SL_WORD(gen, bits));
-	return slot1;
-}
-
-/* Clears @bits that hold a session slot; the last one to do so frees it. */
-SL_FN void session_release(__u32 slot, __u32 gen, __u32 bits)
-{
-	struct sl_control *c = control_get();
-	struct sl_session *s = session_at(slot);
-	__u64 old;
-
-	if (!s || !c)
-		return;
-	old = word_change(&s->word, gen, 0, bits);
-	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_S_HELD & ~bits))
-		sl_stack_push(&c->free_sessions, &s->next, slot);
-}
-
-SL_FN void lane_release(__u32 slot, __u32 gen, __u32 bits)
-{
-	struct sl_control *c = control_get();
-	struct sl_lane *l = lane_at(slot);
-	__u64 old;
-
-	if (!l || !c)
-		return;
-	old = word_change(&l->word, gen, 0, bits);
-	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_L_HELD & ~bits) &&
-	    (SL_BITS(old) & SL_L_STATE) == SL_LANE_FREE)
-		sl_stack_push(&c->free_lanes, &l->next, slot);
 }
 
 SL_FN struct sl_socket *socket_mark(struct bpf_sock_ops *ctx, __u32 role, __u32 slot, __u32 gen)
@@ -205,58 +84,6 @@ SL_FN bool captures_clients(const struct sl_control *c)
 	return (c->flags & (SL_C_COLOCATED_CLIENTS | SL_C_BYPASS)) == SL_C_COLOCATED_CLIENTS;
 }
 
-/* Whether a connection of @key that begins now would be captured in vain; see sl_streak. */
-SL_FN bool is_one_shot(const struct sl_streak_key *key)
-{
-	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, key);
-
-	if (!streak || streak->n < SL_STREAK_MIN ||
-	    bpf_ktime_get_ns() - streak->last_ns >= SL_STREAK_NS)
-		return false;
-	return ++streak->skipped % SL_STREAK_TRY;
-}
-
-/*
- * A captured client has ended. Not in vain was one whose last request was routed here, too, and
- * only lacked a lane: it will have one. Two CPUs may be here: of the counts one may be lost.
- */
-SL_FN void streak_note(const struct sl_session *s, __u32 tgid)
-{
-	struct sl_streak_key key = {.tgid = tgid, .listener = s->listener};
-	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, &key);
-	struct sl_streak first = {.n = 1};
-	__u64 now = bpf_ktime_get_ns();
-
-	if (s->route != SL_NEVER_ROUTED || s->decision.routed) {
-		if (streak)
-			streak->n = 0;
-	} else if (streak) {
-		streak->n = now - streak->last_ns < SL_STREAK_NS ? streak->n + 1 : 1;
-		streak->last_ns = now;
-	} else {
-		first.last_ns = now;
-		bpf_map_update_elem(&streaks, &key, &first, BPF_ANY);
-	}
-}
-
-/* Tells the passive end, which knows the sequence number as well. */
-SL_FN void one_shot_offer(struct bpf_sock_ops *ctx)
-{
-	__u32 seq = tcp_of((__u64)ctx->sk)->write_seq, key = seq % SL_ONE_SHOTS;
-	__u64 *entry = bpf_map_lookup_elem(&one_shots, &key);
-
-	if (entry)
-		SL_WRITE(*entry, SL_ONE_SHOT_SET | seq);
-}
-
-SL_FN bool one_shot_take(struct bpf_sock_ops *ctx)
-{
-	__u32 seq = ctx->rcv_nxt - 1, key = seq % SL_ONE_SHOTS;
-	__u64 *entry = bpf_map_lookup_elem(&one_shots, &key);
-
-	return entry && sl_cmpxchg(entry, SL_ONE_SHOT_SET | seq, 0) == (SL_ONE_SHOT_SET | seq);
-}
-
 /*
  * An application dials to one of our listeners, or so it seems: @me, if it has tried before. Here
  * and not when it is established, which may be on another process's time: who it is. (The first
@@ -317,38 +144,6 @@ SL_FN void client_established(struct bpf_sock_ops *ctx, struct sl_control *c, __
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 	app_note(ctx, SL_ROLE_CLIENT, slot, gen);
 	pair_offer(ctx, SL_ROLE_CLIENT, slot, gen);
-}
-
-/* Addresses of @ctx as `connecting` has them; see sl_attach.h. */
-SL_FN void tuple_of(struct bpf_sock_ops *ctx, struct sl_tuple *t)
-{
-	__u32 *src = (__u32 *)t->src;
-	struct sl_addr to;
-
-	addr_of_remote_exact(ctx, &to);
-	if (ctx->family == AF_INET) {
-		__u32 ip = ctx->local_ip4;
-
-		barrier_var(ip);
-		src[0] = 0;
-		src[1] = 0;
-		src[2] = bpf_htonl(0xffff);
-		src[3] = ip;
-	} else {
-		__u32 a0 = ctx->local_ip6[0], a1 = ctx->local_ip6[1];
-		__u32 a2 = ctx->local_ip6[2], a3 = ctx->local_ip6[3];
-
-		barrier_var(a0);
-		barrier_var(a3);
-		src[0] = a0;
-		src[1] = a1;
-		src[2] = a2;
-		src[3] = a3;
-	}
-	sl_memcpy(t->dst, to.addr, sizeof(t->dst));
-	t->src_port = ctx->local_port;
-	t->dst_port = to.port;
-	t->netns = sl_is_loopback(to.addr) ? bpf_get_netns_cookie(ctx) : 0;
 }
 
 /* A lane's four-tuple is chosen and its SYN not sent yet: sk_lookup must know it. */

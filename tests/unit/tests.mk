@@ -15,7 +15,7 @@ UNIT_LIB_OBJ := $(UNIT_LIB:%.c=$(O)/san/%.o)
 UNIT_CFLAGS = $(filter-out -O%,$(ALL_CFLAGS)) $(SAN) -Itests/lib
 
 .PHONY: $(UNIT_RUN)
-unit: $(UNIT_RUN) ## unit tests; with -k all of them, side by side with -j
+unit: $(UNIT_RUN) ## unit tests
 $(UNIT_RUN): unit-%: $(O)/tests/unit/test_%
 	@echo "-- test_$*"; $<
 

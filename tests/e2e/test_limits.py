@@ -360,8 +360,11 @@ def max_heap_of_heads(t, door):
             assert conn.at_eof()
         t.wait(lambda: s.stats().tree["heap"] >= 4 << 20, "the limit is reached")
         assert s.stats().tree["heap"] < 5 << 20, s.stats().tree["heap"]
-    with Conn(FRONT) as conn:
-        t.wait(lambda: conn.get("/fast").status == 200, "there is room again")
+
+    def is_served():
+        with Conn(FRONT) as conn:  # a new one: who is refused is closed
+            return conn.get("/fast").status == 200
+    t.wait(is_served, "there is room again")
     s.check()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Envoy's timeouts on both paths: each at its time, not before, with its status and its counter."""
+import contextlib
 import socket
 import struct
 import time
@@ -328,10 +329,11 @@ def connection_duration(t, door):
     Scripted(t)
     s = t.sluice(conf(door, hcm={"drain_timeout": "0.5s", "common_http_protocol_options":
                                  {"max_connection_duration": "0.4s"}}))
-    with Conn(FRONT) as idle, Conn(FRONT) as used, Conn(FRONT) as busy:
-        for conn in (idle, used, busy):
-            warm(conn)
+    with contextlib.ExitStack() as stack:
         with Clock() as clock:
+            idle, used, busy = [stack.enter_context(Conn(FRONT)) for _ in range(3)]
+            for conn in (idle, used, busy):
+                warm(conn)
             busy.send(build("GET", "/drip/12"))
             time.sleep(0.5)
             r = used.get("/fast")

@@ -44,7 +44,10 @@ struct sl_snapshot {
 	struct sl_census census;
 };
 
-/* Reads everything. The counters move meanwhile: sums of a busy instance are a moment apart. */
+/*
+ * Reads everything; @ret: zeros, or what was read before. The counters move meanwhile: sums of a
+ * busy instance are a moment apart.
+ */
 void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret);
 
 /* Exchanges in @s, of any status. */

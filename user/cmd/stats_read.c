@@ -94,12 +94,21 @@ static void count_lanes(const struct sl_maps *m, struct sl_census *c)
 	}
 }
 
+/* Of the megabytes of @s no more than is counted for these routes and clusters. */
+static void begin(struct sl_snapshot *s, const struct sl_maps *m)
+{
+	s->n_routes = clamp(m->table->n_routes, m->max_routes);
+	s->n_clusters = clamp(m->table->n_clusters, SL_MAX_CLUSTERS);
+	s->n_endpoints = clamp(m->control->n_endpoints, SL_MAX_ENDPOINTS);
+	memset(s->route_sums, 0, s->n_routes * sizeof(*s->route_sums));
+	memset(s->cluster_sums, 0, s->n_clusters * sizeof(*s->cluster_sums));
+	memset(&s->census, 0, sizeof(s->census));
+	s->kernel = s->user = s->direct = 0;
+}
+
 void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->n_routes = clamp(m->table->n_routes, m->max_routes);
-	ret->n_clusters = clamp(m->table->n_clusters, SL_MAX_CLUSTERS);
-	ret->n_endpoints = clamp(m->control->n_endpoints, SL_MAX_ENDPOINTS);
+	begin(ret, m);
 	for (__u32 i = 0; i < ret->n_routes; i++) {
 		struct sl_route_info *info = &ret->routes[i];
 

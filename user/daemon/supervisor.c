@@ -198,6 +198,8 @@ static int load(struct supervisor *s)
 	if (rc)
 		return rc;
 	rc = sl_maps_open(&s->maps, s->instance);
+	if (!rc)
+		rc = sl_maps_open_heads(&s->maps);
 	if (rc)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
 	s->maps.control->n_endpoints = s->compiled->table->n_endpoints;

@@ -119,9 +119,6 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 			       (void **)&m->pools);
 	}
 	if (!rc)
-		rc = map_array(m->request_heads_fd, m->head_size, SL_MAX_SESSIONS, rw,
-			       (void **)&m->request_heads);
-	if (!rc)
 		rc = map_array(m->clusters_fd, sizeof(*m->clusters), SL_MAX_CLUSTERS, rw,
 			       (void **)&m->clusters);
 	if (!rc)
@@ -162,6 +159,12 @@ int sl_maps_open(struct sl_maps *m, const char *instance)
 	if (rc)
 		sl_maps_close(m);
 	return rc;
+}
+
+int sl_maps_open_heads(struct sl_maps *m)
+{
+	return map_array(m->request_heads_fd, m->head_size, SL_MAX_SESSIONS, PROT_READ | PROT_WRITE,
+			 (void **)&m->request_heads);
 }
 
 void sl_maps_close(struct sl_maps *m)

@@ -33,7 +33,8 @@ struct sl_maps {
 	struct sl_host *hosts;		/* [SL_MAX_ENDPOINTS] */
 	struct sl_lb_slot *lb_slots;	/* [SL_LB_SLOTS] */
 	struct sl_sequence *sequences;	/* [SL_MAX_SPLITS] */
-	__u8 *request_heads;		/* [SL_MAX_SESSIONS * head_size]; a head is first in each */
+	__u8 *request_heads;		/* [SL_MAX_SESSIONS * head_size]; a head is first in each;
+					 * NULL: see sl_maps_open_heads() */
 	__u32 head_size;		/* bytes from one to the next */
 	struct sl_stats *route_stats;	/* [max_routes * SL_STAT_SHARDS], sl_stats_key() */
 	struct sl_stats *cluster_stats; /* [SL_MAX_CLUSTERS * SL_STAT_SHARDS] */
@@ -49,6 +50,13 @@ struct sl_maps {
 /* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other
  * ABI). */
 int sl_maps_open(struct sl_maps *m, const char *instance);
+
+/*
+ * For the daemon alone, behind sl_maps_open(): maps request_heads, too. The kernel enters each page
+ * of an array as it is mapped, and these are most of them.
+ */
+int sl_maps_open_heads(struct sl_maps *m);
+
 void sl_maps_close(struct sl_maps *m);
 
 /* One split, read or swapped whole by one map update. 0 or -errno (-ENOENT: no such split). */

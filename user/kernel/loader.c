@@ -168,12 +168,13 @@ static int fill_array(struct bpf_map *map, const void *values, size_t size, __u3
 
 /*
  * Where nothing is steered into a client, `landed` has nothing to tell, and it would run for every
- * socket of the host. Linux 6.3 has the tracepoint sk_data_ready.
+ * socket of the host. Linux 6.3 has the tracepoint sk_data_ready. The object looks for it, since it
+ * keeps for its load what it has parsed of the kernel's BTF, which is long.
  */
-static bool wants_landed(const struct sl_options *o)
+static bool wants_landed(const struct sl_loader *l, const struct sl_options *o)
 {
 	return o->kernel_path && o->colocated_clients &&
-	       libbpf_find_vmlinux_btf_id("sk_data_ready", BPF_TRACE_RAW_TP) > 0;
+	       !bpf_program__set_attach_target(l->skel->progs.landed, 0, "sk_data_ready");
 }
 
 static __u32 control_flags(const struct sl_loader *l, const struct sl_options *o)
@@ -281,7 +282,7 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, __u32 n_threads,
 		rc = failed(reterr, -errno, "cannot open the BPF object: %s", strerror(errno));
 		goto out;
 	}
-	rc = bpf_program__set_autoload(l->skel->progs.landed, wants_landed(&c->options));
+	rc = bpf_program__set_autoload(l->skel->progs.landed, wants_landed(l, &c->options));
 	if (!rc)
 		rc = size_maps(l, c->table, n_threads);
 	if (!rc)

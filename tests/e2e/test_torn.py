@@ -32,7 +32,9 @@ def answer(text, *headers):
 def head(sock):
     got = b""
     while not got.endswith(b"\r\n\r\n"):
-        got += sock.recv(1)
+        byte = sock.recv(1)
+        assert byte, f"{got}, and no more"
+        got += byte
     return got
 
 
@@ -58,6 +60,7 @@ class Server:
 
     def __init__(self, t):
         self.listener = t.listen(9001)
+        self.listener.settimeout(10)
         self.lane = None
 
     def serve(self, text, *headers):
@@ -158,10 +161,14 @@ def ends(conn):
         raise AssertionError(f"answered: {got} {got.body}")
 
 
+def conf(door):
+    return config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door],
+                  connect_timeout="5s")
+
+
 def stage(t, door="remote-server"):
     server = Server(t)
-    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door],
-                        connect_timeout="5s"), concurrency=1)  # another thread's lanes are its own
+    s = t.sluice(conf(door), concurrency=1)  # another thread's lanes are its own
     return s, server, started(s, server, door)
 
 
@@ -227,7 +234,7 @@ def send_takes_less(t, when):
             server.lane, _ = server.listener.accept()
             raise AssertionError(f"the server is sent {server.lane.recv(100)}")
         except TimeoutError:
-            server.listener.settimeout(None)
+            server.listener.settimeout(10)
         ends(conn)
         sender.join()
     started(s, server).close()

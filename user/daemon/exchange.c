@@ -254,7 +254,7 @@ void exchange_lane_failed(struct worker *w, struct front *f)
 	__u32 endpoint;
 
 	outlier_report(w, f->back ? f->back->endpoint : x->endpoint, 503);
-	if (x->kernel) {
+	if (x->kernel && !handover_take_back(f)) {
 		handover_seize(w, f, true);
 		if (!handover_retry(w, f))
 			reply(w, f, 502);

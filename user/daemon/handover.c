@@ -238,9 +238,25 @@ static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
 }
 
 /*
+ * An exchange in which BPF has nothing to do any more goes on as one that was ours from the start.
+ * False: the lane is not ours to take.
+ */
+static bool own(struct front *f)
+{
+	if (!lane_move(f->back, SL_LANE_KERNEL, SL_LANE_USER))
+		return false;
+	f->s->lane = 0;
+	if (session_change(f, SL_S_USER, SL_S_EXCHANGE_BITS) & SL_S_PENDING)
+		f->io.readable = true;
+	f->owned = true;
+	f->x.kernel = false;
+	return true;
+}
+
+/*
  * The request has gone and all of the answer is in our hands, nothing of it with the client: there
- * is nothing left that BPF could do, and the exchange ends as one that was ours from the start. So
- * the session can be idle before the client has the answer's end, see releases_early().
+ * is nothing left that BPF could do. So the session can be idle before the client has the answer's
+ * end, see releases_early().
  */
 void handover_own(struct front *f)
 {
@@ -249,14 +265,22 @@ void handover_own(struct front *f)
 	bool sent = x->req_marked ||
 		    (x->req == SIDE_DONE && f->req.pos == f->req.end && f->in.pos == f->in.framed);
 
-	if (!x->kernel || !b || x->resp != SIDE_DONE || x->resp_marked || x->abort ||
-	    x->write_failed || !x->counted || !sent || !lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
-		return;
-	f->s->lane = 0;
-	if (session_change(f, SL_S_USER, SL_S_EXCHANGE_BITS) & SL_S_PENDING)
-		f->io.readable = true;
-	f->owned = true;
-	x->kernel = false;
+	if (x->kernel && b && x->resp == SIDE_DONE && !x->resp_marked && !x->abort &&
+	    !x->write_failed && x->counted && sent)
+		(void)own(f);
+}
+
+/*
+ * The lane of an exchange that we began (see direct.c) has ended without a byte of an answer, and
+ * before all of the request was written: the request is still in our hands, and what becomes of it
+ * is as for one in which BPF has no part. False: it is not so.
+ */
+bool handover_take_back(struct front *f)
+{
+	const struct exchange *x = &f->x;
+
+	return x->kernel && x->resp == SIDE_HEAD && !x->req_marked && f->req.data && f->back &&
+	       own(f);
 }
 
 /* Marks what we have finished; true when the exchange is out of our hands. */

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+A lane that has no room for what is to be written to it, and what happens to it meanwhile. Where the
+network namespace's tcp_notsent_lowat is 0 no TCP socket has room that has no TCP_NOTSENT_LOWAT of its
+own, however little was sent; one that is given it has, and its owner is told.
+"""
+import contextlib
+import socket
+
+from lib import linux
+from lib.http1 import build
+from lib.runner import test
+
+from test_torn import stage
+
+LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
+SL_L_STATE, SL_LANE_KERNEL = 0xf, 3  # include/sl_session.h
+
+
+def give_room(sock):
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1 << 30)
+
+
+@contextlib.contextmanager
+def no_room():
+    with open(LOWAT) as f:
+        before = f.read()
+    with open(LOWAT, "w") as f:
+        f.write("0")
+    try:
+        yield
+    finally:
+        with open(LOWAT, "w") as f:
+            f.write(before)
+
+
+@contextlib.contextmanager
+def tried(t, s):
+    """What is sent meanwhile has been read by the worker, which has done with it what it could."""
+    size, rx = linux.member_of(s.pin("sessions"), "sl_session", "front_rx")
+    worker = s.worker()
+
+    def sleeps():
+        with open(f"/proc/{worker}/wchan") as f:
+            return "ep" in f.read()  # a function of epoll_wait()
+    with linux.mapped(s.pin("sessions"), size * 1024) as sessions:
+        def read():
+            return [sessions[i * size + rx:i * size + rx + 4] for i in range(1024)]
+        before = read()
+        yield
+        t.wait(lambda: read() != before and sleeps(), "it is read", 10, 0.001)
+
+
+def is_shared(s):
+    """Whether BPF has a part in the exchange of some lane."""
+    size, word = linux.member_of(s.pin("lanes"), "sl_lane", "word")
+    with linux.mapped(s.pin("lanes"), size * 1024) as lanes:
+        return any(lanes[i * size + word] & SL_L_STATE == SL_LANE_KERNEL for i in range(1024))
+
+
+@test(each=["GET", "POST"])
+def lane_dies(t, method):
+    """
+    The lane is reset before a byte of the request is written to it: another one gets the request, which
+    nobody has seen yet, whatever its method.
+    """
+    s, server, conn = stage(t, "remote-client")
+    with conn:
+        give_room(conn.sock)
+        with no_room(), tried(t, s):
+            conn.send(build(method, "/again", body=b"body" if method == "POST" else b""))
+        assert is_shared(s)
+        server.reset()
+        try:
+            got = server.serve(b"again")
+        except TimeoutError:
+            raise AssertionError(f"it is not repeated: {conn.response()}") from None
+        assert got.startswith(method.encode() + b" /again"), got
+        assert conn.response().body == b"again"
+        conn.send(build("GET", "/next"))
+        server.serve(b"next")
+        assert conn.response().body == b"next"
+    s.check()

@@ -5,16 +5,34 @@ network namespace's tcp_notsent_lowat is 0 no TCP socket has room that has no TC
 own, however little was sent; one that is given it has, and its owner is told.
 """
 import contextlib
+import os
 import socket
 
 from lib import linux
 from lib.http1 import build
 from lib.runner import test
 
-from test_torn import stage
+from test_torn import Server, conf, stage, started
 
 LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 SL_L_STATE, SL_LANE_KERNEL = 0xf, 3  # include/sl_session.h
+
+LONG = build("GET", "/" + "x" * 1000)
+SENDTO = {"x86_64": 44, "aarch64": 206}[os.uname().machine]
+
+# Ends with send() of len(LONG) bytes failing with ENOMEM, as where bpf_tcp_ingress() finds no memory.
+NO_MEMORY = f"""
+import ctypes, struct, sys, os
+code = [(0x20, 0, 0, 0), (0x15, 0, 3, {SENDTO}), (0x20, 0, 0, 32), (0x15, 0, 1, {len(LONG)}),
+        (0x06, 0, 0, 0x0005000c), (0x06, 0, 0, 0x7fff0000)]
+text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+prog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(text)))
+libc = ctypes.CDLL(None, use_errno=True)
+zero = ctypes.c_ulong(0)
+assert not libc.prctl(38, ctypes.c_ulong(1), zero, zero, zero)
+assert not libc.prctl(22, ctypes.c_ulong(2), prog, zero, zero), ctypes.get_errno()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def give_room(sock):
@@ -80,4 +98,21 @@ def lane_dies(t, method):
         conn.send(build("GET", "/next"))
         server.serve(b"next")
         assert conn.response().body == b"next"
+    s.check()
+
+
+@test(each=["remote-client", "user"])
+def no_memory(t, door):
+    """No lane takes a byte of the request, and none ends for that: nobody waits for the route's timeout."""
+    server = Server(t)
+    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    conn = started(s, server, door)
+    with conn:
+        conn.send(LONG)
+        assert conn.response().status == 502
+    for lane in server.lane, server.listener.accept()[0]:  # another one was tried
+        assert lane.recv(1) == b""
+        lane.close()
+    server.lane = None
+    started(s, server, door).close()
     s.check()

@@ -270,17 +270,37 @@ void handover_own(struct front *f)
 		(void)own(f);
 }
 
+/* Whether we began it (see direct.c), and all of the request is still in our hands. */
+static bool is_unsent(const struct front *f)
+{
+	return f->x.kernel && !f->x.req_marked && f->req.data && f->back;
+}
+
 /*
- * The lane of an exchange that we began (see direct.c) has ended without a byte of an answer, and
- * before all of the request was written: the request is still in our hands, and what becomes of it
- * is as for one in which BPF has no part. False: it is not so.
+ * The lane has ended without a byte of an answer. Of a request that is still in our hands it
+ * becomes what it does where BPF has no part. False: it is not.
  */
 bool handover_take_back(struct front *f)
 {
-	const struct exchange *x = &f->x;
+	return is_unsent(f) && f->x.resp == SIDE_HEAD && own(f);
+}
 
-	return x->kernel && x->resp == SIDE_HEAD && !x->req_marked && f->req.data && f->back &&
-	       own(f);
+/*
+ * The lane takes no byte of the request: so no answer is due, and none begins from here on. @over:
+ * since the server is not there any more, which is not to say anything, either. Any other could
+ * speak unasked just now (408, say), and BPF be about to send that to the client, which would not
+ * be asked: then the next request on this session must not get the answer to this one.
+ */
+void handover_refused(struct front *f, bool over)
+{
+	struct exchange *x = &f->x;
+
+	if (!is_unsent(f) || x->resp != SIDE_KERNEL || f->req.pos || x->body_sent ||
+	    f->back->l->phase != SL_RESP_HEAD || (session_bits(f) & SL_S_RESP_DONE) || !own(f))
+		return;
+	x->resp = SIDE_HEAD;
+	x->counted = false;
+	x->close |= !over;
 }
 
 /* Marks what we have finished; true when the exchange is out of our hands. */

@@ -637,6 +637,7 @@ void handover_response(struct worker *w, struct back *b);
 bool handover_finish(struct worker *w, struct front *f);
 void handover_own(struct front *f);
 bool handover_take_back(struct front *f);
+void handover_refused(struct front *f, bool over);
 void handover_seize(struct worker *w, struct front *f, bool keep);
 /* The lane of the session's kernel exchange; NULL: it is not bound to one. */
 struct back *handover_lane(struct worker *w, const struct front *f);

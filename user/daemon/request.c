@@ -403,6 +403,7 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 	x->write_failed = true;
 	x->discard = true;
 	b->io.readable = true;
+	handover_refused(f, n == -EPIPE || n == -ECONNRESET);
 	return true;
 }
 

@@ -12,7 +12,7 @@ from lib import linux
 from lib.http1 import build
 from lib.runner import test
 
-from test_torn import Server, conf, stage, started
+from test_torn import Server, answer, conf, head, stage, started
 
 LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 SL_L_STATE, SL_LANE_KERNEL = 0xf, 3  # include/sl_session.h
@@ -50,6 +50,21 @@ def no_room():
     finally:
         with open(LOWAT, "w") as f:
             f.write(before)
+
+
+def end_at(s, there):
+    """The worker's end of the connection whose other end is @there."""
+    return linux.socket_of(s.worker(), lambda x: x.getpeername() == there.getsockname() and
+                           x.getsockname() == there.getpeername())
+
+
+def exactly(sock, n):
+    got = b""
+    while len(got) < n:
+        some = sock.recv(n - len(got))
+        assert some, f"{len(got)} bytes, and no more"
+        got += some
+    return got
 
 
 @contextlib.contextmanager
@@ -115,4 +130,34 @@ def no_memory(t, door):
         lane.close()
     server.lane = None
     started(s, server, door).close()
+    s.check()
+
+
+@test()
+def answered_first(t):
+    """
+    The last bytes of a request that BPF began wait for room, read to its end by the daemon, when the
+    whole answer comes and goes out: they follow, and what comes behind them is the next request.
+    """
+    s, server, conn = stage(t)
+    body = bytes(range(1, 101)) * 30
+    with conn:
+        give_room(conn.sock)
+        give_room(server.lane)
+        give_room(end_at(s, conn.sock))
+        lane = end_at(s, server.lane)
+        conn.send(build("POST", "/", [("Content-Length", str(len(body)))]) + body[:1000])
+        head(server.lane)
+        assert exactly(server.lane, 1000) == body[:1000]
+        with no_room():
+            with tried(t, s):
+                conn.send(body[1000:])
+            server.lane.sendall(answer(b"early"))
+            assert conn.response().body == b"early"
+        give_room(lane)
+        assert exactly(server.lane, len(body) - 1000) == body[1000:]
+        conn.send(build("GET", "/next"))
+        server.lane = None
+        assert server.serve(b"next").startswith(b"GET /next ")
+        assert conn.response().body == b"next"
     s.check()

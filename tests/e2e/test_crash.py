@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kill -9 of the worker: the kernel path goes on, the next worker takes everything over."""
 import os
+import signal
+import socket
 
 from lib import linux
 from lib.config import DOORS, config, route
@@ -8,6 +10,8 @@ from lib.data import pattern
 from lib.http1 import Conn, build
 from lib.load import Load, Wrk
 from lib.runner import test
+
+from test_torn import head, stage
 
 FRONT = ("127.0.0.1", 8000)
 KILLS = 5
@@ -206,3 +210,34 @@ def cut_answer_shows_without_a_slot(t):
     with linux.mapped(s.pin("control"), 16) as control:
         control[8:16] = bytes(8)  # sl_control.free_sessions: none
     cut_answer(t, s, listener)
+
+
+@test(each=["killed", "goes on"])
+def reset_told_to_another(t, worker):
+    """
+    A socket tells that it was reset once, and to the next who reads it ends as by a FIN. Who was told
+    may be a worker that dies then, or a send that goes through it: an answer that ends with the
+    connection is not complete for that.
+    """
+    s, server, conn = stage(t)
+    with conn:
+        conn.send(build("GET", "/x"))
+        head(server.lane)
+        there = server.lane.getsockname()
+        lane = linux.socket_of(s.worker(), lambda x: x.getpeername() == there)
+        pid = s.stop_worker()
+        try:
+            server.lane.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + pattern(35000, 1))
+            server.reset()
+            t.wait(lambda: lane.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "the lane is told")
+        finally:
+            os.kill(pid, signal.SIGKILL if worker == "killed" else signal.SIGCONT)
+        lane.close()
+        assert conn.head().status == 200
+        assert conn._exactly(35000) == pattern(35000, 1)
+        try:
+            got = conn.sock.recv(1)
+        except ConnectionResetError:
+            got = "reset"
+        assert got == "reset", f"{got!r} instead of a reset"
+    s.check()

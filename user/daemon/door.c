@@ -85,6 +85,16 @@ bool door_written(int fd, __u32 tx)
 	return over;
 }
 
+/* A FIN is a byte more that has come (tcp_rcv_nxt_update() counts sequence numbers). */
+bool door_fin(int fd, __u32 rx)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	       (__u32)info.tcpi_bytes_received != rx;
+}
+
 /* @f is looked at again a millisecond later. */
 static bool wait_for(struct worker *w, struct front *f)
 {

@@ -547,6 +547,8 @@ bool door_front(struct worker *w, struct front *f);
 void door_back(struct worker *w, struct back *b);
 /* Whether just @tx bytes were written to @fd, which was accepted, or it has ended. */
 bool door_written(int fd, __u32 tx);
+/* Whether @fd, of which @rx bytes were read and recv() says 0, has ended by FIN; or is no TCP. */
+bool door_fin(int fd, __u32 rx);
 /*
  * Whether a FIN of ours overtakes nothing that BPF moves to the client just now; before we write to
  * front: nor do bytes. False: @f is looked at again a millisecond later.

@@ -227,6 +227,16 @@ static enum sl_body_result response_dechunk(struct exchange *x, struct buffer *r
 	return rc;
 }
 
+/*
+ * A reset is no end of a body that ends with the connection (RFC 9112 section 8). A socket tells it
+ * once, to whoever asks first: a worker that died then, or a send that BPF put through our end. To
+ * the next recv() says 0, as it does behind a FIN.
+ */
+static bool has_closed(const struct back *b)
+{
+	return !b->io.reset && door_fin(b->io.fd, b->l->back_rx);
+}
+
 static bool response_body(struct worker *w, struct front *f)
 {
 	struct exchange *x = &f->x;
@@ -243,9 +253,8 @@ static bool response_body(struct worker *w, struct front *f)
 				  &used);
 		rin->framed += used;
 	}
-	/* A reset is no end of a body that ends with the connection (RFC 9112 section 8). */
 	if (rc == SL_BODY_DONE ||
-	    (x->resp_body.kind == SL_BODY_CLOSE && f->back->io.eof && !f->back->io.reset)) {
+	    (x->resp_body.kind == SL_BODY_CLOSE && f->back->io.eof && has_closed(f->back))) {
 		response_complete(w, f);
 		return true;
 	}

@@ -90,6 +90,14 @@ class Sluice:
         os.kill(old, signal.SIGKILL)
         return old
 
+    def stop_worker(self):
+        """No thread of the worker runs until its SIGCONT; its pid."""
+        pid = self.worker()
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: all(linux.stat(f"/proc/{pid}/task/{thread}/stat")[0] == b"T"
+                               for thread in os.listdir(f"/proc/{pid}/task")), "the worker is stopped")
+        return pid
+
     def kill(self):
         """SIGKILL to the supervisor and the worker."""
         kill_tree(self.proc.pid)

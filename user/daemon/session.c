@@ -147,11 +147,15 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 
 		if (SL_GEN(old) != me->gen || !(SL_BITS(old) & SL_S_FRONT))
 			return false;
-		SL_WRITE(s->front_fd, fd);
-		SL_WRITE(s->user_dirty, 0);
 		if (sl_cmpxchg(&s->word, old, old | bits) == old)
-			return true;
+			break;
 	}
+	/*
+	 * Not before: a front that is reset leaves its slot, which may be another's by now. If the
+	 * worker dies just here, the next one cannot tell whose the socket is, and closes it.
+	 */
+	SL_WRITE(s->front_fd, fd);
+	return true;
 }
 
 void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me)

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Conn, build
@@ -317,3 +318,26 @@ def by_door(t, door):
     if door == "both":
         in_the_kernel(t, s, server)
         s.check()
+
+
+@test(each=["client", "server"])
+def reset_told_to_another(t, first):
+    """A socket tells once that it was reset, and who is told may be a send that goes through it."""
+    server = Switcher(t)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS["remote-both"]))
+    conn, far = dig(server)
+    one, other = (conn.sock, far) if first == "client" else (far, conn.sock)
+    ping(one, other, 5)
+    there = one.getsockname()
+    ours = linux.socket_of(s.worker(), lambda x: x.getpeername() == there)
+    worker = s.stop_worker()
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        one.close()
+        t.wait(lambda: ours.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "it is told")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    ours.close()
+    assert was_reset(other), f"the {first} was reset, the other end saw an orderly end"
+    other.close()
+    s.check()

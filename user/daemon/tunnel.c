@@ -105,11 +105,13 @@ static bool way_read(struct worker *w, struct front *f, struct way *y)
 	if (n < 0 && errno == EINTR)
 		return true;
 	y->from->readable = false;
-	if (n == 0)
-		y->from->eof = true;
-	else if (errno != EAGAIN)
+	if (n < 0 && errno == EAGAIN)
+		return false;
+	/* A send that BPF put through it may have been told why it ended: see has_closed(). */
+	y->from->eof = n == 0 && door_fin(y->from->fd, *y->rx);
+	if (!y->from->eof)
 		cut(w, f);
-	return n == 0;
+	return y->from->eof;
 }
 
 static ssize_t send_some(const struct way *y, struct buffer *b)

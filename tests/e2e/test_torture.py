@@ -19,6 +19,15 @@ def short(t, door):
     torture.sluice.stop()
 
 
+@test(seconds=120, each=list(DOORS))
+def short_killed(t, door):
+    """The worker dies again and again: connections may end, but no byte is wrong."""
+    torture = Torture(t, door, "hostile")
+    t.note(torture.run(4, threads=12, kill_every=0.7))
+    torture.settles()
+    torture.sluice.stop()
+
+
 @test(seconds=120, each=["both", "remote-both"])
 def short_lossy(t, door):
     """Packets are lost: what TCP sends again overlaps what has come, in a verdict's hands as well."""

@@ -161,6 +161,10 @@ def connect_while_no_worker(t):
     s.check()
 
 
+def is_over(pid):
+    return not os.path.exists(f"/proc/{pid}") or linux.stat(f"/proc/{pid}/stat")[0] == b"Z"
+
+
 @test()
 def supervisor_ends_worker(t):
     """kill -9 of the supervisor leaves no worker behind that nobody looks after."""
@@ -168,8 +172,18 @@ def supervisor_ends_worker(t):
     worker = s.worker()
     os.kill(s.supervisor, 9)
     s.proc.wait()
-    t.wait(lambda: not os.path.exists(f"/proc/{worker}") or
-           linux.stat(f"/proc/{worker}/stat")[0] == b"Z", "the worker ends, too")
+    t.wait(lambda: is_over(worker), "the worker ends, too")
+
+
+@test()
+def supervisor_ends_worker_that_begins(t):
+    """The same of a worker that has not run yet: nobody tells it of a death that was before it."""
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]), ready=False)
+    worker = linux.next_child(s.supervisor)
+    os.kill(s.supervisor, 9)
+    s.proc.wait()
+    linux.let_go(worker)
+    t.wait(lambda: is_over(worker), "the worker ends, too")
 
 
 def cut_answer(t, s, listener):

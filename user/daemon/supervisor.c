@@ -227,7 +227,7 @@ static int load(struct supervisor *s)
 			      s->err);
 }
 
-static int run_worker(struct supervisor *s)
+static int run_worker(struct supervisor *s, pid_t supervisor)
 {
 	const struct sl_worker_args args = {
 		.instance = s->instance,
@@ -240,8 +240,11 @@ static int run_worker(struct supervisor *s)
 		.drain_ms = DRAIN_MS,
 	};
 
-	/* Without its supervisor nobody would start the next one: drain. */
+	/* Without its supervisor nobody would start the next one: drain. It may have died by now.
+	 * (raise() knows the thread that has called clone(), not us.) */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != supervisor)
+		kill(getpid(), SIGTERM);
 	prctl(PR_SET_NAME, "sluice-worker");
 	s->maps.control->worker = getpid();
 	return sl_worker_run(&args) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -250,12 +253,13 @@ static int run_worker(struct supervisor *s)
 static int start_worker(struct supervisor *s)
 {
 	/* fork() but for the file descriptors: CLONE_FILES without CLONE_VM. */
+	pid_t supervisor = getpid();
 	pid_t pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 
 	if (pid < 0)
 		return failed(s, -errno, "cannot start the worker: %s", strerror(errno));
 	if (!pid)
-		_exit(run_worker(s));
+		_exit(run_worker(s, supervisor));
 	s->worker = pid;
 	return 0;
 }

@@ -18,6 +18,10 @@ MS_BIND = 0x1000
 MS_PRIVATE = 1 << 18
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PTRACE_CONT, PTRACE_DETACH, PTRACE_GETEVENTMSG, PTRACE_SEIZE = 7, 17, 0x4201, 0x4206
+PTRACE_O_TRACEFORK = 2
+PTRACE_EVENT_FORK = 1
+WALL = 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,6 +92,29 @@ def children(pid):
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
+
+
+def _ptrace(request, pid, data=None):
+    _check(_libc.ptrace(request, pid, None, data), "ptrace")
+
+
+def next_child(pid):
+    """The child that @pid makes next. Neither has run since: the child does when it is let_go()."""
+    _ptrace(PTRACE_SEIZE, pid, ctypes.c_void_p(PTRACE_O_TRACEFORK))
+    while True:
+        status = os.waitpid(pid, 0)[1]
+        assert os.WIFSTOPPED(status), status
+        if status >> 16 == PTRACE_EVENT_FORK:
+            break
+        _ptrace(PTRACE_CONT, pid, ctypes.c_void_p(os.WSTOPSIG(status)))
+    child = ctypes.c_ulong()
+    _ptrace(PTRACE_GETEVENTMSG, pid, ctypes.byref(child))
+    os.waitpid(child.value, WALL)
+    return child.value
+
+
+def let_go(pid):
+    _ptrace(PTRACE_DETACH, pid)
 
 
 class Netns:

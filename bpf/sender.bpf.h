@@ -8,7 +8,7 @@
  * message than we. But the program runs inside the call that sends, and the caller's registers, as
  * the kernel saved them, say which call that is and with what flags. Nobody changes them meanwhile:
  * a debugger can only before the call begins, and then the kernel obeys what the debugger has
- * written.
+ * written. Not so in the threads that the kernel makes for io_uring, which are in no call.
  *
  * Only calls that are known are taken for plain. That leaves out 32-bit programs, whose calls have
  * other numbers: those that have one of these are no sends.
@@ -21,6 +21,8 @@
 
 /* MSG_DONTWAIT, _EOR, _NOSIGNAL, _MORE and _ZEROCOPY: no reader is told of them. */
 #define SENDER_FLAGS (0x40 | 0x80 | 0x4000 | 0x8000 | 0x4000000)
+
+#define SENDER_IO_WORKER 0x10 /* PF_IO_WORKER of linux/sched.h */
 
 #if defined(__TARGET_ARCH_x86)
 
@@ -44,8 +46,7 @@ struct pt_regs___sender {
 
 /*
  * The number of the call that the thread is in, or -1. ax is -ENOSYS until the call is over: then
- * what a call leaves to be done on the way out of the kernel is done (task work), and a thread that
- * the kernel makes for io_uring has the registers of its maker with 0 there.
+ * what a call leaves to be done on the way out of the kernel is done (task work).
  */
 SL_FN __u64 sender_call(const struct pt_regs___sender *r)
 {
@@ -70,7 +71,7 @@ struct pt_regs___sender {
 #define SENDER_THIRD(r) ((r)->regs[2])
 #define SENDER_FOURTH(r) ((r)->regs[3])
 
-/* As above, but nothing tells when the call is over; threads of the kernel's have zeros. */
+/* As above, but nothing tells when the call is over. */
 SL_FN __u64 sender_call(const struct pt_regs___sender *r)
 {
 	return (__s64)r->syscallno;
@@ -81,7 +82,8 @@ SL_FN __u64 sender_call(const struct pt_regs___sender *r)
 /*
  * Whether the send under way is by a call of which it is known that its flags make no difference.
  * Not so for a thread that has used io_uring: its sends can be carried out on its way out of any
- * other call.
+ * other call. Nor for one that the kernel makes for that: its registers are its maker's, until a
+ * debugger (ptrace) writes others, which nothing obeys.
  */
 SL_FN bool sender_is_plain(void)
 {
@@ -89,7 +91,8 @@ SL_FN bool sender_is_plain(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct pt_regs___sender *r = (const void *)bpf_task_pt_regs(task);
 
-	if (bpf_core_field_exists(task->io_uring) && task->io_uring)
+	if ((task->flags & SENDER_IO_WORKER) ||
+	    (bpf_core_field_exists(task->io_uring) && task->io_uring))
 		return false;
 	switch (sender_call(r)) {
 	case SENDER_NR_WRITE:

@@ -7,6 +7,7 @@ import os
 import platform
 import struct
 import subprocess
+import sys
 import threading
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -226,7 +227,57 @@ def ring_in_refusal(sock, data, flags=0):
     _behind_read(sock, data, flags, _refused, setup=_COOP_TASKRUN)
 
 
+# Gives a thread the registers of one that is in write(): orig_ax and ax as before any call is made.
+_LIE = """
+import ctypes, os, sys
+SEIZE, INTERRUPT, POKEUSER, DETACH, WALL = 0x4206, 0x4207, 6, 17, 0x40000000
+libc, tid = ctypes.CDLL(None, use_errno=True), int(sys.argv[1])
+def ptrace(request, at=0, value=0):
+    assert not libc.ptrace(ctypes.c_long(request), tid, ctypes.c_void_p(at), ctypes.c_void_p(value)), ctypes.get_errno()
+ptrace(SEIZE)
+ptrace(INTERRUPT)
+os.waitpid(tid, WALL)
+ptrace(POKEUSER, 120, 1)
+ptrace(POKEUSER, 80, 2 ** 64 - 38)
+ptrace(DETACH)
+"""
+
+
+@_alone
+def worker_that_lies(sock, data, flags=0):
+    """By a thread that the kernel makes, and a debugger says that it is in a write()."""
+    out, into = os.pipe()
+    ring = Ring()
+    try:
+        ring.add(_READ, out, ctypes.create_string_buffer(1), _ASYNC)
+        os.write(into, b"x")
+        ring.enter(1, 1)
+        for worker in _workers():
+            subprocess.run([sys.executable, "-c", _LIE, worker], check=True)
+        ring.add(_SEND, sock.fileno(), ctypes.create_string_buffer(data, len(data)), _ASYNC, flags)
+        ring.enter(1, 2)
+        done = ring.results()
+        assert done[0] == 1, done
+        _done(done[1], data)
+    finally:
+        ring.close()
+        os.close(out)
+        os.close(into)
+
+
+def _workers():
+    """The threads that the kernel has made for rings of this thread."""
+    name = f"iou-wrk-{threading.get_native_id()}"
+    found = []
+    for tid in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{tid}/comm") as f:
+            if f.read().strip() == name:
+                found.append(tid)
+    assert found, "no worker"
+    return found
+
+
 PLAIN = [sendto, sendmsg, sendmmsg, write, writev, sendfile, splice]
 FLAGGED = [sendto, sendmsg, sendmmsg, ring, ring_worker, ring_poller, ring_in_write, worker_of_write]
 if platform.machine() == "x86_64":
-    FLAGGED += [call_32, ring_in_refusal]
+    FLAGGED += [call_32, ring_in_refusal, worker_that_lies]

@@ -13,6 +13,7 @@ from lib.http1 import build
 from lib.runner import test
 
 from test_torn import Server, answer, conf, head, stage, started
+from test_tunnel import Switcher, dig, ping, was_reset
 
 LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 SL_L_STATE, SL_LANE_KERNEL = 0xf, 3  # include/sl_session.h
@@ -160,4 +161,40 @@ def answered_first(t):
         server.lane = None
         assert server.serve(b"next").startswith(b"GET /next ")
         assert conn.response().body == b"next"
+    s.check()
+
+
+@test(each=["remote-client", "user"])
+def no_memory_in_body(t, door):
+    """The lane takes no more of a request: its server waits for a rest that never comes, and the client does not."""
+    server = Server(t)
+    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    conn = started(s, server, door)
+    with conn:
+        conn.send(build("POST", "/torn", [("Content-Length", len(LONG))]))
+        head(server.lane)
+        conn.send(b"x" * len(LONG))
+        try:
+            assert server.lane.recv(1) == b""
+        except TimeoutError:
+            raise AssertionError("the server is told nothing") from None
+        server.lane.close()
+        server.lane = None
+        assert conn.response().status == 502
+    started(s, server, door).close()
+    s.check()
+
+
+@test(each=["remote-client", "user"])
+def no_memory_in_tunnel(t, door):
+    """What a tunnel's end does not take is lost: both see that it was cut."""
+    server = Switcher(t)
+    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    conn, far = dig(server)
+    with conn, far:
+        ping(conn.sock, far, 3)
+        conn.sock.sendall(b"x" * len(LONG))
+        conn.sock.settimeout(10)
+        assert was_reset(conn.sock)
+        assert was_reset(far)
     s.check()

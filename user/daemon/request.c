@@ -400,6 +400,9 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 		return false;
 	/* It takes no more; but it may have answered before it closed. */
 	b->io.reset |= n == -ECONNRESET; /* after its FIN it would be EPIPE (tcp_reset()) */
+	/* A server that is there still would wait for the rest, and the client for its answer. */
+	if (n != -EPIPE && n != -ECONNRESET)
+		(void)shutdown(b->io.fd, SHUT_WR);
 	x->write_failed = true;
 	x->discard = true;
 	b->io.readable = true;

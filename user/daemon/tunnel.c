@@ -147,6 +147,9 @@ static bool way_write(struct worker *w, struct front *f, struct way *y)
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n < 0 && errno != EAGAIN) {
+		/* An end that is there still would wait for what is lost here. */
+		if (errno != EPIPE && errno != ECONNRESET)
+			cut(w, f);
 		way_dead(w, y);
 		return true;
 	}

@@ -347,7 +347,7 @@ def under_load(t):
         for n in range(RELOADS):
             rewrite(s, texts[n % 3])
             if n % 20:
-                s.run("reload")
+                s.run("reload", seconds=60)  # the one before it is settled when RCU says so
             else:
                 before = s.stats().tree["generation"]
                 os.kill(s.supervisor, signal.SIGHUP)

@@ -14,6 +14,8 @@
 #include "config/config.h"
 #include "reload_parts.h"
 
+#define SETTLE_NS NS_PER_MS /* between two looks whether the last one is settled */
+
 static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 {
 	struct sl_control *c = w->maps->control;
@@ -115,6 +117,10 @@ void reload_run(struct worker *w)
 
 	if (w->draining)
 		return;
+	/* What a program of BPF may still match with is not to be written to. */
+	w->reload_asked = !sl_maps_is_settled(w->maps);
+	if (w->reload_asked)
+		return;
 	reload_cancel(w); /* the file may have changed since */
 	r = w->reload = calloc(1, sizeof(*r));
 	if (!r)
@@ -132,6 +138,10 @@ void reload_tick(struct worker *w)
 {
 	struct reload *r = w->reload;
 
+	if (w->reload_asked) {
+		reload_run(w);
+		return;
+	}
 	if (!r)
 		return;
 	sl_dns_process(r->batch->dns);
@@ -141,6 +151,8 @@ void reload_tick(struct worker *w)
 
 __u64 reload_due(const struct worker *w)
 {
+	if (w->reload_asked)
+		return w->now_ns + SETTLE_NS;
 	if (!w->reload)
 		return ~0ULL;
 	return w->now_ns + sl_dns_timeout_ms(w->reload->batch->dns, 1000) * NS_PER_MS;

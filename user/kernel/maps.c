@@ -169,6 +169,7 @@ int sl_maps_open_heads(struct sl_maps *m)
 
 void sl_maps_close(struct sl_maps *m)
 {
+	sl_maps_settle(m);
 	unmap_array(m->pools, sizeof(*m->pools), m->n_pools * SL_MAX_ENDPOINTS);
 	unmap_array(m->control, sizeof(*m->control), 1);
 	unmap_array(m->sessions, sizeof(*m->sessions), SL_MAX_SESSIONS);
@@ -226,31 +227,6 @@ int sl_maps_pipe_put(const struct sl_maps *m, const struct sl_pipe *pipe)
 int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info)
 {
 	return bpf_map_update_elem(m->routes_fd, &index, info, BPF_ANY) ? -errno : 0;
-}
-
-int sl_table_publish(int tables_fd, const struct sl_table *table)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_RDONLY_PROG);
-	__u32 zero = 0;
-	int fd, rc;
-
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_table", sizeof(zero), sizeof(*table), 1, &opts);
-	if (fd < 0)
-		return fd;
-	rc = bpf_map_update_elem(fd, &zero, table, BPF_ANY);
-	if (!rc)
-		rc = bpf_map_freeze(fd);
-	if (!rc)
-		rc = bpf_map_update_elem(tables_fd, &zero, &fd, BPF_ANY);
-	close(fd);
-	return rc;
-}
-
-int sl_maps_publish(struct sl_maps *m, const struct sl_table *table)
-{
-	int rc = sl_table_publish(m->tables_fd, table);
-
-	return rc ? rc : sl_maps_table_refresh(m);
 }
 
 int sl_maps_table_refresh(struct sl_maps *m)

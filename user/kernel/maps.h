@@ -45,6 +45,7 @@ struct sl_maps {
 	struct sl_generation *generations; /* [SL_GENERATIONS * SL_STAT_SHARDS] */
 	const struct sl_table *table;	   /* read-only: the bytes that BPF matches on */
 	__u32 max_routes;		   /* that route_stats has room for */
+	struct sl_publisher *publisher;	   /* see sl_maps_publish(); NULL: settled */
 };
 
 /* Opens every pinned map of @instance. 0, or -errno (-ENOENT: no such instance; -EPROTO: other
@@ -76,12 +77,19 @@ int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info
 int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info);
 
 /*
- * Makes @table the one that requests are matched with: one inner map, filled once and frozen,
- * published by one update of `tables` (fd: sl_maps.tables_fd). 0 or -errno.
+ * publish.c: makes @table the one that requests are matched with: one inner map, filled once and
+ * frozen, published by one update of `tables` (fd: sl_maps.tables_fd). No program matches with the
+ * one before when it returns, which can take long. 0 or -errno.
  */
 int sl_table_publish(int tables_fd, const struct sl_table *table);
-/* The same, and m->table is the new one. The old one is no longer mapped. 0 or -errno. */
+/*
+ * The same, and m->table is the new one; the old one is no longer mapped. Programs that have begun
+ * may still match with that: until it is settled. The maps are to be settled before.
+ */
 int sl_maps_publish(struct sl_maps *m, const struct sl_table *table);
+bool sl_maps_is_settled(const struct sl_maps *m);
+/* Waits until it is. */
+void sl_maps_settle(struct sl_maps *m);
 /* m->table is the one that is published now. 0 or -errno. */
 int sl_maps_table_refresh(struct sl_maps *m);
 

@@ -113,7 +113,8 @@ class WrkResult:
         self.socket_errors = tuple(int(n) for n in found.groups()) if found else (0, 0, 0, 0)
 
     def check(self):
-        assert self.requests > 0 and not self.bad_status and not any(self.socket_errors), self.text
+        assert self.requests > 0 and not self.bad_status and not any(self.socket_errors), \
+            self.text.replace("\n", "; ")  # a failed test's first line is what is seen of it
 
 
 def curl(*args, seconds=30):

@@ -103,6 +103,7 @@ int sl_maps_publish(struct sl_maps *m, const struct sl_table *table)
 		p->thread = pthread_self();
 	}
 	wait_for_effect(p);
+	close(p->fd); /* the kernel has its own reference, and a worker that dies would leave it */
 	m->publisher = p;
 	if (is_over(p)) {
 		rc = p->rc;
@@ -124,7 +125,6 @@ void sl_maps_settle(struct sl_maps *m)
 		return;
 	if (!pthread_equal(p->thread, pthread_self()))
 		pthread_join(p->thread, NULL);
-	close(p->fd);
 	free(p);
 	m->publisher = NULL;
 }

@@ -3,38 +3,18 @@
 #ifndef SL_ADDRESS_BPF_H
 #define SL_ADDRESS_BPF_H
 
+#include "mapped.bpf.h"
 #include "tables.bpf.h"
 #include "sl_hash.h"
-#include <bpf/bpf_endian.h>
-
-#define AF_INET 2
 
 /* The far address, IPv4 mapped. */
 SL_FN void addr_of_remote_exact(struct bpf_sock_ops *ctx, struct sl_addr *a)
 {
-	__u32 *w = (__u32 *)a->addr;
-
-	/* Separate locals: clang would merge the loads of both families into one of a
-	 * variable offset, which a context does not allow. */
-	if (ctx->family == AF_INET) {
-		__u32 ip = ctx->remote_ip4;
-
-		barrier_var(ip);
-		w[0] = 0;
-		w[1] = 0;
-		w[2] = bpf_htonl(0xffff);
-		w[3] = ip;
-	} else {
-		__u32 a0 = ctx->remote_ip6[0], a1 = ctx->remote_ip6[1];
-		__u32 a2 = ctx->remote_ip6[2], a3 = ctx->remote_ip6[3];
-
-		barrier_var(a0);
-		barrier_var(a3);
-		w[0] = a0;
-		w[1] = a1;
-		w[2] = a2;
-		w[3] = a3;
-	}
+	if (ctx->family == AF_INET)
+		mapped(a->addr, ctx->remote_ip4);
+	else
+		mapped6(a->addr, ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+			ctx->remote_ip6[3]);
 	a->port = bpf_ntohl(ctx->remote_port);
 	a->zero = 0;
 	a->netns = 0;
@@ -67,29 +47,14 @@ SL_FN void addr_of_remote(struct bpf_sock_ops *ctx, struct sl_addr *a)
 /* Addresses of @ctx as `connecting` has them; see sl_attach.h. */
 SL_FN void tuple_of(struct bpf_sock_ops *ctx, struct sl_tuple *t)
 {
-	__u32 *src = (__u32 *)t->src;
 	struct sl_addr to;
 
 	addr_of_remote_exact(ctx, &to);
-	if (ctx->family == AF_INET) {
-		__u32 ip = ctx->local_ip4;
-
-		barrier_var(ip);
-		src[0] = 0;
-		src[1] = 0;
-		src[2] = bpf_htonl(0xffff);
-		src[3] = ip;
-	} else {
-		__u32 a0 = ctx->local_ip6[0], a1 = ctx->local_ip6[1];
-		__u32 a2 = ctx->local_ip6[2], a3 = ctx->local_ip6[3];
-
-		barrier_var(a0);
-		barrier_var(a3);
-		src[0] = a0;
-		src[1] = a1;
-		src[2] = a2;
-		src[3] = a3;
-	}
+	if (ctx->family == AF_INET)
+		mapped(t->src, ctx->local_ip4);
+	else
+		mapped6(t->src, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+			ctx->local_ip6[3]);
 	sl_memcpy(t->dst, to.addr, sizeof(t->dst));
 	t->src_port = ctx->local_port;
 	t->dst_port = to.port;

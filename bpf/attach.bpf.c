@@ -9,52 +9,21 @@
  */
 #include "maps.bpf.h"
 #include "balance.bpf.h"
-#include <bpf/bpf_endian.h>
-
-#define AF_INET 2
+#include "mapped.bpf.h"
 
 const volatile __u64 own_netns; /* cookie of the namespace that this copy is attached to */
-
-/* An address of @ctx, IPv4 mapped. */
-SL_FN void mapped(__u8 dst[16], __u32 ip)
-{
-	__u32 *w = (__u32 *)dst;
-
-	w[0] = 0;
-	w[1] = 0;
-	w[2] = bpf_htonl(0xffff);
-	w[3] = ip;
-}
 
 /* The connection, as its opener would write it down. */
 SL_FN void tuple_of(struct bpf_sk_lookup *ctx, struct sl_tuple *t)
 {
 	if (ctx->family == AF_INET) {
-		__u32 from = ctx->remote_ip4, to = ctx->local_ip4;
-
-		barrier_var(from);
-		barrier_var(to);
-		mapped(t->src, from);
-		mapped(t->dst, to);
+		mapped(t->src, ctx->remote_ip4);
+		mapped(t->dst, ctx->local_ip4);
 	} else {
-		__u32 *from = (__u32 *)t->src, *to = (__u32 *)t->dst;
-		__u32 f0 = ctx->remote_ip6[0], f1 = ctx->remote_ip6[1];
-		__u32 f2 = ctx->remote_ip6[2], f3 = ctx->remote_ip6[3];
-		__u32 t0 = ctx->local_ip6[0], t1 = ctx->local_ip6[1];
-		__u32 t2 = ctx->local_ip6[2], t3 = ctx->local_ip6[3];
-
-		barrier_var(f0);
-		barrier_var(f3);
-		barrier_var(t0);
-		barrier_var(t3);
-		from[0] = f0;
-		from[1] = f1;
-		from[2] = f2;
-		from[3] = f3;
-		to[0] = t0;
-		to[1] = t1;
-		to[2] = t2;
-		to[3] = t3;
+		mapped6(t->src, ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+			ctx->remote_ip6[3]);
+		mapped6(t->dst, ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2],
+			ctx->local_ip6[3]);
 	}
 	t->src_port = bpf_ntohs(ctx->remote_port);
 	t->dst_port = ctx->local_port;

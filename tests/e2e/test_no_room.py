@@ -5,10 +5,11 @@ network namespace's tcp_notsent_lowat is 0 no TCP socket has room that has no TC
 own, however little was sent; one that is given it has, and its owner is told.
 """
 import contextlib
+import errno
 import os
 import socket
 
-from lib import linux
+from lib import linux, seccomp
 from lib.http1 import build
 from lib.runner import test
 
@@ -21,19 +22,14 @@ SL_L_STATE, SL_LANE_KERNEL = 0xf, 3  # include/sl_session.h
 LONG = build("GET", "/" + "x" * 1000)
 SENDTO = {"x86_64": 44, "aarch64": 206}[os.uname().machine]
 
-# Ends with send() of len(LONG) bytes failing with ENOMEM, as where bpf_tcp_ingress() finds no memory.
-NO_MEMORY = f"""
-import ctypes, struct, sys, os
-code = [(0x20, 0, 0, 0), (0x15, 0, 3, {SENDTO}), (0x20, 0, 0, 32), (0x15, 0, 1, {len(LONG)}),
-        (0x06, 0, 0, 0x0005000c), (0x06, 0, 0, 0x7fff0000)]
-text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
-prog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(text)))
-libc = ctypes.CDLL(None, use_errno=True)
-zero = ctypes.c_ulong(0)
-assert not libc.prctl(38, ctypes.c_ulong(1), zero, zero, zero)
-assert not libc.prctl(22, ctypes.c_ulong(2), prog, zero, zero), ctypes.get_errno()
-os.execv(sys.argv[1], sys.argv[1:])
-"""
+# send() of len(LONG) bytes fails, as where bpf_tcp_ingress() finds no memory.
+NO_MEMORY = [seccomp.load(seccomp.NR), seccomp.unless(SENDTO, 3),
+             seccomp.load(seccomp.ARG2), seccomp.unless(len(LONG), 1),
+             seccomp.returns(seccomp.ERRNO | errno.ENOMEM), seccomp.returns(seccomp.ALLOW)]
+
+
+def without_memory(t, door):
+    return t.sluice(conf(door), concurrency=1, wrap=seccomp.wrap(NO_MEMORY))
 
 
 def give_room(sock):
@@ -121,7 +117,7 @@ def lane_dies(t, method):
 def no_memory(t, door):
     """No lane takes a byte of the request, and none ends for that: nobody waits for the route's timeout."""
     server = Server(t)
-    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    s = without_memory(t, door)
     conn = started(s, server, door)
     with conn:
         conn.send(LONG)
@@ -168,7 +164,7 @@ def answered_first(t):
 def no_memory_in_body(t, door):
     """The lane takes no more of a request: its server waits for a rest that never comes, and the client does not."""
     server = Server(t)
-    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    s = without_memory(t, door)
     conn = started(s, server, door)
     with conn:
         conn.send(build("POST", "/torn", [("Content-Length", len(LONG))]))
@@ -189,7 +185,7 @@ def no_memory_in_body(t, door):
 def no_memory_in_tunnel(t, door):
     """What a tunnel's end does not take is lost: both see that it was cut."""
     server = Switcher(t)
-    s = t.sluice(conf(door), concurrency=1, wrap=("/usr/bin/python3", t.write("no_memory.py", NO_MEMORY)))
+    s = without_memory(t, door)
     conn, far = dig(server)
     with conn, far:
         ping(conn.sock, far, 3)

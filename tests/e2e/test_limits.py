@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Circuit breakers, heads, open sessions: at a limit a status and a counter, below it nothing."""
 import contextlib
+import os
 import resource
 import socket
 import struct
 import threading
 
+from lib import linux
 from lib.config import route
 from lib.envoy import FRONT, conf, limits
 from lib.http1 import Conn, build
@@ -179,10 +181,7 @@ def heads_by_default(t, door):
 
 def queued(port):
     """Connections to a listener that nobody has accepted yet."""
-    with open("/proc/net/tcp") as f:
-        rows = [line.split() for line in f][1:]
-    return sum(int(r[4].split(":")[1], 16) for r in rows
-               if r[3] == "0A" and r[1].endswith(f":{port:04X}"))
+    return sum(int(row[4].split(":")[1], 16) for row in linux.listening(os.getpid(), port))
 
 
 def wait_accepted(t, conn):

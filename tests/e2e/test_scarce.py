@@ -81,12 +81,9 @@ def at_once(conns, name):
 
 def by_thread(worker, conns):
     """The connections of each thread: of whose epoll set they are."""
-    ports, found = {}, []
-    with open(f"/proc/{worker}/net/tcp") as f:
-        for line in f.read().splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(f":{FRONT[1]:04X}"):
-                ports[f"socket:[{fields[9]}]"] = int(fields[2].split(":")[1], 16)
+    found = []
+    ports = {f"socket:[{row[9]}]": int(row[2].split(":")[1], 16)
+             for row in linux.tcp_sockets(worker, FRONT[1])}
     for path in glob.glob(f"/proc/{worker}/fd/*"):
         if os.readlink(path) == "anon_inode:[eventpoll]":
             with open(path.replace("/fd/", "/fdinfo/")) as f:

@@ -94,6 +94,22 @@ def children(pid):
     return found
 
 
+def tcp_sockets(pid, port):
+    """Lines of /proc/PID/net/tcp and tcp6, split: the sockets with this port in @pid's namespace."""
+    for name in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{name}") as f:
+            rows = [line.split() for line in f][1:]
+        yield from (row for row in rows if row[1].endswith(f":{port:04X}"))
+
+
+def listening(pid, port):
+    """Those of them that listen. None once @pid has ended."""
+    try:
+        return [row for row in tcp_sockets(pid, port) if row[3] == "0A"]
+    except OSError:
+        return []
+
+
 def _ptrace(request, pid, data=None):
     _check(_libc.ptrace(request, pid, None, data), "ptrace")
 

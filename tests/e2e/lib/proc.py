@@ -72,11 +72,15 @@ class Proc:
         wait_until(seen, f"{self.name} prints '{text}'", seconds)
 
     def wait_port(self, addr, seconds=20):
+        """
+        The program accepts at @addr. Somebody listens there in its own network namespace, too: where
+        an instance is attached a connection is accepted with nobody behind it.
+        """
         def open_():
             if not self.running():
                 raise AssertionError(f"{self.name} ended with {self.returncode} before it "
                                      f"listened: {self.log()[-600:]}")
-            return accepts(addr)
+            return linux.listening(self.pid, addr[1]) and accepts(addr)
         wait_until(open_, f"{self.name} accepts at {addr}", seconds)
 
     def signal(self, number):

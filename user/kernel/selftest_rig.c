@@ -2,6 +2,7 @@
 #include "kernel/selftest_rig.h"
 
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -116,25 +117,13 @@ static int put_all(struct rig *r, __u32 how)
 	return rc;
 }
 
-/* Runs st_learn over the map `sockets`. */
+/* Runs st_learn; the packet is one only because the kernel wants one. */
 static int learn(struct rig *r)
 {
-	union bpf_iter_link_info info = {.map.map_fd = bpf_map__fd(r->skel->maps.sockets)};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-	struct bpf_link *link;
-	int fd, rc = 0;
-	char byte;
+	const char packet[ETH_HLEN] = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
 
-	link = bpf_program__attach_iter(r->skel->progs.st_learn, &opts);
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	if (fd < 0 || read(fd, &byte, 1) < 0)
-		rc = -errno;
-	if (fd >= 0)
-		close(fd);
-	bpf_link__destroy(link);
-	return rc;
+	return bpf_prog_test_run_opts(bpf_program__fd(r->skel->progs.st_learn), &opts) ? -errno : 0;
 }
 
 static int connect_all(struct rig *r, __u32 how)

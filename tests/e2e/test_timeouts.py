@@ -6,8 +6,8 @@ import struct
 import time
 
 from lib import linux
-from lib.config import DOORS, route
-from lib.envoy import FRONT, conf, limits
+from lib.config import DOORS, cluster, dump, listener, route
+from lib.envoy import BACK, FRONT, conf, limits
 from lib.http1 import Closed, Conn, build
 from lib.keeper import Keeper
 from lib.runner import test
@@ -396,20 +396,49 @@ def after_a_crash(t, door):
     s.check()
 
 
+@contextlib.contextmanager
+def full_queue(t, port):
+    """A backend that does not answer the SYN."""
+    full = t.listen(port, backlog=0)
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        yield
+
+
+@test(seconds=40, each=["both", "user"])
+def defaults(t, door):
+    """What a config without any timeout gives: 5 s to connect, 15 s to answer."""
+    Scripted(t)
+    routes = [route(prefix="/full", to="full"), timed("/")]
+    clusters = [cluster("one", [BACK]), cluster("full", [(BACK[0], 9002)])]
+    for one in clusters:
+        del one["connect_timeout"]
+    tree = {"listeners": [listener("front", FRONT, routes)], "clusters": clusters}
+    with full_queue(t, 9002):
+        s = t.sluice(dump({"static_resources": tree, "sluice": DOORS[door]}) + "\n")
+        with Conn(FRONT) as to_full, Conn(FRONT) as hung, Clock() as answer:
+            warm(hung)
+            hung.send(build("GET", "/hang"))
+            with Clock() as connect:
+                assert to_full.get("/full").status == 503
+            connect.about(5)
+            assert hung.response().status == 504
+        answer.about(15)
+    assert limits(s, "one") == {"upstream_rq_timeout": 1}, limits(s, "one")
+    assert limits(s, "full") == {"upstream_cx_connect_timeout": 1}, limits(s, "full")
+
+
 @test(seconds=30, each=["both", "user"])
 def connect_timeout(t, door):
     """A backend whose queue is full does not answer the SYN: 503 after connect_timeout."""
-    full = t.listen(9001, backlog=0)
-    fill = [socket.socket() for _ in range(3)]
-    for sock in fill:
-        sock.setblocking(False)
-        sock.connect_ex(full.getsockname())
-    s = t.sluice(conf(door, back={"connect_timeout": "0.2s"}))
-    with Conn(FRONT) as conn, Clock() as clock:
-        r = conn.get("/fast")
-    assert r.status == 503, r
-    assert r.body.startswith(b"upstream connect error") and b"connection timeout" in r.body, r.body
-    clock.about(0.2)
-    assert limits(s, "one") == {"upstream_cx_connect_timeout": 1}, limits(s, "one")
-    for sock in fill:
-        sock.close()
+    with full_queue(t, 9001):
+        s = t.sluice(conf(door, back={"connect_timeout": "0.2s"}))
+        with Conn(FRONT) as conn, Clock() as clock:
+            r = conn.get("/fast")
+        assert r.status == 503, r
+        assert r.body.startswith(b"upstream connect error") and b"connection timeout" in r.body, r.body
+        clock.about(0.2)
+        assert limits(s, "one") == {"upstream_cx_connect_timeout": 1}, limits(s, "one")

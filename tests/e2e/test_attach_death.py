@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from lib import linux
+from lib import linux, net
 from lib.attach import APP, NEW, Background, attached, is_dead, names, who
 from lib.config import route
 from lib.http1 import Conn
@@ -20,8 +20,7 @@ CYCLES = int(os.environ.get("ATTACH_CYCLES", "20"))  # by hand: 1000
 
 def new_connections(t, seconds, clients=8):
     """wrk with a connection for each request, as fast as it goes."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as f:
-        f.write("10000 65000")
+    net.sysctl("net.ipv4.ip_local_port_range", "10000 65000")
     return Wrk(t, "http://127.0.0.1:8080/who", clients, seconds,
                headers=[("Connection", "close")])
 

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 
+from lib import net
 from lib.attach import (APP, NEW, Background, Greeter, attached, greeting, names, refused, ss,
                         text_of, who)
 from lib.config import cluster, dump, listener, route
@@ -99,11 +100,6 @@ def mapped(t):
     assert line.split()[-1] == "1", out
 
 
-def sysctl(name, value):
-    with open(f"/proc/sys/{name.replace('.', '/')}", "w") as f:
-        f.write(str(value))
-
-
 @test()
 def no_ipv6(t):
     """A container without IPv6 where the application listens on [::]: by an address that is."""
@@ -111,7 +107,7 @@ def no_ipv6(t):
     link = t.link(t.main_ns, box)
     with box:
         app = t.backends.nginx({8080: "app"}, "::")
-        sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+        net.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
     s = Background(t, "[::]:8080", "--netns", app.pid)
     assert names((link.b4, 8080)) == {"app": 10} and s.stats().total == 10
 
@@ -145,7 +141,7 @@ def of_one_interface(t, address):
 @test(each=["0.0.0.0", "::"])
 def syn_cookies(t, address):
     """With SYN cookies an ACK is looked up again, of lanes, too: they are not steered back."""
-    sysctl("net.ipv4.tcp_syncookies", 2)  # of each SYN, not just in need
+    net.sysctl("net.ipv4.tcp_syncookies", 2)  # of each SYN, not just in need
     t.backends.nginx({8080: "app"}, address)
     s = Background(t, text_of((address, 8080)))
     for dial in ("127.0.0.1", "::1")[:1 + (address == "::")]:

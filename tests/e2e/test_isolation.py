@@ -100,8 +100,7 @@ def prepare(ns, address):
     with ns:
         net.ip("addr", "add", f"{address}/32", "dev", "lo")
         for name, value in (("ip_local_port_range", f"{FIRST} {LAST}"), ("tcp_tw_reuse", "1")):
-            with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
-                f.write(value)
+            net.sysctl(f"net.ipv4.{name}", value)
 
 
 @test(seconds=90, each=list(DOORS))

@@ -14,6 +14,12 @@ def ip(*words):
         raise OSError(f"ip {' '.join(words)}: {done.stderr.strip()}")
 
 
+def sysctl(name, value):
+    """Of this thread's network namespace."""
+    with open(f"/proc/sys/{name.replace('.', '/')}", "w") as f:
+        f.write(str(value))
+
+
 def make_netns():
     ns = Netns()
     with ns:

@@ -60,7 +60,8 @@ int sl_attach_check_others(const struct sl_attach_plan *p);
 
 /* Waits until an instance has ended: true. False: @until (may be NULL) holds first, or it takes too
  * long. */
-bool sl_attach_wait(const char *instance, bool (*until)(const char *instance));
+bool sl_attach_wait(const char *instance, bool (*until)(const char *instance, void *ctx),
+		    void *ctx);
 
 /* Steers new connections to @point of p's instance, which runs; returns the exit status. */
 int sl_attach_steer(const struct sl_attach_plan *p, const struct sl_attach_args *args, int point);

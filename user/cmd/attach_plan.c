@@ -273,7 +273,7 @@ static int wait_ended(struct sl_attach_plan *p)
 	if (!(p->maps.control->flags & SL_C_UNTIL_DETACHED))
 		return refuse("instance '%s' is about to end; name another with --instance",
 			      p->instance);
-	if (!sl_attach_wait(p->instance, NULL))
+	if (!sl_attach_wait(p->instance, NULL, NULL))
 		return refuse("instance '%s' is about to end, and still has connections",
 			      p->instance);
 	sl_maps_close(&p->maps);
@@ -281,30 +281,38 @@ static int wait_ended(struct sl_attach_plan *p)
 	return SL_EXIT_DONE;
 }
 
-/* Whether an instance that has its lock serves: else it starts just now, or has almost ended. */
-static bool serves(const char *instance)
-{
-	struct sl_maps maps;
-	bool yes;
-	int rc = sl_maps_open(&maps, instance);
+struct opening {
+	struct sl_maps *maps;
+	int rc; /* of sl_maps_open() */
+};
 
-	if (rc)
-		return rc != -ENOENT;
-	yes = SL_READ(maps.control->supervisor) > 0;
-	sl_maps_close(&maps);
-	return yes;
+/*
+ * Whether an instance that has its lock serves: else it starts just now, or has almost ended. Its
+ * maps are left open, since a moment later it may be gone.
+ */
+static bool serves(const char *instance, void *ctx)
+{
+	struct opening *o = ctx;
+
+	o->rc = sl_maps_open(o->maps, instance);
+	if (o->rc)
+		return o->rc != -ENOENT;
+	if (SL_READ(o->maps->control->supervisor) > 0)
+		return true;
+	sl_maps_close(o->maps);
+	o->rc = -ENOENT;
+	return false;
 }
 
 /* Opens the instance, if it runs. One that `sluice attach` started takes another config. */
 static int open_instance(struct sl_attach_plan *p, const struct sl_attach_args *args)
 {
-	int status;
+	struct opening o = {.maps = &p->maps};
 
-	if (sl_attach_wait(p->instance, serves))
+	if (sl_attach_wait(p->instance, serves, &o))
 		return SL_EXIT_DONE;
-	status = sl_cmd_open("attach", &p->maps, p->instance);
-	if (status != SL_EXIT_DONE)
-		return status;
+	if (o.rc)
+		return sl_cmd_cannot_open("attach", p->instance, o.rc);
 	p->running = true;
 	if (SL_READ(p->maps.control->flags) & SL_C_ENDING)
 		return wait_ended(p);

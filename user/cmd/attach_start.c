@@ -125,14 +125,14 @@ static int launch(const char *config, const char *instance, const char *log_path
 	return WEXITSTATUS(status) ? WEXITSTATUS(status) : SL_EXIT_SYSTEM;
 }
 
-bool sl_attach_wait(const char *instance, bool (*until)(const char *instance))
+bool sl_attach_wait(const char *instance, bool (*until)(const char *instance, void *ctx), void *ctx)
 {
 	const struct timespec pause = {.tv_nsec = 5000000};
 
 	for (int i = 0; i < END_MS / 5; i++) {
 		if (!sl_instance_runs(instance))
 			return true;
-		if (until && until(instance))
+		if (until && until(instance, ctx))
 			return false;
 		nanosleep(&pause, NULL);
 	}
@@ -147,7 +147,7 @@ static int end_running(const struct sl_attach_plan *p)
 {
 	if (kill(p->maps.control->supervisor, SIGTERM))
 		return cannot("end", "the running instance");
-	if (sl_attach_wait(p->instance, NULL))
+	if (sl_attach_wait(p->instance, NULL, NULL))
 		return SL_EXIT_DONE;
 	errno = ETIMEDOUT;
 	return cannot("end", "the running instance");

@@ -36,6 +36,8 @@ int sl_cmd_usage(const char *command);
 
 /* sl_maps_open() with its failures told on stderr. SL_EXIT_DONE or SL_EXIT_SYSTEM. */
 int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance);
+/* Says what an error of sl_maps_open() means; returns the exit status. */
+int sl_cmd_cannot_open(const char *command, const char *instance, int err);
 
 /*
  * Name of cluster @index, or "(no such cluster)": the maps are a public interface, so an

@@ -28,9 +28,12 @@ int sl_cmd_open(const char *command, struct sl_maps *m, const char *instance)
 {
 	int err = sl_maps_open(m, instance);
 
+	return err ? sl_cmd_cannot_open(command, instance, err) : SL_EXIT_DONE;
+}
+
+int sl_cmd_cannot_open(const char *command, const char *instance, int err)
+{
 	switch (err) {
-	case 0:
-		return SL_EXIT_DONE;
 	case -ENOENT:
 		fprintf(stderr,
 			"sluice %s: no instance '%s' (nothing in %s/%s); 'sluice run' starts one\n",

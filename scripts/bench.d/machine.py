@@ -42,6 +42,12 @@ class Netns:
         "net/ipv4/tcp_max_syn_backlog": "65535",
     }
 
+    # Linux's own before the host's choice. One that paces, like bbr, sends by timers: 15 to 22 for
+    # an answer of 1 MiB over two wires, each with two exits of a virtual machine, and what is
+    # measured is those. A namespace may choose what the host allows, and reno, which also paces
+    # nothing, always.
+    CONGESTION = ("cubic", "reno")
+
     def __init__(self):
         self.fd = -1
         self._outer = []
@@ -55,10 +61,24 @@ class Netns:
             for name, value in self.SYSCTLS.items():
                 with open(f"/proc/sys/{name}", "w") as f:
                     f.write(value)
+            self.congestion = self._set_congestion()
 
     def _make(self):
         _check(_libc.unshare(CLONE_NEWNET), "unshare")
         self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    def _set_congestion(self):
+        """The name of what the namespace's connections have."""
+        path = "/proc/sys/net/ipv4/tcp_congestion_control"
+        for name in self.CONGESTION:
+            try:
+                with open(path, "w") as f:
+                    f.write(name)
+                break
+            except OSError:
+                pass
+        with open(path) as f:
+            return f.read().strip()
 
     def __enter__(self):
         """The calling thread, and what it starts, is in the namespace until exit."""
@@ -218,12 +238,15 @@ def describe(sluice):
     def first_line(*argv):
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.stdout.splitlines()[0].strip() if done.stdout else "unknown"
+    ns = Netns()
+    ns.close()
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "kernel": platform.release(),
         "cpu": model,
         "cpus": os.cpu_count(),
         "load_at_start": os.getloadavg()[0],
+        "congestion": ns.congestion,
         "sluice": first_line(sluice, "--version"),
         "nginx": first_line("nginx", "-v").replace("nginx version: ", ""),
         "haproxy": first_line("haproxy", "-v").split(" - ")[0],

@@ -72,7 +72,7 @@ def _floors(record):
 
 def print_machine(m):
     print(f"Linux {m['kernel']}, {m['cpus']} CPUs ({m['cpu']}); {m['sluice']}, {m['nginx']}, "
-          f"{m['haproxy']}, {m['wrk']}")
+          f"{m['haproxy']}, {m['wrk']}; TCP by {m['congestion']}")
     if m["load_at_start"] > 0.5:
         print(f"bench: load average {m['load_at_start']:.2f} at start: others use this machine, "
               "and the numbers will show it")

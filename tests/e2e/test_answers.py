@@ -3,11 +3,15 @@
 import socket
 import threading
 
+from lib import linux, net
 from lib.config import DOORS, config, route
 from lib.data import pattern
 from lib.http1 import Closed, Conn, build
+from lib.keeper import Keeper
 from lib.load import Load, Wrk
 from lib.runner import test
+
+from test_actions import action, add
 
 FRONT = ("127.0.0.1", 8000)
 
@@ -176,4 +180,64 @@ def servers_that_hang_up(t, case):
             load.wait_requests(t, 800, seconds=30)
         load.check()
     t.note(f"{s.stats()}")
+    s.check()
+
+
+def lines(name, n, size=990):
+    return b"".join(b"%b-%02d: %b\r\n" % (name, i, b"v" * size) for i in range(n))
+
+
+@test(each=list(DOORS))
+def over_long(t, door):
+    """A head that does not fit with what the route adds: nothing of it goes out, before the 502 or
+    anywhere. One that does not fit behind an interim head alone is sent after it."""
+    heads = {
+        "/copied": b"HTTP/1.1 200 OK\r\nY: %b\r\n" % (b"y" * 6000) + lines(b"X", 58) +
+                   b"Content-Length: 2\r\n\r\nok",
+        "/hinted": b"HTTP/1.1 103 Early Hints\r\n" + lines(b"Z", 18) + b"\r\n" +
+                   b"HTTP/1.1 200 OK\r\n" + lines(b"X", 44) + b"Content-Length: 2\r\n\r\nok",
+    }
+    Keeper(t, 9001, lambda request, n: heads.get(request.target, ANSWER))
+    added = [add("x-copy", "%RESP(y)%")] + [add(f"x-{i}", "w" * 2000) for i in range(4)]
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [
+        action("/copied", top={"response_headers_to_add": added[:1]}),
+        action("/hinted", top={"response_headers_to_add": added[1:]}), route(to="one")], DOORS[door]))
+    with Conn(FRONT) as conn:
+        for n in range(3):
+            conn.send(build("GET", "/copied") + build("GET", "/next"))
+            r = conn.response()
+            assert r.status == 502 and r.get("y") is None and not r.get("x-copy"), f"{n}: {r}"
+            right(conn.response(), f"{n}, behind it")
+            r = conn.get("/hinted")
+            assert r.status == 200 and r.body == b"ok" and r.get("x-43"), f"{n}: {r}"
+            assert [i.status for i in r.informational] == [103], r.informational
+            assert all(len(r.get(f"x-{i}")) == 2000 for i in range(4)), r
+            right(conn.get("/next"), f"{n}, at last")
+    s.check()
+
+
+@test(each=list(DOORS))
+def over_long_unread(t, door):
+    """The same behind an interim head that the client has not read yet."""
+    net.sysctl("net.ipv4.tcp_wmem", "4096 4096 4096")
+    back = t.listen(9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
+
+    def all_is_read():
+        """By the daemon: nothing is left between it and the server."""
+        return all(row[4] == "00000000:00000000" for port in (9001, there[1])
+                   for row in linux.tcp_sockets(s.worker(), port) if row[3] == "01")
+    with Conn(FRONT, rcvbuf=2304) as conn:
+        conn.send(build("GET", "/"))
+        lane, there = back.accept()
+        with lane:
+            lane.settimeout(10)
+            assert lane.recv(1000).endswith(b"\r\n\r\n")
+            lane.sendall(b"HTTP/1.1 103 Early Hints\r\n" + lines(b"Z", 32) + b"\r\n" +
+                         b"HTTP/1.1 200 OK\r\n" + lines(b"X", 40) +
+                         b"Content-Length: 2\r\n\r\nok")
+            t.wait(all_is_read, "the answer is in the daemon's hands")
+            r = conn.response()
+            assert r.status == 200 and r.body == b"ok" and r.get("x-39"), r
+            assert [i.status for i in r.informational] == [103], r.informational
     s.check()

@@ -371,7 +371,7 @@ __u32 sticky_target(struct worker *w, const struct sl_split *split, __u64 hash);
  */
 __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
 void rewrite_kept(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
-/* Answers go to f->out, or @out. False: does not fit. */
+/* Answers go to f->out, or @out. False: does not fit; nothing is added. */
 bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
 bool rewrite_interim(struct worker *w, struct buffer *out, const struct sl_head *h,
 		     const __u8 *buf);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include "internal.h"
+#include "mutate.h"
 
 #define RELEASE_MAX 16384 /* bytes that an empty send buffer always takes at once */
 
@@ -158,6 +158,20 @@ static void response_complete(struct worker *w, struct front *f)
 	}
 }
 
+/*
+ * Whether there is room for @h in `out` behind what is not written yet. What configs add has no
+ * bound but the whole of it; what we add besides fits in what the buffer is larger than a head.
+ */
+static bool fits_behind(const struct worker *w, const struct front *f, const struct sl_head *h)
+{
+	const struct buffer *out = &f->out;
+
+	if (out->pos == out->end)
+		return true;
+	return !action_of(w, f) && !forwarded_any(w, f) && !f->cookies.data &&
+	       out->end + h->len <= SL_HEAD_MAX;
+}
+
 static bool response_head(struct worker *w, struct front *f)
 {
 	struct buffer *rin = &f->rin;
@@ -187,6 +201,8 @@ static bool response_head(struct worker *w, struct front *f)
 			exchange_lane_failed(w, f);
 		return true;
 	case SL_PARSE_DONE:
+		if (!fits_behind(w, f, h))
+			return false;
 		if (h->status == 101) {
 			if (!tunnel_begin(w, f, h))
 				response_bad(w, f);

@@ -130,6 +130,14 @@ static bool add_lines(struct buffer *out, const struct lines *l)
 	return !l->full;
 }
 
+/* Ends what began at @from: a head that does not fit is not there in part, either. Returns @ok. */
+static bool whole_or_none(struct buffer *out, __u32 from, bool ok)
+{
+	if (!ok)
+		out->framed = out->end = from;
+	return ok;
+}
+
 static bool add_request(struct buffer *out, const struct lines *l, bool chunked)
 {
 	bool ok;
@@ -139,10 +147,7 @@ static bool add_request(struct buffer *out, const struct lines *l, bool chunked)
 	     buffer_adds(out, " HTTP/1.1\r\n") && add_lines(out, l);
 	if (ok && chunked)
 		ok = buffer_adds(out, "transfer-encoding: chunked\r\n");
-	ok = ok && buffer_adds(out, "\r\n");
-	if (!ok)
-		out->end = 0;
-	return ok;
+	return whole_or_none(out, 0, ok && buffer_adds(out, "\r\n"));
 }
 
 /* The request as it came, and what the connection manager adds. */
@@ -208,20 +213,27 @@ static bool add_status_line(struct buffer *out, const __u8 *buf)
 
 bool rewrite_interim(struct worker *w, struct buffer *out, const struct sl_head *h, const __u8 *buf)
 {
+	const __u32 from = out->end;
+
 	lines_reset(&w->response);
 	add_headers(&w->response, h, buf, false);
-	return add_status_line(out, buf) && add_lines(out, &w->response) &&
-	       buffer_adds(out, "\r\n");
+	return whole_or_none(out, from,
+			     add_status_line(out, buf) && add_lines(out, &w->response) &&
+				     buffer_adds(out, "\r\n"));
 }
 
 bool rewrite_switch(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
+	const __u32 from = f->out.end;
+
 	lines_reset(&w->response);
 	add_headers(&w->response, h, buf, false);
 	mutate_response(w, f, &w->response);
 	forwarded_response(w, f, &w->response, false);
-	return add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) &&
-	       buffer_adds(&f->out, "\r\n") && upgrade_add(&f->out, h, buf);
+	return whole_or_none(&f->out, from,
+			     add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) &&
+				     buffer_adds(&f->out, "\r\n") &&
+				     upgrade_add(&f->out, h, buf));
 }
 
 /* How the session goes on behind the answer. */
@@ -237,6 +249,7 @@ static bool add_connection(struct buffer *out, const struct exchange *x)
 bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
 	const struct exchange *x = &f->x;
+	const __u32 from = f->out.end;
 	bool ok;
 
 	lines_reset(&w->response);
@@ -248,16 +261,18 @@ bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h
 		ok = buffer_add(&f->out, f->cookies.data, f->cookies.end);
 	if (ok && (h->flags & SL_HEAD_CHUNKED) && !x->client10)
 		ok = buffer_adds(&f->out, "transfer-encoding: chunked\r\n");
-	return ok && add_connection(&f->out, x);
+	return whole_or_none(&f->out, from, ok && add_connection(&f->out, x));
 }
 
 bool rewrite_reply(struct worker *w, struct front *f, __u32 status, const char *phrase)
 {
+	const __u32 from = f->out.end;
 	char line[64];
 
 	mutate_response(w, f, &w->response);
 	forwarded_response(w, f, &w->response, true);
 	snprintf(line, sizeof(line), "HTTP/1.1 %u %s\r\n", status, phrase);
-	return buffer_adds(&f->out, line) && add_lines(&f->out, &w->response) &&
-	       add_connection(&f->out, &f->x);
+	return whole_or_none(&f->out, from,
+			     buffer_adds(&f->out, line) && add_lines(&f->out, &w->response) &&
+				     add_connection(&f->out, &f->x));
 }

@@ -8,6 +8,7 @@ from lib.http1 import Conn, build
 from lib.runner import test
 
 from test_cli import run
+from test_tunnel import UPGRADE, Switcher
 
 FRONT = ("127.0.0.1", 8000)
 PORTS = {9001: "old", 9002: "new", 9003: "other"}
@@ -110,6 +111,30 @@ def made_cookies(t):
                 "route_needs_user", 0), stats
     assert len(values) == 20 and versions == {"old", "new"}, (values, versions)
     assert s.stats().kernel >= 35, s.stats()
+
+
+@test(each=list(DOORS))
+def made_cookies_by_answer(t, door):
+    """A cookie is in the answer to its own request if a backend gives one, be it a 101; an answer of
+    our own has none, nor has the next one on the connection."""
+    Switcher(t)
+    policy = [{"cookie": {"name": "cohort", "ttl": "3600s", "path": "/shop"}}]
+    shop, down = route("/shop", to="one"), route("/down", to="down")
+    for r in (shop, down):
+        r["route"]["hash_policy"] = policy
+    text = config(FRONT, {"one": [("127.0.0.1", 9001)], "down": [("127.0.0.1", 9009)]},
+                  [shop, down, route(to="one")], DOORS[door])
+    s = t.sluice(text.replace('lb_policy: "ROUND_ROBIN"', 'lb_policy: "RING_HASH"'))
+    with Conn(FRONT) as conn:
+        for n in range(3):
+            for path, status, made in (("/other", 200, False), ("/shop", 200, True),
+                                       ("/down", 503, False), ("/other", 200, False)):
+                r = conn.get(path)
+                assert r.status == status and bool(r.get("set-cookie")) == made, f"{n}, {path}: {r}"
+        conn.send(build("GET", "/shop", UPGRADE))
+        r = conn.head()
+        assert r.status == 101 and r.get("set-cookie", "").startswith("cohort="), r
+    s.check()
 
 
 @test()

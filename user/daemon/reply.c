@@ -81,6 +81,7 @@ static void reply_with(struct worker *w, struct front *f, const struct answer *a
 	waiting_cancel(w, f);
 	breaker_unpend(w, f);
 	buffer_drop(w, &f->rin);
+	buffer_drop(w, &f->cookies); /* Envoy has them in answers of a backend alone */
 	if (x->req == SIDE_HEAD)
 		x->req = SIDE_DONE;
 	/* A client that waits for 100 Continue will not send the body now, or it may: no telling

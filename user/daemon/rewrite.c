@@ -222,6 +222,12 @@ bool rewrite_interim(struct worker *w, struct buffer *out, const struct sl_head 
 				     buffer_adds(out, "\r\n"));
 }
 
+/* Those that the request was to be given, see sticky.c. */
+static bool add_cookies(struct front *f)
+{
+	return !f->cookies.data || buffer_add(&f->out, f->cookies.data, f->cookies.end);
+}
+
 bool rewrite_switch(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
 	const __u32 from = f->out.end;
@@ -232,7 +238,7 @@ bool rewrite_switch(struct worker *w, struct front *f, const struct sl_head *h, 
 	forwarded_response(w, f, &w->response, false);
 	return whole_or_none(&f->out, from,
 			     add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) &&
-				     buffer_adds(&f->out, "\r\n") &&
+				     add_cookies(f) && buffer_adds(&f->out, "\r\n") &&
 				     upgrade_add(&f->out, h, buf));
 }
 
@@ -256,9 +262,7 @@ bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h
 	add_headers(&w->response, h, buf, false);
 	mutate_response(w, f, &w->response);
 	forwarded_response(w, f, &w->response, false);
-	ok = add_status_line(&f->out, buf) && add_lines(&f->out, &w->response);
-	if (ok && f->cookies.data)
-		ok = buffer_add(&f->out, f->cookies.data, f->cookies.end);
+	ok = add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) && add_cookies(f);
 	if (ok && (h->flags & SL_HEAD_CHUNKED) && !x->client10)
 		ok = buffer_adds(&f->out, "transfer-encoding: chunked\r\n");
 	return whole_or_none(&f->out, from, ok && add_connection(&f->out, x));

@@ -261,6 +261,7 @@ bool tunnel_begin(struct worker *w, struct front *f, const struct sl_head *h)
 	if (f->in.pos == f->in.end)
 		buffer_drop(w, &f->in);
 	buffer_drop(w, &f->req);
+	buffer_drop(w, &f->cookies);
 	x->status = h->status;
 	x->answered = x->close = x->lane_close = true;
 	x->client_close = false;

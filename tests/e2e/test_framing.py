@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 
+from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Closed, Conn, build
@@ -208,6 +209,7 @@ def senders(t):
     small = build("POST", "/echo", [("X-Some", "thing")], b"0123456789")
     with Conn(FRONT) as conn:
         for what, raw, want in (("head", small, b"0123456789"),
+                                ("empty lines", b"\r\n\r\n" + small, b"0123456789"),
                                 ("chunks", TRAILED, b"hello, 0123\r\n567")):
             for cut in range(1, len(raw)):
                 conn.send_pieces([raw[:cut], raw[cut:]])
@@ -280,6 +282,40 @@ def by_door(t, door):
         except (AssertionError, OSError) as e:
             wrong.append(f"{subject.__name__}: {type(e).__name__}: {e}")
     assert not wrong, "; ".join(wrong)
+    s.check()
+
+
+@test(each=list(DOORS))
+def cut_empty_lines(t, door):
+    """An empty line before a request may come in two halves, however far apart; one that is never
+    whole is no request."""
+    Backend(t)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
+
+    def all_is_read():
+        return all(row[4].endswith(":00000000") for row in linux.tcp_sockets(s.worker(), FRONT[1])
+                   if row[3] == "01")
+
+    def send(conn, *pieces):
+        for piece in pieces:
+            t.wait(all_is_read, "the daemon has what was sent before")
+            conn.send(piece)
+    for warm in (0, 3):
+        with Conn(FRONT) as conn:
+            for _ in range(warm):
+                same(conn.get("/length"), BODY, "warm")
+            for lines in ((b"\r", b"\n"), (b"\r\n", b"\r", b"\n\r\n\r", b"\n")):
+                send(conn, *lines[:-1], lines[-1] + build("GET", "/length"))
+                same(conn.response(), BODY, f"{lines} after {warm}")
+            send(conn, build("GET", "/length") + b"\r", b"\n" + build("GET", "/chunked"))
+            same(conn.response(), BODY, "before half a line")
+            same(conn.response(), BODY, "behind half a line")
+            send(conn, b"\r")
+            conn.sock.shutdown(socket.SHUT_WR)
+            assert conn.at_eof(), "an answer to no request"
+        with Conn(FRONT) as conn:
+            send(conn, b"\r", b"\r")
+            assert conn.response().status == 400 and conn.at_eof()
     s.check()
 
 

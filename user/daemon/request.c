@@ -77,6 +77,12 @@ static void skip_empty_lines(struct buffer *in)
 	in->framed = in->pos;
 }
 
+/* CR alone: of an empty line perhaps, which is cut here. No request begins with it. */
+static bool is_half_line(const struct buffer *in)
+{
+	return in->end == 1 && in->data[0] == '\r';
+}
+
 bool request_is_idempotent(__u8 method)
 {
 	switch (method) {
@@ -238,7 +244,7 @@ static bool request_head(struct worker *w, struct front *f)
 		in->pos = in->framed = 0;
 	}
 	len = in->end < SL_HEAD_MAX ? in->end : SL_HEAD_MAX;
-	parse = sl_request_parse(h, in->data, len);
+	parse = is_half_line(in) ? SL_PARSE_MORE : sl_request_parse(h, in->data, len);
 	if (parse == SL_PARSE_MORE && len < limits_of_listener(w, f)->max_head) {
 		if (f->io.eof)
 			front_close(w, f);

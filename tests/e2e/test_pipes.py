@@ -20,6 +20,7 @@ class Service:
 
     def __init__(self, t, name, path):
         self.name, self.connections, self.down = name, 0, False
+        self.hosts = []
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind("\0" + path[1:] if path[0] == "@" else path)
         self.listener.listen(64)
@@ -44,7 +45,9 @@ class Service:
                 length, line = 0, f.readline()
                 while line not in (b"\r\n", b""):
                     found = re.match(rb"(?i)content-length: *(\d+)", line)
-                    length, line = int(found.group(1)) if found else length, f.readline()
+                    length = int(found.group(1)) if found else length
+                    self.hosts += re.findall(r"(?i)^host: *(.*)\r\n", line.decode())
+                    line = f.readline()
                 body = f.read(length)
                 if self.down:
                     return
@@ -92,6 +95,25 @@ def both_kinds(t):
     assert p.wait(10) == 0
     assert "endpoint is a UNIX-domain socket" in p.log() and path in p.log(), p.log()
     s.check()
+
+
+@test()
+def without_host(t):
+    """A request of HTTP/1.0 that has no Host is given the endpoint's name, and no address: a path is
+    none that a server would know."""
+    path = where(t)
+    service = Service(t, "a", path)
+    for hostname in (None, "app.test"):
+        text = conf(path)
+        if hostname:
+            text = re.sub(r"- endpoint:(\n *)", rf'- endpoint:\1hostname: "{hostname}"\1', text)
+        s = t.sluice(text)
+        with Conn(FRONT) as conn:
+            conn.send(b"GET / HTTP/1.0\r\n\r\n")
+            assert conn.response().status == 200
+        assert service.hosts[-1] == (hostname or "localhost"), service.hosts
+        s.check()
+        s.stop()
 
 
 @test()

@@ -87,25 +87,38 @@ static void add_headers(struct lines *l, const struct sl_head *h, const __u8 *bu
 	}
 }
 
+/* Host of @endpoint. A UNIX-domain socket's path is none: its name, else nginx's. */
+static void put_host(const struct worker *w, __u32 endpoint, struct lines *l)
+{
+	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
+	char ip[INET6_ADDRSTRLEN] = "", host[INET6_ADDRSTRLEN + 16];
+	const char *name = hostname_of(w, endpoint);
+
+	if (e->family == AF_UNIX) {
+		lines_puts(l, name ? name : "localhost");
+		return;
+	}
+	inet_ntop(e->family, e->addr, ip, sizeof(ip));
+	snprintf(host, sizeof(host), e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, e->port);
+	lines_puts(l, host);
+}
+
 /*
  * Host by RFC 9112 section 3.2.2: of an absolute-form target before the header's. An HTTP/1.0
- * request may have none; HTTP/1.1 needs one: the endpoint's address.
+ * request may have none; HTTP/1.1 needs one: the endpoint's, if there is one.
  */
-static void add_host(struct lines *l, const struct sl_head *h, const __u8 *buf,
-		     const struct sl_endpoint *e)
+static void add_host(const struct worker *w, const struct exchange *x, struct lines *l,
+		     const struct sl_head *h, const __u8 *buf)
 {
-	char ip[INET6_ADDRSTRLEN] = "", host[INET6_ADDRSTRLEN + 16];
 	__u32 from = l->made_len;
 
 	if (h->flags & SL_HEAD_ABSOLUTE) {
 		lines_add_first(l, text_of("host"), span_text(buf, h->host));
 		return;
 	}
-	if (!e || (h->flags & SL_HEAD_HOST))
+	if ((h->flags & SL_HEAD_HOST) || x->cluster == NO_INDEX || x->endpoint >= SL_MAX_ENDPOINTS)
 		return;
-	inet_ntop(e->family, e->addr, ip, sizeof(ip));
-	snprintf(host, sizeof(host), e->family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, e->port);
-	lines_puts(l, host);
+	put_host(w, x->endpoint, l);
 	lines_add_first(l, text_of("host"), lines_made(l, from));
 }
 
@@ -153,14 +166,9 @@ static bool add_request(struct buffer *out, const struct lines *l, bool chunked)
 /* The request as it came, and what the connection manager adds. */
 static void collect(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
-	const struct exchange *x = &f->x;
-	const struct sl_endpoint *e = NULL;
-
-	if (x->cluster != NO_INDEX && x->endpoint < SL_MAX_ENDPOINTS)
-		e = &w->maps->endpoints[x->endpoint];
 	lines_reset(&w->request);
 	lines_of_head(&w->request, h, buf);
-	add_host(&w->request, h, buf, e);
+	add_host(w, &f->x, &w->request, h, buf);
 	forwarded_request(w, f, &w->request);
 }
 

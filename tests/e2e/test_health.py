@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Endpoints that fail: active checks and outlier detection, on both paths."""
 import collections
+import errno
+import os
 
+from lib import seccomp
 from lib.config import cluster, dump, listener, route
 from lib.http1 import Conn
 from lib.keeper import Keeper
 from lib.proc import wait_until
 from lib.runner import test
 
+import test_pipes
+
 FRONT = ("127.0.0.1", 8000)
 PORTS = {9001: "a", 9002: "b", 9003: "c"}
+CONNECT = {"x86_64": 42, "aarch64": 203}[os.uname().machine]
+SOCKADDR_IN = 16  # bytes
 FAST = {"timeout": "5s", "interval": "0.05s", "no_traffic_interval": "0.05s",
         "unhealthy_threshold": 1, "healthy_threshold": 1}
 
@@ -235,6 +242,43 @@ def gateway_failures(t):
         wait_until(lambda: endpoint(s, 9002)["health"].startswith("failed_outlier_check"),
                    "b is out")
         assert ask(conn, 20) == {"a": 10, "c": 10}
+
+
+# What connect() says, and whether that is the endpoint's fault.
+REFUSALS = {errno.ECONNREFUSED: True, errno.ENETUNREACH: True, errno.EADDRNOTAVAIL: False,
+            errno.ENOBUFS: False}
+
+
+@test(each=[errno.errorcode[n] for n in REFUSALS])
+def not_connected(t, name):
+    """No connection for want of a port or of memory here: no endpoint is out for that."""
+    number = getattr(errno, name)
+    Keeper(t, 9001)
+    s = t.sluice(conf(ports=[9001], outlier_detection={**OUTLIERS, "base_ejection_time": "60s",
+                                                       "max_ejection_percent": 100}),
+                 concurrency=1, wrap=seccomp.wrap(seccomp.refusal(CONNECT, number)))
+    with Conn(FRONT) as conn:
+        assert [conn.get("/").status for _ in range(4)] == [503] * 4
+    assert bool(endpoint(s, 9001)["ejections"]) == REFUSALS[number], endpoint(s, 9001)
+
+
+@test()
+def not_checked(t):
+    """A check that cannot be made for want of a port here has no result."""
+    path = test_pipes.where(t)
+    test_pipes.Service(t, "a", path)
+    Keeper(t, 9001)
+    no_ports = [seccomp.load(seccomp.NR), seccomp.unless(CONNECT, 3), seccomp.load(seccomp.ARG2),
+                seccomp.unless(SOCKADDR_IN, 1), seccomp.returns(seccomp.ERRNO | errno.EADDRNOTAVAIL),
+                seccomp.returns(seccomp.ALLOW)]
+    s = t.sluice(test_pipes.conf(path, ("127.0.0.1", 9001), health_checks=http_check()),
+                 wrap=seccomp.wrap(no_ports))
+
+    def by_pipe():
+        return next(e for e in s.stats().tree["endpoints"] if e["endpoint"] == path)
+    wait_until(lambda: by_pipe()["checks"] > 5, "the other endpoint's checks")
+    assert endpoint(s, 9001)["checks"] == 0 and by_pipe()["failed_checks"] == 0, s.stats().tree
+    s.check()
 
 
 def split_conf(path, weights, sticky=False, **keys):

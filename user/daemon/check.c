@@ -141,6 +141,16 @@ static void done(struct worker *w, struct check *c, bool ok, bool hard, bool kee
 	due_set(w, c, w->now_ns + interval(w, c, ok, pending));
 }
 
+/* Nothing is known: at its next turn. */
+static void put_off(struct worker *w, struct check *c)
+{
+	const bool failed = w->maps->hosts[c->endpoint].flags & SL_HOST_FAILED_CHECK;
+
+	c->state = CHECK_WAIT;
+	hang_up(w, c);
+	due_set(w, c, w->now_ns + interval(w, c, !failed, false));
+}
+
 /* ---- a check ---- */
 
 static void ask(struct worker *w, struct check *c)
@@ -158,6 +168,7 @@ static void ask(struct worker *w, struct check *c)
 static void begin(struct worker *w, struct check *c)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[c->endpoint];
+	int rc;
 
 	due_set(w, c, w->now_ns + c->rules.timeout_ms * NS_PER_MS);
 	c->reused = c->io.fd >= 0;
@@ -168,16 +179,14 @@ static void begin(struct worker *w, struct check *c)
 	c->io = (struct io){.fd = endpoint_socket(w, e), .kind = IO_CHECK};
 	c->state = CHECK_CONNECT;
 	if (c->io.fd < 0 || io_add(w, &c->io, IO_EVENTS_ALL)) {
-		done(w, c, false, false, false);
+		put_off(w, c);
 		return;
 	}
-	switch (endpoint_connect(w, e, c->io.fd)) {
-	case 0:
-	case -EINPROGRESS:
-		break;
-	default:
+	rc = endpoint_connect(w, e, c->io.fd);
+	if (is_ours(rc))
+		put_off(w, c);
+	else if (rc && rc != -EINPROGRESS)
 		done(w, c, false, false, false);
-	}
 }
 
 static bool in_ranges(const struct sl_status_range *r, __u32 n, __u32 status)

@@ -100,9 +100,13 @@ void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
-/* A new lane, connecting; counted in n_lanes before. NULL: no socket, no memory, or refused at
- * once: counted no more. */
-struct back *lane_open(struct worker *w, __u32 endpoint);
+/* Of endpoint_connect(): something is lacking here, and nothing is said of the endpoint. */
+bool is_ours(int rc);
+/*
+ * A new lane, connecting; counted in n_lanes before. NULL: counted no more, since @endpoint could
+ * not be reached, which *@ret_refused tells, or for want of something here.
+ */
+struct back *lane_open(struct worker *w, __u32 endpoint, bool *ret_refused);
 /* It is counted from now on, if the cluster may have one more. */
 bool lane_reserve(struct sl_cluster *c);
 void lane_unreserve(struct sl_cluster *c);

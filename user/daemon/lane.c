@@ -328,6 +328,19 @@ void lane_unreserve(struct sl_cluster *c)
 	sl_add(&c->n_lanes, -1ULL);
 }
 
+bool is_ours(int rc)
+{
+	switch (rc) {
+	case -EADDRNOTAVAIL: /* no port is left, see ip_local_port_range */
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+		return true;
+	}
+	return false;
+}
+
 /* Descriptors are for who has something to do: an idle lane goes before one is made of the last. */
 static void make_way(struct worker *w)
 {
@@ -335,7 +348,7 @@ static void make_way(struct worker *w)
 		crew_ask_descriptor(w);
 }
 
-struct back *lane_open(struct worker *w, __u32 endpoint)
+struct back *lane_open(struct worker *w, __u32 endpoint, bool *ret_refused)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	struct sl_cluster *c = &w->maps->clusters[e->cluster];
@@ -346,6 +359,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	__u32 slot, gen = 1;
 	int fd, rc;
 
+	*ret_refused = false;
 	make_way(w);
 	fd = socket_new(w, e);
 	if (fd < 0) {
@@ -375,7 +389,10 @@ struct back *lane_open(struct worker *w, __u32 endpoint)
 	rc = endpoint_connect(w, e, fd);
 	b->connecting = true;
 	b->io.writable = false;
-	if ((rc && rc != -EINPROGRESS) || io_add(w, &b->io, IO_EVENTS_ALL)) {
+	if (rc == -EINPROGRESS)
+		rc = 0;
+	*ret_refused = rc && !is_ours(rc);
+	if (rc || io_add(w, &b->io, IO_EVENTS_ALL)) {
 		lane_close(w, b);
 		return NULL;
 	}

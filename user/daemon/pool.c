@@ -195,17 +195,18 @@ static bool has_room(struct worker *w, __u32 cluster)
 static struct back *lane_fresh(struct worker *w, struct front *f)
 {
 	struct sl_cluster *c = &w->maps->clusters[f->x.cluster];
-	bool reserved = true;
+	bool reserved = true, refused;
 	struct back *b = NULL;
 
 	while (f->x.tries < CONNECT_TRIES && (reserved || lane_reserve(c))) {
 		f->x.tries++;
 		reserved = false;
-		b = lane_open(w, f->x.endpoint);
+		b = lane_open(w, f->x.endpoint, &refused);
 		if (b)
 			break;
 		count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
-		outlier_report(w, f->x.endpoint, 503);
+		if (refused)
+			outlier_report(w, f->x.endpoint, 503);
 		f->x.endpoint = route_other(w, f);
 		if (f->x.endpoint == NO_INDEX)
 			break;
@@ -272,13 +273,14 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 	struct sl_cluster *c = &w->maps->clusters[cluster];
 	__u32 endpoint = balance_pick(w, cluster, NULL);
 	struct back *b = endpoint == NO_INDEX ? NULL : lane_pop(w, endpoint);
+	bool refused;
 
 	if (b && !lane_quiet(b)) {
 		lane_close(w, b);
 		b = NULL;
 	}
 	if (!b && endpoint != NO_INDEX && lane_reserve(c))
-		b = lane_open(w, endpoint);
+		b = lane_open(w, endpoint, &refused);
 	if (!b)
 		count_limit(w, SL_COUNT_UP_RQ_PENDING_OVERFLOW, cluster);
 	else

@@ -487,6 +487,26 @@ def mirror_none(t):
     s.check()
 
 
+@test()
+def mirror_memory(t):
+    """Copies that wait for their answers are memory that counts."""
+    s, one, two = mirrored(t, [{"cluster": "two"}])
+    go = threading.Event()
+    t.stack.callback(go.set)
+    two.answer = lambda request, n: go.wait(60) and OK
+
+    def heap():
+        return s.stats().tree["heap"]
+    with Conn(FRONT) as conn:
+        for _ in range(20):
+            assert conn.request("POST", "/", body=pattern(60_000, 1)).status == 200
+        t.wait(lambda: heap() >= 20 * 60_000, "the copies count")
+        go.set()
+        t.wait(lambda: heap() < 200_000, "they are free again")
+    assert len(one.requests) == len(two.requests) == 20
+    s.check()
+
+
 @test(each=["down", "mute", "closes", "nonsense"])
 def mirror_fails(t, how):
     """Whatever the other cluster does, the client does not notice, and nothing is left over."""

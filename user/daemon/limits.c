@@ -92,7 +92,7 @@ static __u64 heap_used(const struct worker *w)
 	__u64 n = 0;
 
 	sl_each_worker (other, w)
-		n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP +
+		n += (__u64)SL_READ(other->n_buffers) * BUFFER_CAP + SL_READ(other->mirror_bytes) +
 		     (__u64)SL_READ(other->n_pipes_used) * PIPE_BYTES +
 		     (__u64)SL_READ(other->n_fronts) * sizeof(struct front) +
 		     (__u64)SL_READ(other->n_backs) * sizeof(struct back);

@@ -36,6 +36,7 @@ void mirror_lost(struct worker *w, struct back *b)
 	b->mirror = NULL;
 	list_del(&m->all);
 	w->n_mirrors--;
+	SL_WRITE(w->mirror_bytes, w->mirror_bytes - m->len);
 	buffer_drop(w, &m->in);
 	free(m);
 }
@@ -241,6 +242,7 @@ static void send_copy(struct worker *w, struct front *f, const struct sl_mirror 
 	b->mirror = m;
 	list_add(&w->mirrors, &m->all);
 	w->n_mirrors++;
+	SL_WRITE(w->mirror_bytes, w->mirror_bytes + m->len);
 	if (!b->connecting)
 		mirror_event(w, b);
 }

@@ -343,6 +343,7 @@ struct worker {
 	struct list waiting;
 	struct list mirrors;
 	__u32 n_mirrors;
+	__u64 mirror_bytes; /* of their requests */
 	__u32 n_waiting;
 	struct list dead_fronts; /* freed when no event of this batch can name them */
 	struct list dead_backs;

@@ -1,4 +1,4 @@
-/* From Linux 6.18.44-fc-v595, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
+/* From Linux 6.18.44-fc-v857, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Written by scripts/gen_vmlinux.sh: what our BPF sources name, and no more. */
 #ifndef __VMLINUX_H__
@@ -7,8 +7,6 @@
 #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
 
 struct bpf_flow_keys;
-struct bpf_iter_meta;
-struct bpf_map;
 struct bpf_sock;
 struct fs_struct;
 struct io_uring_task;
@@ -507,21 +505,6 @@ struct tcp_skb_cb {
 		struct {
 			__u32 unused: 11;
 		} tx;
-	};
-};
-
-struct bpf_iter__sockmap {
-	union {
-		struct bpf_iter_meta *meta;
-	};
-	union {
-		struct bpf_map *map;
-	};
-	union {
-		void *key;
-	};
-	union {
-		struct sock *sk;
 	};
 };
 

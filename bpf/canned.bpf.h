@@ -136,7 +136,7 @@ __noinline int canned_answer(struct sk_msg_md *msg, __u32 slot, __u32 gen, __u32
 	if (SL_GEN(SL_READ(s->word)) != gen)
 		return SK_DROP;
 	canned_write(msg, t, c, size);
-	stats_count(s, c->status);
+	stats_count(s, gen, c->status);
 	session_go_on(s, slot, gen);
 	return SK_PASS;
 }

@@ -91,27 +91,37 @@ SL_FN void stats_expect(const struct sl_session *s)
 		(void)SL_READ(r->latency_ns);
 }
 
-SL_FN void stats_count(struct sl_session *s, __u32 status)
+/*
+ * Counts the exchange of session @s, generation @gen, that ends now: CLOCK_MONOTONIC, which is
+ * returned. A slot that is another session's has nothing of this one's to count with.
+ */
+SL_FN __u64 stats_count(struct sl_session *s, __u32 gen, __u32 status)
 {
-	__u32 shard = s->direct ? 0 : stat_shard();
+	__u64 now = bpf_ktime_get_ns();
+	bool direct = s->direct;
+	__u32 shard = direct ? 0 : stat_shard();
 	__u32 cluster = sl_stats_key(s->cluster, shard);
 	__u32 key = sl_generation_key(s->generation, shard);
-	__u64 ns = bpf_ktime_get_ns() - s->start_ns;
+	__u64 ns = now - s->start_ns;
 	struct sl_stats *r = route_row(s, shard);
 	struct sl_stats *c = bpf_map_lookup_elem(&cluster_stats, &cluster);
 	struct sl_generation *g = bpf_map_lookup_elem(&generations, &key);
 
+	/* Behind all that was read of it. */
+	if (SL_GEN(sl_read_own(&s->word)) != gen)
+		return now;
 	if (r)
 		sl_stats_count(r, status, ns);
 	if (c)
 		sl_stats_count(c, status, ns);
 	if (g)
 		sl_add(&g->exchanges, 1);
-	if (s->direct && r && c) {
+	if (direct && r && c) {
 		sl_add(&r->direct, 1);
 		sl_add(&c->direct, 1);
 	}
-	s->last_ns = s->start_ns + ns;
+	s->last_ns = now;
+	return now;
 }
 
 /* An answer of @endpoint with @status is complete. Verified alone, as lane_return() is. */
@@ -184,41 +194,26 @@ SL_FN void session_go_on(struct sl_session *s, __u32 slot, __u32 gen)
 }
 
 /*
- * Both directions of the exchange of session @slot are done; called by the second to finish,
- * before its last bytes are delivered, so that the counters are right when the client has its
- * answer. Always 0.
+ * Both directions of the exchange of session @slot with lane @lane_slot are done; called by the
+ * server's program, before the answer's last bytes are delivered, so that the counters are right
+ * when the client has its answer. The lane is its own: the server's socket is locked. The session
+ * is that no more if its client resets meanwhile: the slot may be another's, in an exchange with
+ * another lane, and what it holds is not to be trusted or cleared. Always 0.
  */
-__noinline int exchange_finish(__u32 slot, __u32 gen)
+__noinline int exchange_finish(__u32 slot, __u32 gen, __u32 lane_slot, __u32 lane_gen)
 {
 	struct sl_session *s = session_at(slot);
-	struct sl_lane *l;
-	__u32 lane_slot;
+	struct sl_lane *l = lane_at(lane_slot);
 
-	if (!s)
+	if (!s || !l)
 		return 0;
-	lane_slot = s->lane - 1;
-	l = lane_at(lane_slot);
-	if (!l)
-		return 0;
-	stats_count(s, l->status);
+	l->idle_ns = stats_count(s, gen, l->status);
 	endpoint_answered(l->endpoint, l->status);
-	s->lane = 0;
-	l->idle_ns = s->last_ns;
-	lane_return(lane_slot, s->lane_gen);
+	/* Not in a pool yet: it is no other session's. */
+	(void)sl_cmpxchg(&s->lane, lane_slot + 1, 0);
+	lane_return(lane_slot, lane_gen);
 	session_go_on(s, slot, gen);
 	return 0;
-}
-
-/*
- * One direction is done. Sets @mine (REQ_DONE or RESP_DONE); finishes the exchange if @other
- * is set already. An exchange that was given up is the daemon's to clean.
- */
-SL_FN void direction_done(struct sl_session *s, __u32 slot, __u32 gen, __u32 mine, __u32 other)
-{
-	__u64 old = word_change(&s->word, gen, mine, 0);
-
-	if ((SL_BITS(old) & other) && !(SL_BITS(old) & SL_S_ABORTED))
-		exchange_finish(slot, gen);
 }
 
 /* The head slot of session @slot, or (@lane) of lane @slot. */

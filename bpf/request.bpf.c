@@ -44,22 +44,26 @@ SL_FN __u32 lane_refuses_first(const struct sl_lane *l, __u32 slot, __u32 size)
 
 /*
  * Whether the slot still is the lane's, now that a redirect helper has looked its socket up. If
- * not, the bytes would be another request's: a redirect cannot be taken back, so drop.
+ * not, the bytes would be another request's: a redirect cannot be taken back, so drop. What goes
+ * out through back is counted.
  */
-SL_FN int verdict_of(const struct sl_lane *l, __u32 gen)
+SL_FN int verdict_of(struct sl_lane *l, __u32 gen, __u32 size)
 {
-	return SL_GEN(SL_READ(l->word)) == gen ? SK_PASS : SK_DROP;
+	__u64 word = SL_READ(l->word);
+
+	if (SL_GEN(word) != gen)
+		return SK_DROP;
+	if (!(SL_BITS(word) & SL_L_PAIRED))
+		sl_add(&l->back_tx, size);
+	return SK_PASS;
 }
 
-/* Sends the first @size bytes of @msg to the lane's far end. False: there is none any more. */
-SL_FN bool redirect_to_lane(struct sk_msg_md *msg, struct sl_lane *l, __u32 slot, __u32 size)
+/* Sends the message to the lane's far end. False: there is none any more. */
+SL_FN bool redirect_to_lane(struct sk_msg_md *msg, const struct sl_lane *l, __u32 slot)
 {
 	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED)
 		return bpf_msg_redirect_map(msg, &servers, slot, BPF_F_INGRESS) == SK_PASS;
-	if (bpf_msg_redirect_map(msg, &backs, slot, 0) != SK_PASS)
-		return false;
-	sl_add(&l->back_tx, size);
-	return true;
+	return bpf_msg_redirect_map(msg, &backs, slot, 0) == SK_PASS;
 }
 
 /* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
@@ -129,6 +133,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	struct sl_session *s = r->s;
 	struct sl_lane *l;
 	__u32 reason;
+	int verdict;
 
 	if (!c || !h)
 		return SK_PASS;
@@ -157,10 +162,11 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 	}
 	if (!exchange_begin(r, l, &h->head))
 		return SK_PASS;
-	if (!redirect_to_lane(msg, l, r->lane_slot, msg_size(msg)))
+	if (!redirect_to_lane(msg, l, r->lane_slot))
 		return exchange_cancel(r, l);
+	verdict = verdict_of(l, r->lane_gen, msg_size(msg));
 	SL_WRITE(s->begun, 0);
-	return verdict_of(l, r->lane_gen);
+	return verdict;
 }
 
 /*
@@ -212,13 +218,13 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 		 : rc == SL_BODY_MANY ? SL_REASON_CHUNKS_MANY
 		 : rc == SL_BODY_DONE ? SL_REASON_BODY_PARTS
 				      : lane_refuses(l, lane_slot, msg_size(msg));
-	if (!reason && !redirect_to_lane(msg, l, lane_slot, end))
+	if (!reason && !redirect_to_lane(msg, l, lane_slot))
 		reason = SL_REASON_READER_SLOW;
 	if (reason)
 		return request_rest_to_user(s, gen, reason);
 	s->req = body;
 	s->moved++;
-	return verdict_of(l, s->lane_gen);
+	return verdict_of(l, s->lane_gen, end);
 }
 
 /* These bytes go by TCP for @reason, whoever owns the session. */
@@ -246,10 +252,10 @@ SL_FN int tunnel_up(struct sk_msg_md *msg, struct sl_session *s, __u32 gen)
 	if (!all_read(s->client_sk, s->front_sk))
 		return SK_PASS;
 	l = tunnel_lane(s, gen);
-	if (!l || lane_refuses(l, slot, size) || !redirect_to_lane(msg, l, slot, size))
+	if (!l || lane_refuses(l, slot, size) || !redirect_to_lane(msg, l, slot))
 		return SK_PASS;
 	tunnel_moved(s);
-	return verdict_of(l, s->lane_gen);
+	return verdict_of(l, s->lane_gen, size);
 }
 
 SEC("sk_msg")

@@ -377,12 +377,13 @@ __noinline __u64 lane_claim(__u32 endpoint)
 		if (!l)
 			return 0;
 		gen = SL_GEN(SL_READ(l->word));
-		bits = SL_BITS(word_change(&l->word, gen, SL_LANE_KERNEL, SL_L_STATE));
-		if ((bits & SL_L_STATE) != SL_LANE_IDLE) {
-			/* The daemon marked it dead; it is off the stack now. */
-			word_change(&l->word, gen, SL_LANE_REAPED, SL_L_STATE);
+		if (!lane_move(&l->word, gen, SL_LANE_IDLE, SL_LANE_KERNEL)) {
+			/* The daemon marked it dead; it is off the stack now. Else it believed it
+			 * lost (leaks.c), since a pop took seconds: it may be another's. */
+			lane_move(&l->word, gen, SL_LANE_DEAD, SL_LANE_REAPED);
 			continue;
 		}
+		bits = SL_BITS(SL_READ(l->word));
 		sl_add(&e->busy, 1);
 		if ((bits & SL_L_SURPLUS) || (bits & (SL_L_PAIRED | SL_L_SERVER)) == SL_L_PAIRED) {
 			lane_surrender(l, slot1 - 1, gen, SL_LANE_KERNEL);

@@ -51,9 +51,25 @@ SL_FN bool response_find(struct sl_response *r)
 	r->slot = r->l->session - 1;
 	r->gen = r->l->session_gen;
 	r->s = session_at(r->slot);
-	if (!r->s)
-		return false;
+	return r->s;
+}
+
+/* A look at a send begins: who takes the exchange away finds that, or we find that it is taken. */
+SL_FN void response_mark(struct sl_response *r)
+{
+	SL_WRITE(r->l->moved, r->l->moved + 1);
 	r->word = sl_read_own(&r->s->word);
+}
+
+/* ... and ends: who sees that it has sees what it has noted, too. */
+SL_FN void response_unmark(const struct sl_response *r)
+{
+	sl_add(&r->l->moved, 1);
+}
+
+/* Whether it is the kernel's to steer, by r->word. */
+SL_FN bool response_is_ours(const struct sl_response *r)
+{
 	if (SL_GEN(r->word) != r->gen || !(SL_BITS(r->word) & SL_S_EXCHANGE) ||
 	    r->s->lane != r->lane_slot + 1)
 		return false;
@@ -150,20 +166,25 @@ SL_FN bool session_is_same(const struct sl_response *r)
 	return SL_GEN(SL_READ(r->s->word)) == r->gen;
 }
 
+/* @size bytes go out through front. Behind session_is_same(): of another they would be too many. */
+SL_FN void response_counted(const struct sl_response *r, __u32 size)
+{
+	if (!(SL_BITS(r->word) & SL_S_CLIENT))
+		sl_add(&r->s->front_tx, size);
+}
+
 SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
 {
 	if (SL_BITS(r->word) & SL_S_CLIENT)
 		return bpf_msg_redirect_map(msg, &clients, r->slot, BPF_F_INGRESS) == SK_PASS;
-	if (bpf_msg_redirect_map(msg, &fronts, r->slot, 0) != SK_PASS)
-		return false;
-	sl_add(&r->s->front_tx, msg_size(msg));
-	return true;
+	return bpf_msg_redirect_map(msg, &fronts, r->slot, 0) == SK_PASS;
 }
 
 /* These bytes are steered: note where the response stands, and whether it is done. */
 SL_FN void response_advance(struct sl_response *r)
 {
 	struct sl_lane *l = r->l;
+	__u32 old;
 
 	if (l->phase == SL_RESP_HEAD) {
 		l->phase = SL_RESP_BODY;
@@ -174,9 +195,13 @@ SL_FN void response_advance(struct sl_response *r)
 			word_change(&l->word, r->lane_gen, SL_L_SURPLUS, 0);
 	}
 	l->resp = r->body;
-	l->moved++;
-	if (r->done)
-		direction_done(r->s, r->slot, r->gen, SL_S_RESP_DONE, SL_S_REQ_DONE);
+	response_unmark(r);
+	if (!r->done)
+		return;
+	/* An exchange that was given up is the daemon's to clean. */
+	old = SL_BITS(word_change(&r->s->word, r->gen, SL_S_RESP_DONE, 0));
+	if ((old & SL_S_REQ_DONE) && !(old & SL_S_ABORTED))
+		exchange_finish(r->slot, r->gen, r->lane_slot, r->lane_gen);
 }
 
 /* Before the exchange can end: the bytes of this send, the answer's last, are not there yet. */
@@ -215,10 +240,8 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 {
 	__u32 reason;
 
-	/* Bytes went by TCP behind our back: after a send that failed half way the kernel repeats
-	 * the last verdict without asking. */
-	if (!all_read(r->l->server_sk, r->l->back_sk))
-		return SL_REASON_DRAINING_BYTES;
+	if (r->l->phase == SL_RESP_HEAD)
+		stats_expect(r->s);
 	/* An answer that others, or the client's FIN, must follow in order. */
 	if ((SL_BITS(r->word) & SL_S_PENDING) && r->l->phase == SL_RESP_HEAD)
 		return SL_REASON_PIPELINED;
@@ -234,6 +257,41 @@ SL_FN __u32 response_decide(struct sk_msg_md *msg, struct sl_response *r)
 	    ((SL_BITS(SL_READ(r->s->word)) & SL_S_PENDING) || !is_established(r->s->front_sk)))
 		return SL_REASON_PIPELINED;
 	return redirect_to_session(msg, r) ? SL_REASON_NONE : SL_REASON_LANE_LOST;
+}
+
+/* A send of the server in an exchange with r->s. */
+SL_FN int response_steer(struct sk_msg_md *msg, struct sl_response *r)
+{
+	int verdict = SK_PASS;
+	__u32 reason;
+	/*
+	 * Else bytes went by TCP behind our back: after a send that failed half way the kernel
+	 * repeats the last verdict without asking. Before the look at the word, which answers for
+	 * what the daemon has read.
+	 */
+	bool read = all_read(r->l->server_sk, r->l->back_sk);
+
+	response_mark(r);
+	if (!response_is_ours(r))
+		goto end;
+	reason = read ? response_decide(msg, r) : SL_REASON_DRAINING_BYTES;
+	if (reason) {
+		response_to_user(r, reason);
+		goto end;
+	}
+	/* A redirect cannot be taken back. The connection that these bytes are for is gone, and the
+	 * daemon closes this one: that the drop is sticky does not matter. */
+	if (!session_is_same(r)) {
+		verdict = SK_DROP;
+		goto end;
+	}
+	response_counted(r, msg_size(msg));
+	response_moves(r);
+	response_advance(r);
+	return SK_PASS;
+end:
+	response_unmark(r);
+	return verdict;
 }
 
 /* The session of a tunnel whose way down is the kernel's, into r. */
@@ -256,15 +314,17 @@ SL_FN int tunnel_down(struct sk_msg_md *msg, struct sl_response *r)
 	if (!all_read(r->l->server_sk, r->l->back_sk) || !tunnel_session(r) ||
 	    session_refuses(r, msg_size(msg)) || !redirect_to_session(msg, r))
 		return SK_PASS;
+	if (!session_is_same(r))
+		return SK_DROP;
+	response_counted(r, msg_size(msg));
 	tunnel_moved(r->s);
-	return session_is_same(r) ? SK_PASS : SK_DROP;
+	return SK_PASS;
 }
 
 SEC("sk_msg")
 int server_msg(struct sk_msg_md *msg)
 {
 	struct sl_response r = {};
-	__u32 reason;
 	struct bpf_sock *sk = msg->sk;
 	struct sl_socket *me;
 
@@ -280,20 +340,5 @@ int server_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	if (SL_BITS(SL_READ(r.l->word)) & SL_L_TUNNEL)
 		return tunnel_down(msg, &r);
-	if (!response_find(&r))
-		return SK_PASS;
-	if (r.l->phase == SL_RESP_HEAD)
-		stats_expect(r.s);
-	reason = response_decide(msg, &r);
-	if (reason) {
-		response_to_user(&r, reason);
-		return SK_PASS;
-	}
-	/* A redirect cannot be taken back. The connection that these bytes are for is gone, and the
-	 * daemon closes this one: that the drop is sticky does not matter. */
-	if (!session_is_same(&r))
-		return SK_DROP;
-	response_moves(&r);
-	response_advance(&r);
-	return SK_PASS;
+	return response_find(&r) ? response_steer(msg, &r) : SK_PASS;
 }

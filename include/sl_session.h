@@ -204,7 +204,8 @@ struct sl_lane {
 	sl_slot1 session; /* session of the kernel exchange */
 	__u32 session_gen;
 	__u32 left;  /* requests that it may still have, by its owner; 0: any number */
-	__u32 moved; /* sends of responses that BPF steered, modulo 2^32; BPF */
+	__u32 moved; /* goes up at the beginning and the end of each of BPF's looks at a send of the
+		      * server, modulo 2^32; BPF. See sl_lane_is_steered() */
 	__u8 phase;  /* enum sl_resp_phase */
 	__u8 zero0;
 	__u16 status;  /* of the final head forwarded */
@@ -225,6 +226,16 @@ struct sl_lane {
 
 _Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,
 	       "cache lines");
+
+/*
+ * Whether BPF is about to steer a send of @l's server, and has not noted yet how far the answer is
+ * then. Asked behind a change of the session's word (a full barrier): BPF looks at that behind the
+ * mark, so either it finds the exchange taken away, or this is true, or phase and resp tell all.
+ */
+SL_FN bool sl_lane_is_steered(const struct sl_lane *l)
+{
+	return SL_READ(l->moved) & 1;
+}
 
 /*
  * Map `sockets`, socket-local storage: which end of what a socket is. The daemon sets

@@ -15,6 +15,7 @@ from lib.scripted import Scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SL_S_FRONT = 0x2  # include/sl_session.h
+SL_L_STATE, SL_LANE_KERNEL = 0xf, 3
 SLACK = 2.0  # seconds that a timeout may be late, on a machine that is busy
 
 
@@ -112,6 +113,39 @@ def route_timeout(t, door):
             pass
     assert limits(s, "one") == {"upstream_rq_timeout": 2}, limits(s, "one")
     s.check()
+
+
+@contextlib.contextmanager
+def steered(s):
+    """
+    As if BPF, just now, was about to move what the server has sent: lane.moved is odd. A program of
+    the kernel's that stands still there cannot be had.
+    """
+    size, word = linux.member_of(s.pin("lanes"), "sl_lane", "word")
+    _, moved = linux.member_of(s.pin("lanes"), "sl_lane", "moved")
+    with linux.mapped(s.pin("lanes"), size * 1024) as lanes:
+        at = [i * size for i in range(1024)
+              if lanes[i * size + word] & SL_L_STATE == SL_LANE_KERNEL]
+        assert len(at) == 1 and not lanes[at[0] + moved] & 1, at
+        lanes[at[0] + moved] |= 1
+        yield
+
+
+@test(each=["both", "remote-client"])
+def answered_in_the_last_moment(t, door):
+    """A 504 is not written behind a head that is on its way: the client would read it as its body."""
+    Scripted(t)
+    s = t.sluice(conf(door, [timed("/short", "0.4s"), timed("/")]))
+    with Conn(FRONT) as conn:
+        warm(conn)
+        conn.send(build("GET", "/short/hang"))
+        t.wait(lambda: s.stats().tree["sessions"]["in_exchange"] == 1, "it is the kernel's", 5, 0.01)
+        with steered(s):
+            try:
+                raise AssertionError(f"answered: {conn.response()}")
+            except (Closed, ConnectionResetError) as e:
+                assert not getattr(e, "got", b""), e.got
+    assert limits(s, "one") == {"upstream_rq_timeout": 1}, limits(s, "one")
 
 
 @test()

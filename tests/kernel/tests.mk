@@ -5,6 +5,8 @@
 
 KT_SRC := $(sort $(wildcard tests/kernel/test_*.c))
 KT_BIN := $(KT_SRC:%.c=$(O)/%)
+KT_BPF := $(patsubst tests/kernel/%.c,$(O)/tests/kernel/%.o,$(wildcard tests/kernel/*.bpf.c))
+KT_SKELS := $(KT_BPF:$(O)/tests/kernel/%.bpf.o=$(O)/gen/%.skel.h)
 KT_ARGS_test_load := tests/kernel/budget.txt
 KT_OBJ = $(filter-out $(O)/user/main.o,$(USER_OBJ))
 DIFF := $(O)/tests/kernel/differential
@@ -30,20 +32,20 @@ differential: $(DIFF) ## the core in BPF against user space; DIFF_MESSAGES=N DIF
 core-time: $(O)/tests/kernel/core_time ## nanoseconds of parse, match and pick in the kernel (root)
 	$<
 
-$(KT_BIN): $(O)/tests/kernel/%: tests/kernel/%.c $(KT_OBJ) | $(SKELS)
+$(KT_BIN): $(O)/tests/kernel/%: tests/kernel/%.c $(KT_OBJ) | $(SKELS) $(KT_SKELS)
 	$(call msg,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(KT_OBJ) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/kernel -MMD -MP -MF $@.d -o $@ $< $(KT_OBJ) $(LIBS)
 
-$(O)/tests/kernel/core_test.bpf.o: tests/kernel/core_test.bpf.c
+$(KT_BPF): $(O)/tests/kernel/%.bpf.o: tests/kernel/%.bpf.c
 	$(call msg,BPF,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -Itests/kernel -MMD -MP -MT $@ -MF $@.d -c -o $@ $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -Itests/kernel -MMD -MP -MT $@ -MF $@.d -c -o $@ $<
 
-$(O)/gen/core_test.skel.h: $(O)/tests/kernel/core_test.bpf.o
+$(KT_SKELS): $(O)/gen/%.skel.h: $(O)/tests/kernel/%.bpf.o
 	$(call msg,SKEL,$@)
 	@mkdir -p $(@D)
-	$(Q)$(BPFTOOL) gen skeleton $< name core_test_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 $(DIFF): $(DIFF_SRC) tests/kernel/mutate.h $(O)/gen/core_test.skel.h
 	$(call msg,LINK,$@)
@@ -57,4 +59,4 @@ $(O)/tests/kernel/core_time: tests/kernel/core_time.c user/config/index.c user/c
 	$(call msg,LINK,$@)
 	$(Q)$(CC) $(DIFF_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) $(LIBS)
 
--include $(KT_BIN:%=%.d) $(O)/tests/kernel/core_test.bpf.o.d $(DIFF).d $(DIFF)-planted.d
+-include $(KT_BIN:%=%.d) $(KT_BPF:%=%.d) $(DIFF).d $(DIFF)-planted.d

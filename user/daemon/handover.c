@@ -410,7 +410,9 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	if (f->x.resp == SIDE_KERNEL || !f->x.kernel) {
 		/* The answer was BPF's until now. */
 		f->x.counted = ended;
-		f->x.answered = ended || (b && b->l->phase == SL_RESP_BODY);
+		/* What is being moved comes before all that we may say. */
+		f->x.answered =
+			ended || (b && (sl_lane_is_steered(b->l) || b->l->phase == SL_RESP_BODY));
 		f->x.resp = SIDE_HEAD;
 		/* Whole, and only its request is not. */
 		if ((bits & SL_S_RESP_DONE) && b && !ended)

@@ -10,6 +10,8 @@ struct bpf_flow_keys;
 struct bpf_sock;
 struct fs_struct;
 struct io_uring_task;
+struct module;
+struct proto;
 struct sk_buff;
 struct sock;
 struct socket;
@@ -223,6 +225,12 @@ struct task_struct {
 	struct io_uring_task *io_uring;
 };
 
+typedef __s64 time64_t;
+
+struct timespec64 {
+	time64_t tv_sec;
+};
+
 typedef unsigned int sk_buff_data_t;
 
 struct sk_buff {
@@ -293,6 +301,7 @@ typedef __u64 __be64;
 
 struct sock_common {
 	volatile unsigned char skc_state;
+	struct proto *skc_prot;
 };
 
 struct sk_buff_list {
@@ -326,6 +335,13 @@ struct sock {
 	int sk_sndbuf;
 	u8 sk_shutdown;
 	void *sk_user_data;
+};
+
+struct proto {
+	int (*hash)(struct sock *);
+	long unsigned int *memory_pressure;
+	struct module *owner;
+	char name[32];
 };
 
 struct bpf_sock {

@@ -33,7 +33,7 @@ SL_FN __u32 msg_size(struct sk_msg_md *msg)
 }
 
 /*
- * Whether bytes put into lane @slot's server now come behind all that back has sent it by TCP.
+ * Whether bytes put into lane @slot's server now come, behind all that back has sent it by TCP.
  * Verified alone.
  */
 __noinline int lane_arrived(__u32 slot)
@@ -41,7 +41,7 @@ __noinline int lane_arrived(__u32 slot)
 	const struct sl_lane *l = lane_at(slot);
 
 	return l && all_arrived(l->server_sk, l->back_sk) &&
-	       queue_is_drained(l->server_sk, l->server_rn0);
+	       queue_is_drained(l->server_sk, l->server_rn0) && !memory_is_short(l->server_sk);
 }
 
 /*

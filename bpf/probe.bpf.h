@@ -68,6 +68,21 @@ SL_FN __u32 reader_backlog(__u64 sk)
 	return sock_of(sk)->sk_backlog.rmem_alloc.counter;
 }
 
+/*
+ * Whether the kernel has begun to save memory for TCP (tcp_mem). Bytes put into a queue are charged
+ * when the program has returned (sk_rmem_schedule() in bpf_tcp_ingress()); beyond the limit they
+ * are not put there, or not all, and the sender alone is told. By TCP they come later, but come.
+ */
+SL_FN bool memory_is_short(__u64 sk)
+{
+	const struct proto *p = sock_of(sk)->__sk_common.skc_prot;
+	/* The flag is an unsigned long; a cast must be to a struct. */
+	const struct timespec64 *flag =
+		bpf_rdonly_cast(p->memory_pressure, bpf_core_type_id_kernel(struct timespec64));
+
+	return flag->tv_sec;
+}
+
 /* Whether a socket is in a sockmap: close() takes it out before anything else. */
 SL_FN bool in_sockmap(__u64 sk)
 {

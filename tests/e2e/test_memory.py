@@ -5,6 +5,7 @@ A gigabyte for one who does not read: what lies between the two ends is bounded,
 Sockets' own counters do not see all: what a verdict redirects is charged to nobody. But what a
 sender was allowed to send and its reader has not read is held somewhere, whoever counts it.
 """
+import contextlib
 import os
 import re
 import select
@@ -249,3 +250,42 @@ def sends_of_one_byte(t, which):
     assert 0 < q.redirected and q.bytes + q.redirected <= ALLOWED, f"{q.redirected} for {q.bytes}"
     assert q.by_tcp <= 2 * ALLOWED, f"{q.by_tcp} bytes for what came by TCP"
     assert grown < 32 << 20, f"{grown} bytes of kernel memory for {taken}"
+
+
+def tcp_mem(words=""):
+    """Of the whole host: its first namespace alone has it. What it was; @words: what it shall be."""
+    file = "/proc/sys/net/ipv4/tcp_mem"
+    script = f"cat {file}" + (f" && echo {words} >{file}" if words else "")
+    done = subprocess.run(["nsenter", f"--net=/proc/{os.getppid()}/ns/net", "sh", "-c", script],
+                          capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def short_of_memory():
+    """The kernel saves memory for TCP from the first page on; its limit is as it was."""
+    before = tcp_mem()
+    tcp_mem("0 0 " + before.split()[2])
+    try:
+        yield
+    finally:
+        tcp_mem(before)
+
+
+@test(alone=True)
+def host_is_short_of_it(t):
+    """What BPF puts into a queue may find no memory there, and nobody repeats it: by TCP it comes."""
+    Scripted(t)
+    s = t.sluice(conf("both"))
+    with Conn(FRONT) as conn:
+        def served(n=20):
+            before = s.stats()
+            for _ in range(n):
+                assert conn.get("/fast").body == b"ok"
+            return s.stats().kernel - before.kernel
+        t.wait(lambda: served() >= 18, "BPF has its part", 10)
+        with short_of_memory():
+            t.wait(lambda: not served(), "BPF has none", 10)
+            assert s.stats().reasons["reader_slow"], s.stats()
+        t.wait(lambda: served() >= 18, "BPF has its part again", 10)
+    s.check()

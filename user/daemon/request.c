@@ -420,5 +420,8 @@ bool request_write(struct worker *w, struct front *f)
 {
 	struct parts parts;
 
+	/* An answer may come before all of it is out: nothing but its rest follows then. */
+	if (f->x.answered)
+		buffer_drop_if_empty(w, &f->req);
 	return request_offer(w, f, &parts) && request_written(f, &parts, parts_send(&parts));
 }

@@ -130,7 +130,8 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 		return;
 	}
 	x->answered = true;
-	buffer_drop(w, &f->req);
+	/* Nothing is repeated any more, but the lane is to have all of it: see request_write(). */
+	x->keep = false;
 	buffer_drop(w, &f->cookies);
 	rin->pos = rin->framed = h->len;
 	x->resp = SIDE_BODY;
@@ -151,6 +152,9 @@ static void response_complete(struct worker *w, struct front *f)
 		rin->end = rin->framed;
 		x->lane_close = true;
 	}
+	/* What it has not taken of a request that is whole here is not waited for. */
+	if (x->lane_close && x->req == SIDE_DONE)
+		x->write_failed |= f->req.pos != f->req.end || f->in.pos != f->in.framed;
 	if (!x->kernel || handover_counts(f)) {
 		count_exchange(w, f, x->status);
 		if (x->kernel && f->back)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Answers that come before all of their request has been written: what is left of it still is theirs who
+sent it, and goes where its beginning went or nowhere. What follows a torn request on its lane would be
+taken for its rest. The buffers are so small that a lane takes a few kilobytes.
+"""
+import select
+import socket
+import subprocess
+
+from lib import net
+from lib.config import DOORS, config, route
+from lib.data import pattern
+from lib.http1 import Conn, answer_with, build
+from lib.runner import test
+
+from test_actions import CLUSTERS, FRONT, action
+
+SIZE = 50_000
+BODY = pattern(SIZE, 1)
+# A route with either keeps the request's body.
+KEEPS = {
+    "retry": {"retry_policy": {"retry_on": "5xx"}},
+    "mirror": {"request_mirror_policies": [{"cluster": "down"}]},
+}
+
+
+class Server:
+    """Takes of what it is sent only what the test reads."""
+
+    def __init__(self, t):
+        net.sysctl("net.ipv4.tcp_wmem", "4096 4096 4096")
+        self.t, self.listener, self.lanes = t, t.listen(9001), []
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+        self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+
+    def lane(self):
+        """Where the next bytes have come."""
+        while True:
+            ready = select.select([self.listener, *self.lanes], [], [], 5)[0]
+            assert ready, "nothing comes"
+            if ready[0] is not self.listener:
+                return ready[0]
+            lane = self.t.stack.enter_context(self.listener.accept()[0])
+            lane.settimeout(5)
+            lane.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.lanes.append(lane)
+
+    def serve(self, target):
+        """The next bytes are a request for @target, which is answered. The lane."""
+        lane = self.lane()
+        got = head(lane)
+        assert got.startswith(b"GET %b HTTP/1.1\r\n" % target.encode()), got[:200]
+        lane.sendall(answer_with(target.encode()))
+        return lane
+
+
+def exactly(lane, n):
+    got = b""
+    while len(got) < n:
+        data = lane.recv(n - len(got))
+        assert data, f"the end, after {len(got)} of {n} bytes"
+        got += data
+    return got
+
+
+def head(lane):
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        got += exactly(lane, 1)
+    return got
+
+
+def is_read(conn):
+    """All that was sent is in the daemon's hands; it writes what it can before it reads an answer."""
+    out = subprocess.run(["ss", "-HtnOe", "sport", "8000", "or", "dport", "8000"], capture_output=True,
+                         text=True, check=True).stdout
+    port = f":{conn.sock.getsockname()[1]}"
+    queues = [line.split()[1:3] for line in out.splitlines()
+              if line.startswith("ESTAB") and port in " ".join(line.split()[3:5])]
+    return len(queues) == 2 and all(q == ["0", "0"] for q in queues)
+
+
+def stage(t, routes, door="user"):
+    server = Server(t)
+    # Another thread's lanes are its own.
+    return server, t.sluice(config(FRONT, CLUSTERS, routes, DOORS[door]), concurrency=1)
+
+
+@test(each=list(KEEPS))
+def kept_body(t, why):
+    server, s = stage(t, [action("/", **KEEPS[why])])
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("POST", "/", body=BODY))
+        lane = server.lane()
+        head(lane)
+        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        with Conn(FRONT, timeout=5) as other:
+            other.send(build("GET", "/other"))
+            server.lanes.remove(lane)
+            assert server.serve("/other") is not lane
+            assert other.response().body == b"/other"
+        assert exactly(lane, SIZE) == BODY
+        server.lanes.append(lane)
+        conn.send(build("GET", "/next"))
+        server.serve("/next")
+        assert conn.response().body == b"/next"
+    s.check()
+
+
+@test(each=list(DOORS))
+def head_and_body(t, door):
+    """A head of which a part is written, and the body behind it."""
+    server, s = stage(t, [route(to="one")], door)
+    lines = [(f"X-{i}", "v" * 1000) for i in range(SIZE // 1000)]
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("GET", "/first"))
+        server.serve("/first")
+        assert conn.response().body == b"/first"
+        conn.send(build("POST", "/", lines, body=b"behind the head"))
+        lane = server.lane()
+        begin = exactly(lane, 100)
+        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        got = begin + head(lane)
+        assert got.count(b"v" * 1000 + b"\r\n") == len(lines), got
+        assert exactly(lane, 15) == b"behind the head"
+        conn.send(build("GET", "/next"))
+        assert server.serve("/next") is lane
+        assert conn.response().body == b"/next"
+    s.check()
+
+
+ECHO = {
+    "keep-alive": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE,
+    "close": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % SIZE,
+    "until-close": b"HTTP/1.0 200 OK\r\n\r\n",
+}
+
+
+@test(each=list(ECHO))
+def echo(t, how):
+    """The answer is made of the request's body, and begins before that is written."""
+    server, s = stage(t, [action("/", **KEEPS["retry"])])
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("POST", "/", body=BODY))
+        lane = server.lane()
+        head(lane)
+        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane.sendall(ECHO[how])
+        assert conn.head().status == 200
+        for at in range(0, SIZE, 1000):
+            lane.sendall(exactly(lane, 1000))
+            assert conn._exactly(1000) == BODY[at:at + 1000], at
+        if how == "keep-alive":
+            conn.send(build("GET", "/next"))
+            assert server.serve("/next") is lane
+            assert conn.response().body == b"/next"
+        else:
+            server.lanes.remove(lane)
+            lane.close()
+            if how == "until-close":
+                assert conn.at_eof()
+    s.check()
+
+
+@test()
+def says_close(t):
+    """A lane that ends behind its answer takes no more: its client, whose request is whole, goes on at once,
+    on another."""
+    server, s = stage(t, [action("/", **KEEPS["retry"])])
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("POST", "/", body=BODY))
+        lane = server.lane()
+        head(lane)
+        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane.sendall(b"HTTP/1.1 413 Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        assert conn.response().status == 413
+        conn.send(build("GET", "/next"))
+        server.lanes.remove(lane)
+        server.serve("/next")
+        assert conn.response().body == b"/next"
+        got = b""
+        try:
+            while data := lane.recv(65536):
+                got += data
+        except ConnectionResetError:
+            pass
+        assert BODY.startswith(got) and len(got) < SIZE, len(got)
+    s.check()

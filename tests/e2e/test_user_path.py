@@ -185,6 +185,26 @@ def expect_refused(t, path):
     s.check()
 
 
+@test(each=["102", "103"])
+def expect_hinted(t, status):
+    """No other interim answer stands for 100 Continue: the client does not send the body, and what it
+    sends behind the refusal is none."""
+    hint = b"HTTP/1.1 %b Hint\r\nLink: </x>\r\n\r\n" % status.encode()
+    s = serve(t, PATHS["kernel"], back=None)
+    back = Misbehaves(t, 9001, hint + b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno", False)
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("POST", "/service/1", [("Expect", "100-continue"), ("Content-Length", "36")]))
+        r = conn.response()
+        assert [i.status for i in r.informational] == [int(status)], r.informational
+        assert r.status == 401 and r.body == b"no" and r.get("connection") == "close", r
+        with contextlib.suppress(OSError):
+            conn.send(SMUGGLED)
+        with contextlib.suppress(ConnectionResetError):
+            assert conn.at_eof(), bytes(conn.buf)
+    assert len(back.heads) == 1, back.heads
+    s.check()
+
+
 @test(each=list(PATHS))
 def http10(t, path):
     """Without keep-alive the answer ends with the connection; never in chunks."""

@@ -73,6 +73,7 @@ static void response_interim(struct worker *w, struct front *f, const struct sl_
 	struct buffer *rin = &f->rin;
 
 	f->x.interim = true;
+	f->x.continued |= h->status == 100;
 	/* RFC 9110 section 15.2: not for an HTTP/1.0 client. */
 	if (!f->x.client10) {
 		if (!buffer_take(w, &f->out) || !rewrite_interim(w, &f->out, h, rin->data)) {
@@ -91,7 +92,7 @@ static bool awaits_continue(const struct front *f)
 {
 	const struct exchange *x = &f->x;
 
-	return x->expects && x->req == SIDE_BODY && !x->interim && !x->body_sent &&
+	return x->expects && x->req == SIDE_BODY && !x->continued && !x->body_sent &&
 	       f->in.framed == f->in.pos;
 }
 

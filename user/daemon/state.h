@@ -184,6 +184,7 @@ struct exchange {
 	bool seized;	   /* begun by BPF, taken away from it */
 	bool mid_body;	   /* BPF had forwarded the answer's head when it handed the rest over */
 	bool interim;	   /* a 1xx answer has come: no retry */
+	bool continued;	   /* 100 has: who waits for it sends the body */
 	bool client_close; /* the client ends the session itself */
 	bool upgrade;	   /* the request's Upgrade was forwarded: 101 is an answer */
 	bool tunnel;	   /* 101 was: tunnel.c has the bytes of both ways */

@@ -335,6 +335,24 @@ def by_client(t, door):
 
 
 @test(each=list(DOORS))
+def client_leaves_its_request_half(t, door):
+    """A client that shuts down within its request, and reads on: an answer that ends with the connection is
+    cut for it so that it can tell."""
+    stage = Stage(t, door)
+    for version, answer in (("HTTP/1.1", TO_CLOSE), ("HTTP/1.0", CHUNKED[:-5])):
+        request = build("POST", "/x", body=b"0123456789", version=version)
+        with stage.client() as conn:
+            conn.send(request[:-4])
+            stage.backend.receive(PART - 10).sendall(answer)
+            while b"0123456789" not in conn.buf:
+                assert conn._fill(), version
+            end(conn.sock, "half")
+            assert outcome(conn, "POST") == "cut", version
+        stage.others_go_on()
+    stage.s.check()
+
+
+@test(each=list(DOORS))
 def nobody_listens(t, door):
     """The listener goes while its connections live on; then they go too."""
     stage = Stage(t, door)

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """SIGTERM, second instances, and what a killed one leaves."""
 import collections
+import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import threading
 
 from lib import linux
 from lib.config import config, route
 from lib.data import pattern
-from lib.http1 import Closed, Conn
+from lib.http1 import Closed, Conn, build
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -136,6 +139,58 @@ def sigterm_behind_a_head(t):
         assert r.status == 200 and r.body == b"b" and r.get("connection") == "close", r
         assert conn.at_eof()
     assert s.proc.wait(10) == 0
+
+
+def reads(conn):
+    """What has come before the end, and whether that is a FIN."""
+    got = bytes(conn.buf)
+    try:
+        while data := conn.sock.recv(262144):
+            got += data
+    except ConnectionResetError:
+        return got, False
+    return got, True
+
+
+@test()
+def sigterm_and_no_end(t):
+    """What takes longer than a drain may (10 s) is closed as it stands: an answer that ends with the connection is
+    reset where it is not whole, and no other."""
+    head, large = b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 50_000
+    chunk = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n"
+    listener = t.listen(9001)
+    s = t.sluice(text())
+    with contextlib.ExitStack() as stack:
+        def begin(answer, version="HTTP/1.1", **kw):
+            conn = stack.enter_context(Conn(FRONT, **kw))
+            conn.send(build("GET", "/", version=version))
+            lane = stack.enter_context(listener.accept()[0])
+            lane.recv(65536)
+            lane.sendall(answer)
+            return conn, lane
+
+        cut = [begin(head + b"part")[0], begin(chunk, "HTTP/1.0")[0]]
+        known = begin(chunk)[0]
+        for conn in [*cut, known]:
+            while b"part" not in conn.buf:
+                assert conn._fill()
+        # Both wait for their clients, who read on when it is over.
+        whole, lane = begin(head + large, rcvbuf=4096)
+        lane.close()
+        reset, lane = begin(head + large, rcvbuf=4096)
+        assert whole.head().status == reset.head().status == 200
+        lane.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        lane.close()
+        t.wait(lambda: s.stats().tree["lanes"]["open"] == 3, "both ends are known")
+        s.proc.signal(signal.SIGTERM)
+        s.proc.wait(20)
+        for conn in cut:
+            got, fin = reads(conn)
+            assert got.endswith(b"part") and not fin, got
+        assert reads(known)[0].endswith(b"part\r\n")
+        assert not reads(reset)[1]
+        got, fin = reads(whole)
+        assert got == large and fin, (len(got), fin)
 
 
 @test()

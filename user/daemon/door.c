@@ -189,7 +189,7 @@ void door_retry(struct worker *w)
 		front_event(w, f);
 		if (is_stuck(w, f)) {
 			count_limit(w, SL_COUNT_DOWN_RQ_IDLE, NO_INDEX);
-			front_close(w, f);
+			front_abort(w, f);
 		}
 	}
 }

@@ -98,7 +98,7 @@ bool drain_done(struct worker *w)
 void drain_hard(struct worker *w)
 {
 	while (!list_empty(&w->fronts))
-		front_close(w, FRONT_OF(w->fronts.next, all));
+		front_abort(w, FRONT_OF(w->fronts.next, all));
 	while (!list_empty(&w->backs)) {
 		struct back *b = BACK_OF(w->backs.next, all);
 

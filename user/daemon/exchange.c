@@ -58,13 +58,24 @@ static bool answer_is_sent(const struct front *f)
 	return f->x.resp == SIDE_DONE && f->out.pos == f->out.end && f->rin.pos == f->rin.framed;
 }
 
+/* Whether to the client the answer ends with the connection. */
+static bool ends_with_session(const struct front *f)
+{
+	return f->x.dechunk || f->x.resp_body.kind == SL_BODY_CLOSE;
+}
+
+bool exchange_looks_whole(const struct front *f)
+{
+	return f->x.answered && ends_with_session(f) && (f->x.abort || !answer_is_sent(f));
+}
+
 /*
  * The answer was cut: the client must not take what it has for the whole. A FIN tells where the
  * length is known; a body that ends with the connection would look complete.
  */
 void exchange_cut(struct worker *w, struct front *f)
 {
-	bool resets = f->x.dechunk || f->x.resp_body.kind == SL_BODY_CLOSE;
+	bool resets = ends_with_session(f);
 
 	if (f->x.kernel)
 		handover_seize(w, f, false);
@@ -76,6 +87,14 @@ void exchange_cut(struct worker *w, struct front *f)
 		front_reset(w, f);
 	else
 		front_linger(w, f);
+}
+
+void exchange_give_up(struct worker *w, struct front *f)
+{
+	if (f->x.answered)
+		exchange_cut(w, f);
+	else
+		front_close(w, f);
 }
 
 /* The lane is free again: to the pool, if nothing speaks against it. */

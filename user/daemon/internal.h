@@ -49,6 +49,8 @@ void front_accept(struct worker *w, struct io *listener);
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
 void front_event(struct worker *w, struct front *f);
 void front_close(struct worker *w, struct front *f);
+/* The same wherever an answer may be: by RST if it is cut and a FIN would not tell. */
+void front_abort(struct worker *w, struct front *f);
 /* Serves a socket that listener @index accepted; closes it if it cannot. @me: what it is to BPF. */
 void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me);
 /* Closes a session that cannot be adopted; its fd may be gone already. */
@@ -184,6 +186,10 @@ void exchange_connected(struct worker *w, struct front *f);
 void exchange_reset(struct front *f);
 /* Ends an answer that has begun so that the client can tell that it is cut. */
 void exchange_cut(struct worker *w, struct front *f);
+/* Whether an answer is not whole that a FIN would make look so. */
+bool exchange_looks_whole(const struct front *f);
+/* Ends the session, which cannot go on; what of an answer has begun so that the client can tell. */
+void exchange_give_up(struct worker *w, struct front *f);
 
 /* deadline.c */
 /* @d becomes @cause if @ns after @from_ns is sooner; 0 of either: is no deadline. */

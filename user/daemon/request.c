@@ -43,7 +43,7 @@ bool request_read(struct worker *w, struct front *f)
 	if (request_unread(w, f))
 		return true;
 	if (!buffer_take(w, &f->in)) {
-		front_close(w, f);
+		exchange_give_up(w, f);
 		return false;
 	}
 	room = buffer_room(&f->in, BUFFER_READ);
@@ -316,8 +316,8 @@ static bool request_body(struct worker *w, struct front *f)
 		in->pos = in->framed;
 	}
 	if (x->req == SIDE_BODY && f->io.eof && in->framed == in->end) {
-		/* The client left in the middle of its request. */
-		front_close(w, f);
+		/* The client left in the middle of its request; it may read on. */
+		exchange_give_up(w, f);
 		return false;
 	}
 	/* What was dropped made room to read on. */

@@ -30,7 +30,7 @@ bool response_read(struct worker *w, struct front *f)
 	    (x->resp != SIDE_HEAD && x->resp != SIDE_BODY))
 		return false;
 	if (!buffer_take(w, &f->rin)) {
-		front_close(w, f);
+		exchange_give_up(w, f);
 		return false;
 	}
 	/* An answer of 64 KiB is here at once, with its head; what follows is cheaper in 64 KiB. */
@@ -389,6 +389,6 @@ bool response_write(struct worker *w, struct front *f)
 	if (response_written(f, &parts, parts_send(&parts)))
 		return true;
 	if (f->io.failed)
-		front_close(w, f);
+		front_abort(w, f);
 	return false;
 }

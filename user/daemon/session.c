@@ -308,6 +308,15 @@ void front_close(struct worker *w, struct front *f)
 		front_end(w, f);
 }
 
+void front_abort(struct worker *w, struct front *f)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	if (f->lingering ? f->resets : exchange_looks_whole(f))
+		(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	front_close(w, f);
+}
+
 void front_drop(struct worker *w, struct front *f)
 {
 	front_end(w, f);
@@ -341,16 +350,13 @@ void front_linger(struct worker *w, struct front *f)
 /* Time to read is over, unless the client is still at it. */
 static void linger_timeout(struct worker *w, struct front *f)
 {
-	const struct linger reset = {.l_onoff = 1};
 	int unread = 0;
 
 	if (w->now_ns < f->linger_until_ns && !ioctl(f->io.fd, SIOCOUTQ, &unread) && unread) {
 		timer_set(w, f, w->now_ns + (f->resets ? TICK_NS : LINGER_NS));
 		return;
 	}
-	if (f->resets)
-		(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	front_close(w, f);
+	front_abort(w, f);
 }
 
 /*
@@ -408,7 +414,7 @@ void front_event(struct worker *w, struct front *f)
 	}
 	/* Both directions may be shut, by us too, with bytes in between: a tunnel reads on. */
 	if (f->io.failed && !f->x.tunnel) {
-		front_close(w, f);
+		front_abort(w, f);
 		return;
 	}
 	exchange_run(w, f);

@@ -24,7 +24,7 @@
 	X(ROUTE_NEEDS_USER, route_needs_user, "route's action or match is served in user space")   \
 	X(NO_ENDPOINT, no_endpoint, "cluster has no usable endpoint")                              \
 	X(BODY_LARGE, body_large, "body too large or of unknown length for this door")             \
-	X(READER_SLOW, reader_slow, "reader's queue over the limit")                               \
+	X(READER_SLOW, reader_slow, "reader's queue over the limit, or little memory for TCP")     \
 	X(DRAINING_BYTES, draining_bytes, "session still the daemon's, or bytes under way by TCP") \
 	X(LANE_LOST, lane_lost, "upstream connection went away as it was chosen")                  \
 	X(DOOR_OFF, door_off, "door switched off by the self-test or the config")                  \

@@ -149,6 +149,25 @@ def answered_in_the_last_moment(t, door):
 
 
 @test()
+def answer_never_lands(t):
+    """An answer that BPF has booked and the kernel never moved: its client does not wait for ever."""
+    Scripted(t)
+    s = t.sluice(conf("both"))
+    pin = s.pin("sessions")
+    size, mover = linux.member_of(pin, "sl_session", "mover")
+    last, word = (linux.member_of(pin, "sl_session", name)[1] for name in ("last_ns", "word"))
+    with Conn(FRONT) as conn, linux.mapped(pin, size * 1024) as sessions:
+        warm(conn)
+        at = [i * size for i in range(1024) if sessions[i * size + word] & SL_S_FRONT]
+        assert len(at) == 1, at
+        struct.pack_into("<Q", sessions, at[0] + last, time.monotonic_ns() - int(14e9))
+        struct.pack_into("<I", sessions, at[0] + mover, 1)
+        with Clock() as clock:
+            assert conn.sock.recv(1) == b""
+        clock.about(1)
+
+
+@test()
 def flush(t):
     """flush_timeout of a route, else stream_flush_timeout of the listener, stands for the idle timeout
     while an answer that is complete waits for its client alone."""

@@ -115,10 +115,9 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 	if (x->resp_body.kind == SL_BODY_CLOSE)
 		x->close = true;
 	/* RFC 9112 section 6.1: no chunked to HTTP/1.0 clients; the body ends with the session. */
-	if (x->client10 && x->resp_body.kind == SL_BODY_CHUNKED) {
-		x->dechunk = true;
+	x->dechunk = x->client10 && x->resp_body.kind == SL_BODY_CHUNKED;
+	if (x->dechunk)
 		x->close = true;
-	}
 	if (f->ending || w->draining)
 		x->close = true;
 	/* The lane will take no more of the request: nor shall we. */

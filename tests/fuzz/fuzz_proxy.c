@@ -482,7 +482,7 @@ static void settle(void)
 		take(&client);
 		for (__u32 k = 0; k < N_LANES; k++)
 			take(&servers[k]);
-		if (n <= 0 && !w.n_waiting)
+		if (n <= 0 && !w.n_waiting && list_empty(&w.ready))
 			break;
 	}
 	count_requests();
@@ -580,6 +580,7 @@ static void end(void)
 	for (__u32 k = 0; k < N_LANES; k++)
 		hang_up(&servers[k]);
 	check(!w.n_fronts && !w.n_backs && !w.n_waiting && !w.n_mirrors);
+	check(list_empty(&w.ready) && list_empty(&w.undrained) && list_empty(&w.again));
 	check(free_lanes() == N_LANES);
 	for (__u32 i = 0; i < compiled->table->n_clusters; i++)
 		check(!maps.clusters[i].n_lanes && !w.crew->n_pending[i] && !w.crew->n_retrying[i]);

@@ -204,6 +204,30 @@ static void exchange_push(struct front *f)
 		push(f->back->io.fd, &f->back->corked);
 }
 
+void exchange_wait_turn(struct worker *w, struct front *f)
+{
+	if (list_empty(&f->ready))
+		list_add(&w->ready, &f->ready);
+}
+
+void exchanges_go_on(struct worker *w)
+{
+	struct list waiting = {&waiting, &waiting};
+
+	while (!list_empty(&w->ready)) {
+		struct list *node = w->ready.next;
+
+		list_del(node);
+		list_add(&waiting, node);
+	}
+	while (!list_empty(&waiting)) {
+		struct front *f = FRONT_OF(waiting.next, ready);
+
+		list_del(&f->ready);
+		front_event(w, f);
+	}
+}
+
 void exchange_run(struct worker *w, struct front *f)
 {
 	static bool (*const steps[])(struct worker * w, struct front * f) = {
@@ -213,6 +237,9 @@ void exchange_run(struct worker *w, struct front *f)
 	};
 	bool more, moved = false;
 
+	/* Whatever has happened to it: in its turn. */
+	if (!list_empty(&f->ready))
+		return;
 	if (f->x.tunnel) {
 		tunnel_run(w, f);
 		return;
@@ -220,7 +247,7 @@ void exchange_run(struct worker *w, struct front *f)
 	more = door_settled(w, f);
 	if (!more)
 		return;
-	while (more) {
+	for (int n = 0; more && n < ROUNDS; n += f->x.spliced ? PIPE_BYTES / BUFFER_READ : 1) {
 		more = false;
 		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 			more |= steps[i](w, f);
@@ -233,8 +260,12 @@ void exchange_run(struct worker *w, struct front *f)
 		}
 		moved |= more;
 	}
-	exchange_push(f);
-	exchange_rest(w, f);
+	if (more) {
+		exchange_wait_turn(w, f);
+	} else {
+		exchange_push(f);
+		exchange_rest(w, f);
+	}
 	if (f->io.fd >= 0)
 		exchange_deadline(w, f, moved);
 }

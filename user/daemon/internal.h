@@ -184,6 +184,10 @@ void exchange_run(struct worker *w, struct front *f);
 void exchange_lane_failed(struct worker *w, struct front *f);
 void exchange_connected(struct worker *w, struct front *f);
 void exchange_reset(struct front *f);
+/* Its turn is over, and it is not at rest: it goes on when the others had theirs. */
+void exchange_wait_turn(struct worker *w, struct front *f);
+/* They have: the next turn of each that waits for one. */
+void exchanges_go_on(struct worker *w);
 /* Ends an answer that has begun so that the client can tell that it is cut. */
 void exchange_cut(struct worker *w, struct front *f);
 /* Whether an answer is not whole that a FIN would make look so. */

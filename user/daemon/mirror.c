@@ -119,7 +119,7 @@ static bool answer_read(struct worker *w, struct mirror *m)
 		give_up(w, m);
 		return true;
 	}
-	for (;;) {
+	for (int i = 0; i < ROUNDS; i++) {
 		__u32 room = buffer_room(&m->in, BUFFER_READ);
 
 		n = recv(b->io.fd, m->in.data + m->in.end, room, MSG_DONTWAIT);
@@ -141,6 +141,8 @@ static bool answer_read(struct worker *w, struct mirror *m)
 		if (m->in_body && answer_body(w, m))
 			return true;
 	}
+	lane_again(w, b); /* copies are nobody's hurry */
+	return false;
 }
 
 void mirror_event(struct worker *w, struct back *b)

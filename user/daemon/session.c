@@ -121,6 +121,7 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	list_init(&f->timed);
 	list_init(&f->undrained);
 	list_init(&f->outgoing);
+	list_init(&f->ready);
 	list_init(&f->waiting);
 	f->born_ns = w->now_ns;
 	exchange_reset(f);
@@ -277,6 +278,7 @@ static void front_end(struct worker *w, struct front *f)
 	timer_clear(f);
 	list_del(&f->undrained);
 	list_del(&f->outgoing);
+	list_del(&f->ready);
 	waiting_cancel(w, f);
 	breaker_forget(w, f);
 	if (f->io.fd >= 0)

@@ -13,7 +13,6 @@
 
 #define FAR (128 * 1024) /* bytes to come for which a pipe is worth while */
 #define REST 65536	 /* ... that are left to the ordinary way */
-#define ROUNDS 8
 
 bool ends_are_remote(const struct front *f)
 {
@@ -146,20 +145,8 @@ static bool empty(struct worker *w, struct front *f)
 
 bool response_splice(struct worker *w, struct front *f)
 {
-	bool moved = false;
+	bool moved = (f->pipe.n || (is_far(f) && fill(w, f))) && empty(w, f);
 
-	if (!f->pipe.n && !is_far(f)) {
-		splice_drop(w, f);
-		return false;
-	}
-	/* Bounded: others want to be served, too. */
-	for (int i = 0; i < ROUNDS; i++) {
-		if (!f->pipe.n && (!is_far(f) || !fill(w, f)))
-			break;
-		if (!empty(w, f))
-			break;
-		moved = true;
-	}
 	/* Not while it waits for the server. */
 	if (!f->pipe.n)
 		splice_drop(w, f);

@@ -58,6 +58,14 @@ struct buffer {
 	__u32 end;
 };
 
+/*
+ * One exchange's turn: so often up to BUFFER_READ bytes are read and written before others are
+ * served. Between ends that are quicker than we are it would not end by itself.
+ */
+#ifndef ROUNDS
+#define ROUNDS 16
+#endif
+
 enum io_kind {
 	IO_LISTENER,
 	IO_FRONT,
@@ -242,6 +250,7 @@ struct front {
 	struct list waiting;   /* worker.waiting while the cluster has no lane to give */
 	struct list undrained; /* worker.undrained: looked at again in a millisecond */
 	struct list outgoing;  /* of outbox.c: has something to write when the wake-up ends */
+	struct list ready;     /* worker.ready: its turn is over, and it is not at rest */
 	__u64 undrained_ns;    /* ... since; 0: is not */
 	__u64 deadline_ns;     /* 0: none */
 
@@ -340,6 +349,7 @@ struct worker {
 	struct list backs;
 	struct list timed;
 	struct list undrained;
+	struct list ready;
 	struct list again;
 	struct list waiting;
 	struct list mirrors;

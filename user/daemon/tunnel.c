@@ -209,7 +209,7 @@ void tunnel_run(struct worker *w, struct front *f)
 {
 	bool more = true, moved = false;
 
-	while (more && !f->x.cut) {
+	for (int n = 0; more && n < ROUNDS && !f->x.cut; n++) {
 		struct way ways[] = {way_up(f), way_down(f)};
 
 		more = false;
@@ -222,12 +222,15 @@ void tunnel_run(struct worker *w, struct front *f)
 		if (!list_empty(&f->undrained))
 			return;
 	}
-	if (f->x.cut)
+	if (f->x.cut) {
 		tunnel_cut(w, f);
-	else if (f->x.up_over && f->x.down_over)
+	} else if (f->x.up_over && f->x.down_over) {
 		front_close(w, f);
-	else
+	} else {
+		if (more)
+			exchange_wait_turn(w, f);
 		exchange_deadline(w, f, moved);
+	}
 }
 
 /* For BPF to find one by the other; the bits of the ways come later. */

@@ -308,6 +308,8 @@ static int timeout_ms(const struct worker *w)
 {
 	__u64 next = w->now_ns + SWEEP_NS;
 
+	if (!list_empty(&w->ready))
+		return 0;
 	/* Nobody tells when BPF puts a lane back that a request waits for. */
 	if (!list_empty(&w->undrained) || !list_empty(&w->again) || w->n_waiting)
 		return 1;
@@ -341,6 +343,7 @@ int worker_step(struct worker *w, int wait_ms)
 	for (int i = 0; i < n; i++)
 		dispatch(w, events[i].data.ptr, events[i].events);
 	outbox_flush(w);
+	exchanges_go_on(w);
 	door_retry(w);
 	lanes_retry(w);
 	tick(w);
@@ -424,6 +427,7 @@ static void clear(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->backs);
 	list_init(&w->timed);
 	list_init(&w->undrained);
+	list_init(&w->ready);
 	list_init(&w->again);
 	list_init(&w->waiting);
 	list_init(&w->mirrors);

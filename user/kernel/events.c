@@ -6,10 +6,13 @@
 
 #include <bpf/libbpf.h>
 
+#define BATCH 256 /* told at a time: who is answered at once may be asking again already */
+
 struct sl_events {
 	struct ring_buffer *ring;
 	void (*fn)(void *ctx, const struct sl_event *e);
 	void *ctx;
+	int n; /* of this batch */
 };
 
 static int on_sample(void *arg, void *data, size_t size)
@@ -18,7 +21,7 @@ static int on_sample(void *arg, void *data, size_t size)
 
 	if (size >= sizeof(struct sl_event))
 		ev->fn(ev->ctx, data);
-	return 0;
+	return ++ev->n < BATCH ? 0 : -EAGAIN;
 }
 
 struct sl_events *sl_events_open(const struct sl_maps *m,
@@ -45,7 +48,11 @@ int sl_events_poll_fd(const struct sl_events *ev)
 
 int sl_events_consume(struct sl_events *ev)
 {
-	return ring_buffer__consume(ev->ring);
+	int rc;
+
+	ev->n = 0;
+	rc = ring_buffer__consume(ev->ring);
+	return rc == -EAGAIN ? ev->n : rc;
 }
 
 void sl_events_close(struct sl_events *ev)

@@ -12,6 +12,7 @@ from lib.http1 import Closed, Conn, build
 from lib.keeper import Keeper
 from lib.runner import test
 from lib.scripted import Scripted
+from test_reload import reload
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SL_S_FRONT = 0x2  # include/sl_session.h
@@ -112,6 +113,35 @@ def route_timeout(t, door):
         except socket.timeout:
             pass
     assert limits(s, "one") == {"upstream_rq_timeout": 2}, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=list(DOORS))
+def reloads(t, door):
+    """What began before a reload keeps its route's timeout, or none, though the route has gone and
+    another has its place."""
+    Scripted(t)
+    s = t.sluice(conf(door, [timed("/short", "1.5s"), timed("/none", "0s"), timed("/")]))
+    with Conn(FRONT) as short, Conn(FRONT) as none:
+        for conn in (short, none):
+            warm(conn)
+        with Clock() as clock:
+            none.send(build("GET", "/none/hang"))
+            short.send(build("GET", "/short/hang"))
+            t.wait(lambda: sum(s.stats().tree["sessions"][p] for p in ("in_exchange", "user")) == 2,
+                   "both are under way")
+            for _ in range(2):
+                reload(s, conf(door, [timed("/x", "0.2s"), timed("/y", "0.2s"), timed("/")]))
+            r = short.response()
+        clock.about(1.5)
+        assert r.status == 504 and r.body == b"upstream request timeout\n", f"{r} {r.body}"
+        none.sock.settimeout(0.01)
+        try:
+            raise AssertionError(f"it had no timeout: {none.sock.recv(99)!r}")
+        except socket.timeout:
+            pass
+        with Conn(FRONT) as conn:
+            assert conn.get("/x/hang").status == 504
     s.check()
 
 

@@ -23,21 +23,20 @@ void due_add(struct due *d, enum cause cause, __u64 from_ns, __u64 ns)
 
 struct due due_of(struct worker *w, const struct front *f, const struct progress *p)
 {
-	const struct sl_route_limits *r = limits_of_route(w, p->route);
+	const struct sl_route_limits *r = p->limits ? p->limits : &sl_route_defaults;
 	const struct sl_listener_limits *l = limits_of_listener(w, f);
 	struct due d = {0};
 
 	if (!p->sent_ns && !p->answered)
 		due_add(&d, CAUSE_REQUEST, p->first_ns, l->request_ms * NS_PER_MS);
-	if (p->sent_ns && p->route != NO_INDEX && !p->complete)
+	if (p->sent_ns && p->limits && !p->complete)
 		due_add(&d, CAUSE_ROUTE, p->sent_ns, r->timeout_ms * NS_PER_MS);
 	due_add(&d, CAUSE_DURATION, p->first_ns,
 		(r->max_stream_ms == SL_INHERIT ? l->max_stream_ms : r->max_stream_ms) * NS_PER_MS);
 	if (p->rest)
 		due_add(&d, CAUSE_REST, p->moved_ns, REST_NS);
 	due_add(&d, CAUSE_STREAM, p->moved_ns,
-		(p->flushing ? limits_flush_ms(w, f, p->route)
-			     : limits_stream_idle_ms(w, f, p->route)) *
+		(p->flushing ? limits_flush_ms(w, f, r) : limits_stream_idle_ms(w, f, r)) *
 			NS_PER_MS);
 	return d;
 }
@@ -99,7 +98,7 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 {
 	const struct exchange *x = &f->x;
 	const struct progress p = {
-		.route = x->cluster == NO_INDEX ? NO_INDEX : x->route,
+		.limits = x->cluster == NO_INDEX ? NULL : &x->limits,
 		.first_ns = x->head_ns,
 		.sent_ns = x->sent_ns,
 		.moved_ns = x->moved_ns,

@@ -166,7 +166,7 @@ bool door_settled(struct worker *w, struct front *f)
 /* For too long: what BPF has promised never came, since the server's send failed half way. */
 static bool is_stuck(const struct worker *w, const struct front *f)
 {
-	__u64 ns = limits_stream_idle_ms(w, f, f->s->route) * NS_PER_MS;
+	__u64 ns = limits_stream_idle_ms(w, f, limits_of_route(w, f->s->route)) * NS_PER_MS;
 
 	return f->io.fd >= 0 && !list_empty(&f->undrained) && f->undrained_ns && ns &&
 	       w->now_ns - f->undrained_ns >= ns;

@@ -95,6 +95,8 @@ static struct back *take_up(struct worker *w, struct front *f)
 		exchange_reset(f);
 		x->kernel = true;
 		x->req = x->resp = SIDE_KERNEL;
+		watch_look(w, f);
+		x->limits = f->watch.limits;
 		x->route = f->s->route;
 		x->cluster = f->s->cluster;
 		x->endpoint = b->endpoint;
@@ -402,6 +404,8 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	f->back = NULL;
 	if (!f->x.kernel) {
 		exchange_reset(f);
+		watch_look(w, f);
+		f->x.limits = f->watch.limits;
 		f->x.route = f->s->route;
 		f->x.cluster = f->s->cluster;
 		f->x.endpoint = b ? b->endpoint : NO_INDEX;

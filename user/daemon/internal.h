@@ -218,10 +218,14 @@ void session_end_soon(struct worker *w, struct front *f, __u64 grace_ns);
 /* limits.c */
 const struct sl_listener_limits *limits_of_listener(const struct worker *w, const struct front *f);
 const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route);
+/* ... of that with which BPF matched @f's request, before a reload or since. */
+const struct sl_route_limits *limits_matched(const struct worker *w, const struct front *f);
 const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster);
 /* While the answer is complete and only the client has to take it. */
-__u32 limits_flush_ms(const struct worker *w, const struct front *f, __u32 route);
-__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32 route);
+__u32 limits_flush_ms(const struct worker *w, const struct front *f,
+		      const struct sl_route_limits *r);
+__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f,
+			    const struct sl_route_limits *r);
 /* The shortest timeout that holds for something that BPF can begin; at most SWEEP_NS. */
 __u64 limits_shortest_ns(const struct worker *w);
 /* @cluster is not looked at for what is counted for listeners. */

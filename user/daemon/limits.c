@@ -21,6 +21,29 @@ const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 rout
 	return &c->route_limits[route];
 }
 
+/* The config of @generation, if there is one still. */
+static const struct sl_compiled *config_of(const struct worker *w, __u32 generation)
+{
+	const struct sl_compiled *c[] = {w->args->compiled, w->crew->all[0]->retired,
+					 w->args_given->compiled};
+
+	for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+		if (c[i] && c[i]->table->generation == generation)
+			return c[i];
+	return NULL;
+}
+
+const struct sl_route_limits *limits_matched(const struct worker *w, const struct front *f)
+{
+	const struct sl_compiled *c = config_of(w, SL_READ(f->s->generation));
+	__u32 route = SL_READ(f->s->route);
+
+	if (!c)
+		return limits_of_route(w, route);
+	return c->route_limits && route < c->table->n_routes ? &c->route_limits[route]
+							     : &sl_route_defaults;
+}
+
 const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster)
 {
 	const struct sl_compiled *c = w->args->compiled;
@@ -30,20 +53,20 @@ const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 
 	return &c->cluster_limits[cluster];
 }
 
-__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f, __u32 route)
+__u32 limits_stream_idle_ms(const struct worker *w, const struct front *f,
+			    const struct sl_route_limits *r)
 {
-	const struct sl_route_limits *r = limits_of_route(w, route);
-
 	return r->idle_ms == SL_INHERIT ? limits_of_listener(w, f)->stream_idle_ms : r->idle_ms;
 }
 
-__u32 limits_flush_ms(const struct worker *w, const struct front *f, __u32 route)
+__u32 limits_flush_ms(const struct worker *w, const struct front *f,
+		      const struct sl_route_limits *r)
 {
-	__u32 ms = limits_of_route(w, route)->flush_ms;
+	__u32 ms = r->flush_ms;
 
 	if (ms == SL_INHERIT)
 		ms = limits_of_listener(w, f)->flush_ms;
-	return ms == SL_INHERIT ? limits_stream_idle_ms(w, f, route) : ms;
+	return ms == SL_INHERIT ? limits_stream_idle_ms(w, f, r) : ms;
 }
 
 static void shorter(__u64 *ns, __u32 ms)

@@ -131,14 +131,17 @@ static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
 	return 0;
 }
 
-static void exchanges_follow(const struct worker *w, const __u32 *to, __u32 n)
+/* The limits that they began with they keep, as in Envoy. */
+static void exchanges_follow(struct worker *w, const __u32 *to, __u32 n)
 {
 	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
 		struct front *f = FRONT_OF(l, all);
 
+		if (session_bits(f) & SL_S_EXCHANGE)
+			watch_look(w, f);
 		if (f->x.route < n)
 			f->x.route = to[f->x.route];
-		if (f->s->route < n && to[f->s->route] != NO_INDEX)
+		if (f->s->route < n)
 			f->s->route = to[f->s->route];
 	}
 }

@@ -141,13 +141,16 @@ __u32 route_request(struct worker *w, struct front *f, struct sl_head *h, const 
 	const char *header;
 
 	x->generation = w->table->generation;
-	if (decided(w, f))
+	if (decided(w, f)) {
+		x->limits = *limits_of_route(w, x->route);
 		return x->endpoint == NO_INDEX ? 503 : 0;
+	}
 	note_internal(w, f, h, buf);
 	index = sl_matcher_find(w->matcher, f->s->listener, h, buf, draw_of(w, f));
 	if (index >= SL_MAX_ROUTES)
 		return 404;
 	x->route = index;
+	x->limits = *limits_of_route(w, index);
 	route = &w->table->routes[index];
 	action = action_of(w, f);
 	if (action && action->cluster_header) {

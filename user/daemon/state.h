@@ -138,11 +138,12 @@ struct progress {
 	__u64 first_ns; /* first byte of the request */
 	__u64 sent_ns;	/* its last one */
 	__u64 moved_ns; /* last byte either way */
-	__u32 route;	/* NO_INDEX: none */
 	bool answered;	/* the answer has begun */
 	bool complete;	/* and ended */
 	bool rest;	/* ... before the request did: BPF began both */
 	bool flushing;	/* all of it is here, and waits for the client alone */
+	/* Of its route; NULL: it has none. */
+	const struct sl_route_limits *limits;
 };
 
 /* What was seen of a kernel exchange; see watch_look(). */
@@ -151,6 +152,7 @@ struct watch {
 	__u64 sent_ns;
 	__u64 moved_ns;
 	__u32 moved; /* the counters at moved_ns */
+	struct sl_route_limits limits;
 };
 
 struct exchange {
@@ -216,6 +218,7 @@ struct exchange {
 	__u64 retry_ns;		/* waits for the next try since; 0: does not */
 	__u64 retry_wait_ns;
 	struct address remote; /* the client as far as it is trusted; for routes with actions */
+	struct sl_route_limits limits; /* of the config that it began with */
 	struct sl_body req_body;
 	struct sl_body resp_body;
 };

@@ -33,7 +33,8 @@ void watch_look(struct worker *w, struct front *f)
 	if (first)
 		*v = (struct watch){.start_ns = f->s->start_ns,
 				    .moved_ns = since(w, f->s->start_ns),
-				    .moved = moved};
+				    .moved = moved,
+				    .limits = *limits_matched(w, f)};
 	if (!v->sent_ns && (session_bits(f) & SL_S_REQ_DONE))
 		v->sent_ns = first && f->s->req.kind == SL_BODY_NONE ? v->moved_ns : w->now_ns;
 	if (v->moved != moved) {
@@ -65,7 +66,7 @@ static void watch_exchange(struct worker *w, struct front *f, __u32 bits)
 	}
 	watch_look(w, f);
 	p = (struct progress){
-		.route = f->s->route,
+		.limits = &f->watch.limits,
 		.first_ns = since(w, f->s->start_ns),
 		.sent_ns = f->watch.sent_ns,
 		.moved_ns = f->watch.moved_ns,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Endpoints that fail: active checks and outlier detection, on both paths."""
 import collections
+import time
 import errno
 import os
 
@@ -96,6 +97,25 @@ def one_check(t):
     assert request.get("host") == "check.test", request
     used = all_["a"].keeper.connections
     assert used < len(all_["a"].checks), "the connection of checks was not used again"
+
+
+@test()
+def at_rest(t):
+    """Between checks on a connection that is kept nobody has anything to do."""
+    a = Service(t, "a", 9001)
+    s = t.sluice(conf(ports=[9001], health_checks=[{**http_check()[0], "interval": "0.4s",
+                                                   "no_traffic_interval": "0.4s"}]), concurrency=1)
+
+    def used_ns():
+        with open(f"/proc/{s.worker()}/schedstat", encoding="ascii") as f:
+            return int(f.read().split()[0])
+
+    healthy(s, 9001)
+    seen, used, begun = len(a.checks), used_ns(), time.monotonic_ns()
+    wait_until(lambda: len(a.checks) >= seen + 3, "checks go on")
+    used, took = used_ns() - used, time.monotonic_ns() - begun
+    assert a.keeper.connections == 1, "the connection was not kept"
+    assert used < took / 10, f"{used} ns of the CPU in {took} ns"
 
 
 @test()

@@ -165,6 +165,15 @@ static void ask(struct worker *w, struct check *c)
 		done(w, c, false, false, false);
 }
 
+/* That there is room to write epoll, level-triggered here, would say for ever. */
+static void established(struct worker *w, struct check *c)
+{
+	struct epoll_event e = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = &c->io};
+
+	(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, c->io.fd, &e);
+	ask(w, c);
+}
+
 static void begin(struct worker *w, struct check *c)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[c->endpoint];
@@ -209,20 +218,20 @@ static void answered(struct worker *w, struct check *c, const struct sl_head *h)
 	done(w, c, ok, !ok && !in_ranges(r->retriable, r->n_retriable, h->status), keep);
 }
 
-/* What has come so far. False: more is needed. */
-static bool look(struct worker *w, struct check *c)
+/* What has come so far; more may be needed. */
+static void look(struct worker *w, struct check *c)
 {
 	struct sl_head *h = &w->head;
 
 	for (;;) {
 		switch (c->in.end ? sl_response_parse(h, c->in.data, c->in.end) : SL_PARSE_MORE) {
 		case SL_PARSE_MORE:
-			return false;
+			return;
 		case SL_PARSE_DONE:
 			break;
 		default:
 			done(w, c, false, false, false);
-			return true;
+			return;
 		}
 		if (h->status >= 200 || h->status == 101)
 			break;
@@ -230,7 +239,6 @@ static bool look(struct worker *w, struct check *c)
 		memmove(c->in.data, c->in.data + h->len, c->in.end);
 	}
 	answered(w, c, h);
-	return true;
 }
 
 /* The server has hung up. It may do so between checks; then the request is made once more. */
@@ -247,21 +255,18 @@ static void ended(struct worker *w, struct check *c)
 
 static void answer_read(struct worker *w, struct check *c)
 {
-	while (c->state == CHECK_ANSWER) {
-		ssize_t n = c->in.end < BUFFER_READ ? recv(c->io.fd, c->in.data + c->in.end,
-							   BUFFER_READ - c->in.end, MSG_DONTWAIT)
-						    : 0;
+	ssize_t n = c->in.end < BUFFER_READ ? recv(c->io.fd, c->in.data + c->in.end,
+						   BUFFER_READ - c->in.end, MSG_DONTWAIT)
+					    : 0;
 
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n <= 0) {
-			ended(w, c);
-			return;
-		}
-		c->in.end += n;
-		if (look(w, c))
-			return;
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		ended(w, c);
+		return;
 	}
+	c->in.end += n;
+	look(w, c);
 }
 
 void check_event(struct worker *w, struct io *io, __u32 events)
@@ -280,7 +285,7 @@ void check_event(struct worker *w, struct io *io, __u32 events)
 		    (events & (EPOLLERR | EPOLLHUP)))
 			done(w, c, false, false, false);
 		else if (events & EPOLLOUT)
-			ask(w, c);
+			established(w, c);
 		break;
 	case CHECK_ANSWER:
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP))

@@ -181,7 +181,7 @@ static void check_policy(struct sl_walk *w, const struct cfg_path_policy *p,
 			 "Unable to use envoy.path.rewrite.uri_template.uri_template_rewriter "
 			 "extension without envoy.path.match.uri_template.uri_template_matcher "
 			 "extension (path_match_policy)");
-	else if (err == -ENOENT && match->text)
+	else if (err == -ENOENT && match->text && match->policy.template)
 		sl_error(w, at,
 			 "mismatch between variables in path_match_policy %.64s and "
 			 "path_rewrite_policy %.64s",

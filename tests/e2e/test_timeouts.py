@@ -15,7 +15,7 @@ from lib.scripted import Scripted
 from test_reload import reload
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-SL_S_FRONT = 0x2  # include/sl_session.h
+SL_S_FRONT, SL_S_BUSY = 0x2, 0x30  # include/sl_session.h
 SL_L_STATE, SL_LANE_KERNEL = 0xf, 3
 SLACK = 2.0  # seconds that a timeout may be late, on a machine that is busy
 
@@ -165,7 +165,7 @@ def steered(s):
 def answered_in_the_last_moment(t, door):
     """A 504 is not written behind a head that is on its way: the client would read it as its body."""
     Scripted(t)
-    s = t.sluice(conf(door, [timed("/short", "0.4s"), timed("/")]))
+    s = t.sluice(conf(door, [timed("/short", "2s"), timed("/")]))
     with Conn(FRONT) as conn:
         warm(conn)
         conn.send(build("GET", "/short/hang"))
@@ -190,6 +190,7 @@ def answer_never_lands(t):
         warm(conn)
         at = [i * size for i in range(1024) if sessions[i * size + word] & SL_S_FRONT]
         assert len(at) == 1, at
+        t.wait(lambda: not sessions[at[0] + word] & SL_S_BUSY, "it is idle, and notes no more")
         struct.pack_into("<Q", sessions, at[0] + last, time.monotonic_ns() - int(14e9))
         struct.pack_into("<I", sessions, at[0] + mover, 1)
         with Clock() as clock:

@@ -82,7 +82,7 @@ SL_FN __u32 canned_barred(const struct sl_control *control, struct sl_session *s
 	if (!(control->flags & SL_C_LANDED) && s->cluster != SL_NO_CLUSTER &&
 	    s->start_ns - s->last_ns < SL_MOVE_QUIET)
 		return SL_REASON_DRAINING_BYTES;
-	if (memory_is_short(s->client_sk) || !reader_has_room(s->client_sk, size, &s->unread))
+	if (!client_has_room(s, size))
 		return SL_REASON_READER_SLOW;
 	return SL_REASON_NONE;
 }

@@ -63,6 +63,12 @@ SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
 	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD < SL_READER_BACKLOG;
 }
 
+/* The same of the session's co-located client, and whether there is memory for them. */
+SL_FN bool client_has_room(struct sl_session *s, __u32 size)
+{
+	return !memory_is_short(s->client_sk) && reader_has_room(s->client_sk, size, &s->unread);
+}
+
 /* Why this send's @size bytes may not go out through our end @sk, or NONE. */
 SL_FN __u32 writer_refuses(__u64 sk, __u32 size)
 {

@@ -146,8 +146,7 @@ SL_FN __u32 session_refuses(struct sl_response *r, __u32 size)
 	struct sl_session *s = r->s;
 
 	if (SL_BITS(r->word) & SL_S_CLIENT) {
-		if (all_arrived(s->client_sk, s->front_sk) && !memory_is_short(s->client_sk) &&
-		    reader_has_room(s->client_sk, size, &s->unread))
+		if (all_arrived(s->client_sk, s->front_sk) && client_has_room(s, size))
 			return SL_REASON_NONE;
 	} else if (front_accepted(r) &&
 		   all_written(s->front_sk, s->front_ws0, SL_READ(s->front_tx))) {

@@ -37,7 +37,7 @@ tests-built: $(FUZZ_BIN)
 
 # Objects: more than one fuzzer needs those of the config, and they are made side by side.
 # The time of the daemon is the fuzzer's, and an exchange's turn is over soon.
-$(O)/fuzz/user/daemon/%.o $(O)/fuzz/tests/fuzz/fuzz_proxy.o: FUZZ_CFLAGS += -Dclock_gettime=fuzz_clock_gettime -DROUNDS=2
+$(O)/fuzz/user/daemon/%.o $(O)/fuzz/tests/fuzz/fuzz_proxy.o: FUZZ_CFLAGS += -Dclock_gettime=fuzz_clock_gettime -DTURN_ROUNDS=2
 
 $(O)/fuzz/%.o: %.c
 	$(call msg,CC-FUZZ,$@)

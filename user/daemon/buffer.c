@@ -35,6 +35,17 @@ bool list_empty(const struct list *head)
 	return head->next == head;
 }
 
+void list_take(struct list *to, struct list *from)
+{
+	list_init(to);
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+
+		list_del(node);
+		list_add(to, node);
+	}
+}
+
 /* Gives @b memory if it has none. False: out of memory. */
 bool buffer_take(struct worker *w, struct buffer *b)
 {

@@ -192,7 +192,7 @@ static void begin(struct worker *w, struct check *c)
 		return;
 	}
 	rc = endpoint_connect(w, e, c->io.fd);
-	if (is_ours(rc))
+	if (endpoint_is_not_to_blame(rc))
 		put_off(w, c);
 	else if (rc && rc != -EINPROGRESS)
 		done(w, c, false, false, false);

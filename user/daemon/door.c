@@ -174,14 +174,9 @@ static bool is_stuck(const struct worker *w, const struct front *f)
 
 void door_retry(struct worker *w)
 {
-	struct list waiting = {&waiting, &waiting};
+	struct list waiting;
 
-	while (!list_empty(&w->undrained)) {
-		struct list *node = w->undrained.next;
-
-		list_del(node);
-		list_add(&waiting, node);
-	}
+	list_take(&waiting, &w->undrained);
 	while (!list_empty(&waiting)) {
 		struct front *f = FRONT_OF(waiting.next, undrained);
 

@@ -212,14 +212,9 @@ void exchange_wait_turn(struct worker *w, struct front *f)
 
 void exchanges_go_on(struct worker *w)
 {
-	struct list waiting = {&waiting, &waiting};
+	struct list waiting;
 
-	while (!list_empty(&w->ready)) {
-		struct list *node = w->ready.next;
-
-		list_del(node);
-		list_add(&waiting, node);
-	}
+	list_take(&waiting, &w->ready);
 	while (!list_empty(&waiting)) {
 		struct front *f = FRONT_OF(waiting.next, ready);
 
@@ -247,7 +242,7 @@ void exchange_run(struct worker *w, struct front *f)
 	more = door_settled(w, f);
 	if (!more)
 		return;
-	for (int n = 0; more && n < ROUNDS; n += f->x.spliced ? PIPE_BYTES / BUFFER_READ : 1) {
+	for (int n = 0; more && n < TURN_ROUNDS; n += f->x.spliced ? PIPE_BYTES / BUFFER_READ : 1) {
 		more = false;
 		for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 			more |= steps[i](w, f);

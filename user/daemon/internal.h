@@ -10,6 +10,8 @@ void list_init(struct list *l);
 void list_add(struct list *head, struct list *node);
 void list_del(struct list *node);
 bool list_empty(const struct list *head);
+/* All of @from's nodes go to @to, which is empty, in their order. */
+void list_take(struct list *to, struct list *from);
 
 /* buffer.c: buffers come from a pool, so an idle session holds none. */
 bool buffer_take(struct worker *w, struct buffer *b);
@@ -102,8 +104,8 @@ void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
-/* Of endpoint_connect(): something is lacking here, and nothing is said of the endpoint. */
-bool is_ours(int rc);
+/* Of an error of endpoint_connect(): something is lacking here, which says nothing of @e. */
+bool endpoint_is_not_to_blame(int rc);
 /*
  * A new lane, connecting; counted in n_lanes before. NULL: counted no more, since @endpoint could
  * not be reached, which *@ret_refused tells, or for want of something here.

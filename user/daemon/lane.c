@@ -328,7 +328,7 @@ void lane_unreserve(struct sl_cluster *c)
 	sl_add(&c->n_lanes, -1ULL);
 }
 
-bool is_ours(int rc)
+bool endpoint_is_not_to_blame(int rc)
 {
 	switch (rc) {
 	case -EADDRNOTAVAIL: /* no port is left, see ip_local_port_range */
@@ -391,7 +391,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint, bool *ret_refused)
 	b->io.writable = false;
 	if (rc == -EINPROGRESS)
 		rc = 0;
-	*ret_refused = rc && !is_ours(rc);
+	*ret_refused = rc && !endpoint_is_not_to_blame(rc);
 	if (rc || io_add(w, &b->io, IO_EVENTS_ALL)) {
 		lane_close(w, b);
 		return NULL;
@@ -491,14 +491,9 @@ void lane_again(struct worker *w, struct back *b)
 
 void lanes_retry(struct worker *w)
 {
-	struct list waiting = {&waiting, &waiting};
+	struct list waiting;
 
-	while (!list_empty(&w->again)) {
-		struct list *node = w->again.next;
-
-		list_del(node);
-		list_add(&waiting, node);
-	}
+	list_take(&waiting, &w->again);
 	while (!list_empty(&waiting)) {
 		struct back *b = BACK_OF(waiting.next, again);
 

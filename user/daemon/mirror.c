@@ -119,7 +119,7 @@ static bool answer_read(struct worker *w, struct mirror *m)
 		give_up(w, m);
 		return true;
 	}
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < TURN_ROUNDS; i++) {
 		__u32 room = buffer_room(&m->in, BUFFER_READ);
 
 		n = recv(b->io.fd, m->in.data + m->in.end, room, MSG_DONTWAIT);

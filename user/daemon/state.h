@@ -62,8 +62,8 @@ struct buffer {
  * One exchange's turn: so often up to BUFFER_READ bytes are read and written before others are
  * served. Between ends that are quicker than we are it would not end by itself.
  */
-#ifndef ROUNDS
-#define ROUNDS 16
+#ifndef TURN_ROUNDS
+#define TURN_ROUNDS 16
 #endif
 
 enum io_kind {

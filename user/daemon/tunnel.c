@@ -209,7 +209,7 @@ void tunnel_run(struct worker *w, struct front *f)
 {
 	bool more = true, moved = false;
 
-	for (int n = 0; more && n < ROUNDS && !f->x.cut; n++) {
+	for (int n = 0; more && n < TURN_ROUNDS && !f->x.cut; n++) {
 		struct way ways[] = {way_up(f), way_down(f)};
 
 		more = false;

@@ -7,11 +7,11 @@ import socket
 from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import pattern
-from lib.http1 import Conn, build
+from lib.http1 import Conn, build, head_of
 from lib.load import Load, Wrk
 from lib.runner import test
 
-from test_torn import head, stage
+from test_torn import stage
 
 FRONT = ("127.0.0.1", 8000)
 KILLS = 5
@@ -236,7 +236,7 @@ def reset_told_to_another(t, worker):
     s, server, conn = stage(t)
     with conn:
         conn.send(build("GET", "/x"))
-        head(server.lane)
+        head_of(server.lane)
         there = server.lane.getsockname()
         lane = linux.socket_of(s.worker(), lambda x: x.getpeername() == there)
         pid = s.stop_worker()

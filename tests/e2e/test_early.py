@@ -11,7 +11,7 @@ import subprocess
 from lib import net
 from lib.config import DOORS, config, route
 from lib.data import pattern
-from lib.http1 import Conn, answer_with, build
+from lib.http1 import Conn, answer_with, build, exactly, head_of
 from lib.runner import test
 
 from test_actions import CLUSTERS, FRONT, action
@@ -49,26 +49,10 @@ class Server:
     def serve(self, target):
         """The next bytes are a request for @target, which is answered. The lane."""
         lane = self.lane()
-        got = head(lane)
+        got = head_of(lane)
         assert got.startswith(b"GET %b HTTP/1.1\r\n" % target.encode()), got[:200]
         lane.sendall(answer_with(target.encode()))
         return lane
-
-
-def exactly(lane, n):
-    got = b""
-    while len(got) < n:
-        data = lane.recv(n - len(got))
-        assert data, f"the end, after {len(got)} of {n} bytes"
-        got += data
-    return got
-
-
-def head(lane):
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        got += exactly(lane, 1)
-    return got
 
 
 def is_read(conn):
@@ -87,14 +71,20 @@ def stage(t, routes, door="user"):
     return server, t.sluice(config(FRONT, CLUSTERS, routes, DOORS[door]), concurrency=1)
 
 
+def begin(t, server, conn):
+    """A request of which the lane, which is returned, has the head, and the daemon all."""
+    conn.send(build("POST", "/", body=BODY))
+    lane = server.lane()
+    head_of(lane)
+    t.wait(lambda: is_read(conn), "the daemon has the request")
+    return lane
+
+
 @test(each=list(KEEPS))
 def kept_body(t, why):
     server, s = stage(t, [action("/", **KEEPS[why])])
     with Conn(FRONT, timeout=5) as conn:
-        conn.send(build("POST", "/", body=BODY))
-        lane = server.lane()
-        head(lane)
-        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane = begin(t, server, conn)
         lane.sendall(answer_with(b"early"))
         assert conn.response().body == b"early"
         with Conn(FRONT, timeout=5) as other:
@@ -121,11 +111,11 @@ def head_and_body(t, door):
         assert conn.response().body == b"/first"
         conn.send(build("POST", "/", lines, body=b"behind the head"))
         lane = server.lane()
-        begin = exactly(lane, 100)
+        first = exactly(lane, 100)
         t.wait(lambda: is_read(conn), "the daemon has the request")
         lane.sendall(answer_with(b"early"))
         assert conn.response().body == b"early"
-        got = begin + head(lane)
+        got = first + head_of(lane)
         assert got.count(b"v" * 1000 + b"\r\n") == len(lines), got
         assert exactly(lane, 15) == b"behind the head"
         conn.send(build("GET", "/next"))
@@ -146,10 +136,7 @@ def echo(t, how):
     """The answer is made of the request's body, and begins before that is written."""
     server, s = stage(t, [action("/", **KEEPS["retry"])])
     with Conn(FRONT, timeout=5) as conn:
-        conn.send(build("POST", "/", body=BODY))
-        lane = server.lane()
-        head(lane)
-        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane = begin(t, server, conn)
         lane.sendall(ECHO[how])
         assert conn.head().status == 200
         for at in range(0, SIZE, 1000):
@@ -173,10 +160,7 @@ def says_close(t):
     on another."""
     server, s = stage(t, [action("/", **KEEPS["retry"])])
     with Conn(FRONT, timeout=5) as conn:
-        conn.send(build("POST", "/", body=BODY))
-        lane = server.lane()
-        head(lane)
-        t.wait(lambda: is_read(conn), "the daemon has the request")
+        lane = begin(t, server, conn)
         lane.sendall(b"HTTP/1.1 413 Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         assert conn.response().status == 413
         conn.send(build("GET", "/next"))

@@ -11,8 +11,9 @@ import socket
 import struct
 import termios
 
+from lib import net
 from lib.config import DOORS, config, route
-from lib.http1 import Conn, build
+from lib.http1 import Conn, build, head_of
 from lib.runner import test
 from test_tunnel import Switcher, dig
 
@@ -26,8 +27,7 @@ def roomy():
     """Sockets that are made from here on take all that is sent, whether it is read or not."""
     room = f"4096 {ROOM} {ROOM}"
     for name, value in (("rmem", room), ("wmem", room), ("slow_start_after_idle", "0")):
-        with open(f"/proc/sys/net/ipv4/tcp_{name}", "w", encoding="ascii") as f:
-            f.write(value)
+        net.sysctl(f"net.ipv4.tcp_{name}", value)
 
 
 def received(sock, n):
@@ -80,15 +80,6 @@ def overtaken(t, s, source, sink):
     answered = small.answered()
     assert answered < half, f"answered at {answered}, {MUCH // 2} bytes were through at {half}"
     received(sink, MUCH - MUCH // 2)
-
-
-def head_of(sock):
-    got = b""
-    while b"\r\n\r\n" not in got:
-        data = sock.recv(1)
-        assert data, f"EOF behind {got}"
-        got += data
-    return got
 
 
 def start(t):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Endpoints that fail: active checks and outlier detection, on both paths."""
 import collections
-import time
 import errno
 import os
+import time
 
 from lib import seccomp
 from lib.config import cluster, dump, listener, route

@@ -10,10 +10,10 @@ import os
 import socket
 
 from lib import linux, seccomp
-from lib.http1 import build
+from lib.http1 import build, exactly, head_of
 from lib.runner import test
 
-from test_torn import Server, answer, conf, head, stage, started
+from test_torn import Server, answer, conf, stage, started
 from test_tunnel import Switcher, dig, ping, was_reset
 
 LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
@@ -53,15 +53,6 @@ def end_at(s, there):
     """The worker's end of the connection whose other end is @there."""
     return linux.socket_of(s.worker(), lambda x: x.getpeername() == there.getsockname() and
                            x.getsockname() == there.getpeername())
-
-
-def exactly(sock, n):
-    got = b""
-    while len(got) < n:
-        some = sock.recv(n - len(got))
-        assert some, f"{len(got)} bytes, and no more"
-        got += some
-    return got
 
 
 @contextlib.contextmanager
@@ -144,7 +135,7 @@ def answered_first(t):
         give_room(end_at(s, conn.sock))
         lane = end_at(s, server.lane)
         conn.send(build("POST", "/", [("Content-Length", str(len(body)))]) + body[:1000])
-        head(server.lane)
+        head_of(server.lane)
         assert exactly(server.lane, 1000) == body[:1000]
         with no_room():
             with tried(t, s):
@@ -168,7 +159,7 @@ def no_memory_in_body(t, door):
     conn = started(s, server, door)
     with conn:
         conn.send(build("POST", "/torn", [("Content-Length", len(LONG))]))
-        head(server.lane)
+        head_of(server.lane)
         conn.send(b"x" * len(LONG))
         try:
             assert server.lane.recv(1) == b""

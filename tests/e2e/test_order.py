@@ -11,7 +11,7 @@ from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.fault import PAGE, Memory
-from lib.http1 import Conn, build
+from lib.http1 import Conn, build, head_of
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -34,12 +34,6 @@ def early(listener):
         pass
 
 
-def head(sock):
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        got += sock.recv(1)
-
-
 @test(seconds=40)
 def next_answer(t):
     one, two = t.listen(9001), t.listen(9002)
@@ -52,13 +46,13 @@ def next_answer(t):
         lane, _ = one.accept()
         for _ in range(50):  # the first by the daemon, then the lane is there and it has time
             before = s.stats().kernel
-            head(lane)
+            head_of(lane)
             lane.sendall(answer(b"warm"))
             assert conn.response().body == b"warm"
             conn.send(build("GET", "/"))
             if s.stats().kernel > before:
                 break
-        head(lane)
+        head_of(lane)
         before = s.stats().kernel
         request = build("POST", "/two", body=b"x" * 700_000)
         memory = Memory(t, request, (0, LATE))
@@ -94,18 +88,18 @@ def next_answer_is_moved_too(t):
         conn.send(build("GET", "/"))
         lane, _ = back.accept()
         for _ in range(3):
-            head(lane)
+            head_of(lane)
             lane.sendall(answer(b"one"))
             assert conn.response().body == b"one"
             conn.send(build("GET", "/"))
-        head(lane)
+        head_of(lane)
         lane.sendall(answer(b"one"))
         assert conn.response().body == b"one"
         assert s.stats().kernel, s.stats()
         slot = next(i for i in range(1024) if any(sessions[i * size + front:i * size + front + 8]))
         sessions[slot * size + mover] = 1
         conn.send_pieces([b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n"])  # the daemon's to send
-        head(lane)
+        head_of(lane)
         lane.sendall(answer(b"two"))
         conn.sock.settimeout(0.3)
         try:
@@ -153,7 +147,7 @@ def not_accepted(t, door):
             lane, _ = one.accept()
             with lane:
                 lane.settimeout(20)
-                head(lane)
+                head_of(lane)
                 got = b""
                 while len(got) < sent:
                     got += lane.recv(1 << 20)

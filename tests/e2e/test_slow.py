@@ -12,10 +12,8 @@ from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
 SIZE = 50_000_000
-
-# Bytes held by two connections: their buffers at two hops each (BUFFERS), not the two bodies.
+# Bytes held by two connections: their buffers at two hops each (default_buffers()), not the bodies.
 LIMIT = 64 * 1000 * 1000
-BUFFERS = {"net.ipv4.tcp_rmem": "4096 131072 6291456", "net.ipv4.tcp_wmem": "4096 16384 4194304"}
 
 
 def queued():
@@ -25,12 +23,6 @@ def queued():
     for found in re.finditer(r"skmem:\(r(\d+),rb\d+,t(\d+),tb\d+,f\d+,w(\d+),o\d+,bl(\d+)", out):
         total += sum(int(n) for n in found.groups())
     return total
-
-
-def bounded():
-    """Linux's own bounds, which some hosts have raised to more than a body."""
-    for name, value in BUFFERS.items():
-        net.sysctl(name, value)
 
 
 def resident(pids):
@@ -43,7 +35,7 @@ def resident(pids):
 
 
 def serve(t, door):
-    bounded()
+    net.default_buffers()
     t.backends.nginx({9001: "one"}, echo=True)
     big = f"{t.www}/bytes/{SIZE}"
     if not os.path.exists(big):
@@ -89,7 +81,7 @@ want_small = pattern(1000, 2)
 @test(seconds=60, each=list(DOORS))
 def upload(t, door):
     """A backend that does not read: the client is held up, memory is bounded, nothing is lost."""
-    bounded()
+    net.default_buffers()
     server = t.listen(9001)
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
     size = 30_000_000

@@ -13,7 +13,7 @@ import threading
 from lib import linux
 from lib.config import DOORS, config, route
 from lib.fault import PAGE, Memory
-from lib.http1 import Closed, Conn, build
+from lib.http1 import Closed, Conn, build, head_of
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -27,15 +27,6 @@ ALIEN = build("GET", "/alien")
 def answer(text, *headers):
     lines = b"".join(line + b"\r\n" for line in headers)
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (lines, len(text), text)
-
-
-def head(sock):
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        byte = sock.recv(1)
-        assert byte, f"{got}, and no more"
-        got += byte
-    return got
 
 
 def reset(sock):
@@ -69,7 +60,7 @@ class Server:
             self.lane, _ = self.listener.accept()
             self.lane.settimeout(10)
             self.lane.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        got = head(self.lane)
+        got = head_of(self.lane)
         self.lane.sendall(answer(text, *headers))
         return got
 
@@ -291,13 +282,13 @@ def answer_is_nobodys(t):
     """
     s, server, conn = stage(t, "remote-client")
     conn.send(build("GET", "/"))
-    head(server.lane)
+    head_of(server.lane)
     held = Held(t, s, conn.sock)
     reset(conn.sock)
     fails(t, held, server.lane, answer(b"late"))
     with Conn(FRONT) as conn:
         conn.send(build("POST", "/", body=b"x"))
-        head(server.lane)
+        head_of(server.lane)
         assert server.lane.recv(10) == b"x"
         server.lane.sendall(answer(b"next"))
         assert conn.response().body == b"next"

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from lib import linux
+from lib import linux, net
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Conn, build
@@ -242,6 +242,7 @@ def cut(t, s, server):
 
 def held_up(t, s, server):
     """A reader that does not read holds the sender up, in both directions; no byte is lost."""
+    net.default_buffers()
     for first in ("client", "server"):
         conn, far = dig(server)
         one, other = (conn.sock, far) if first == "client" else (far, conn.sock)

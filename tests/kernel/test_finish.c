@@ -128,7 +128,7 @@ static __u32 state_of(__u32 lane)
 
 int main(void)
 {
-	const struct sl_session *s = &maps.sessions[SLOT];
+	const struct sl_session *s;
 	const __u64 *requests;
 	char instance[32];
 

@@ -54,6 +54,24 @@ def answer_with(body):
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
+def exactly(sock, n):
+    """The next @n bytes of a socket."""
+    got = bytearray()
+    while len(got) < n:
+        data = sock.recv(n - len(got))
+        assert data, f"EOF after {len(got)} of {n} bytes: {bytes(got)[-200:]}"
+        got += data
+    return bytes(got)
+
+
+def head_of(sock):
+    """A head, as it stands; not a byte of what is behind it is read."""
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        got += exactly(sock, 1)
+    return got
+
+
 class Conn:
     def __init__(self, addr, timeout=20, rcvbuf=None):
         family = socket.AF_INET6 if ":" in addr[0] else socket.AF_INET

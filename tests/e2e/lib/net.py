@@ -20,6 +20,12 @@ def sysctl(name, value):
         f.write(str(value))
 
 
+def default_buffers():
+    """Linux's own bounds of TCP's buffers, which some hosts have raised to many megabytes."""
+    sysctl("net.ipv4.tcp_rmem", "4096 131072 6291456")
+    sysctl("net.ipv4.tcp_wmem", "4096 16384 4194304")
+
+
 def make_netns():
     ns = Netns()
     with ns:

@@ -380,6 +380,28 @@ def previous_hosts(t, path):
     s.check()
 
 
+@test(each=["answers", "refuses"])
+def host_of_the_endpoint(t, first):
+    """A request of HTTP/1.0 without Host is given the endpoint's address: of each one that it is sent to."""
+    ports = (9001, 9002)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", port) for port in ports]}, [
+        action("/", retry_policy={
+            "retry_on": "5xx", "num_retries": 2, "host_selection_retry_max_attempts": 200,
+            "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}],
+            "retry_back_off": {"base_interval": "0.001s"}})]), concurrency=1)
+    servers = {9002: Keeper(t, 9002)}
+    if first == "answers":
+        servers[9001] = Keeper(t, 9001, answer(503))
+    for i in range(4):
+        with Conn(FRONT) as conn:
+            conn.send(b"GET /%d HTTP/1.0\r\n\r\n" % i)
+            assert conn.response().status == 200
+    for port, server in servers.items():
+        assert server.requests and all(q.all("host") == [f"127.0.0.1:{port}"] for q in server.requests), \
+            server.requests
+    s.check()
+
+
 @test()
 def per_try_idle_timeout(t):
     """A try that says nothing for so long is given up for another one; an answer that stops in

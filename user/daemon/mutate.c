@@ -142,20 +142,34 @@ void mutate_again(struct worker *w, struct front *f)
 	replace_value(&f->req, h, TRIES_HEADER, text_of(number));
 }
 
-void mutate_endpoint(struct worker *w, struct front *f)
+/* Host for the endpoint that it goes to now, in memory of @l; empty: it stays as it is. */
+static struct text host_again(struct worker *w, struct front *f, struct lines *l)
 {
 	const struct sl_route_action *action = action_of(w, f);
+	const char *name = NULL;
+
+	lines_reset(l);
+	if (action && action->rewrite && action->rewrite->auto_host)
+		name = hostname_of(w, f->x.endpoint);
+	if (name)
+		lines_puts(l, name);
+	else if (f->x.host_made)
+		put_host(w, f->x.endpoint, l);
+	return lines_made(l, 0);
+}
+
+void mutate_endpoint(struct worker *w, struct front *f)
+{
 	__u32 len = f->req.end < SL_HEAD_MAX ? f->req.end : SL_HEAD_MAX;
 	struct sl_head *h = &w->request_head;
-	const char *name;
+	struct text host;
 
-	if (!action || !action->rewrite || !action->rewrite->auto_host || !f->req.data ||
-	    f->x.named == f->x.endpoint)
+	if (!f->req.data || f->x.named == f->x.endpoint)
 		return;
 	f->x.named = f->x.endpoint;
-	name = hostname_of(w, f->x.endpoint);
-	if (name && sl_request_parse(h, f->req.data, len) == SL_PARSE_DONE)
-		replace_value(&f->req, h, "host", text_of(name));
+	host = host_again(w, f, &w->request);
+	if (host.len && sl_request_parse(h, f->req.data, len) == SL_PARSE_DONE)
+		replace_value(&f->req, h, "host", host);
 }
 
 /* The request as it was sent, for values that name its headers. NULL: it is not kept. */

@@ -29,7 +29,7 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l);
 
 /* Another try: the head in f->req says so, if it tells. */
 void mutate_again(struct worker *w, struct front *f);
-/* Before the head in f->req is sent to another endpoint than it was made for: auto_host_rewrite. */
+/* Before the head in f->req is sent to another endpoint than it was made for: Host, if it is its. */
 void mutate_endpoint(struct worker *w, struct front *f);
 
 /*
@@ -46,6 +46,8 @@ __u32 rewrite_target(struct worker *w, struct front *f, const struct sl_route_ac
 		     bool keep_old, struct lines *l);
 /* The name of @endpoint, by its hostname or DNS; NULL: it has none. */
 const char *hostname_of(const struct worker *w, __u32 endpoint);
+/* Host of @endpoint. A UNIX-domain socket's path is none: its name, else nginx's. */
+void put_host(const struct worker *w, __u32 endpoint, struct lines *l);
 /* The path (with query) that @r makes of @target, in memory of @l. False: it makes none. */
 bool rewrite_path(const struct sl_rewrite *r, struct text target, struct lines *l,
 		  struct text *ret);

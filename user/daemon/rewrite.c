@@ -87,8 +87,7 @@ static void add_headers(struct lines *l, const struct sl_head *h, const __u8 *bu
 	}
 }
 
-/* Host of @endpoint. A UNIX-domain socket's path is none: its name, else nginx's. */
-static void put_host(const struct worker *w, __u32 endpoint, struct lines *l)
+void put_host(const struct worker *w, __u32 endpoint, struct lines *l)
 {
 	const struct sl_endpoint *e = &w->maps->endpoints[endpoint];
 	char ip[INET6_ADDRSTRLEN] = "", host[INET6_ADDRSTRLEN + 16];
@@ -105,21 +104,32 @@ static void put_host(const struct worker *w, __u32 endpoint, struct lines *l)
 
 /*
  * Host by RFC 9112 section 3.2.2: of an absolute-form target before the header's. An HTTP/1.0
- * request may have none; HTTP/1.1 needs one: the endpoint's, if there is one.
+ * request may have none; HTTP/1.1 needs one: the endpoint's, if there is one. Returns that.
  */
-static void add_host(const struct worker *w, const struct exchange *x, struct lines *l,
-		     const struct sl_head *h, const __u8 *buf)
+static struct text add_host(const struct worker *w, const struct exchange *x, struct lines *l,
+			    const struct sl_head *h, const __u8 *buf)
 {
 	__u32 from = l->made_len;
+	struct text made = {0};
 
 	if (h->flags & SL_HEAD_ABSOLUTE) {
 		lines_add_first(l, text_of("host"), span_text(buf, h->host));
-		return;
+		return made;
 	}
 	if ((h->flags & SL_HEAD_HOST) || x->cluster == NO_INDEX || x->endpoint >= SL_MAX_ENDPOINTS)
-		return;
+		return made;
 	put_host(w, x->endpoint, l);
-	lines_add_first(l, text_of("host"), lines_made(l, from));
+	made = lines_made(l, from);
+	lines_add_first(l, text_of("host"), made);
+	return made;
+}
+
+/* Whether Host still is what add_host() made, and not what the route wants in its place. */
+static bool host_is(struct lines *l, struct text made)
+{
+	const struct line *host = lines_find(l, "host", 0);
+
+	return made.len && host && host->value.s == made.s;
 }
 
 void lines_of_head(struct lines *l, const struct sl_head *h, const __u8 *buf)
@@ -163,13 +173,17 @@ static bool add_request(struct buffer *out, const struct lines *l, bool chunked)
 	return whole_or_none(out, 0, ok && buffer_adds(out, "\r\n"));
 }
 
-/* The request as it came, and what the connection manager adds. */
-static void collect(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
+/* The request as it came, and what the connection manager adds. Returns a Host that was made. */
+static struct text collect(struct worker *w, struct front *f, const struct sl_head *h,
+			   const __u8 *buf)
 {
+	struct text made;
+
 	lines_reset(&w->request);
 	lines_of_head(&w->request, h, buf);
-	add_host(w, &f->x, &w->request, h, buf);
+	made = add_host(w, &f->x, &w->request, h, buf);
 	forwarded_request(w, f, &w->request);
+	return made;
 }
 
 /*
@@ -186,17 +200,18 @@ __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h
 {
 	const struct sl_config_action *config = config_action_of(w, f);
 	const struct sl_route_action *action = action_of(w, f);
+	struct text made = collect(w, f, h, buf);
 	__u32 status = 0;
 
-	collect(w, f, h, buf);
 	if (action) {
 		mutate_request(w, f, &w->request);
 		status = rewrite_target(w, f, action, !config || !config->suppress_envoy_headers,
 					&w->request);
-		f->x.named = f->x.endpoint;
 	}
 	if (status)
 		return status;
+	f->x.named = f->x.endpoint;
+	f->x.host_made = host_is(&w->request, made);
 	if (is_of_server(h) && w->request.target.len == 1 && w->request.target.s[0] == '/')
 		w->request.target = text_of("*");
 	return add_request(&f->req, &w->request, h->flags & SL_HEAD_CHUNKED) ? 0 : 431;
@@ -204,7 +219,7 @@ __u32 rewrite_request(struct worker *w, struct front *f, const struct sl_head *h
 
 void rewrite_kept(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf)
 {
-	collect(w, f, h, buf);
+	(void)collect(w, f, h, buf);
 	(void)add_request(&f->req, &w->request, false);
 }
 

@@ -183,7 +183,8 @@ struct exchange {
 	__u32 cluster;	  /* NO_INDEX: none */
 	__u32 picked;	  /* of the split; a header may have named `cluster` in its place */
 	__u32 endpoint;	  /* of the last lane tried */
-	__u32 named;	  /* whose name Host is, if the route makes it so */
+	__u32 named;	  /* whose name Host is, if the route makes it so, or `host_made` */
+	bool host_made;	  /* the request had no Host: it is the endpoint's address */
 	__u64 hash;	  /* by the route's policies; valid when `hashed` */
 	bool hashed;
 	bool pending;	   /* counted in n_pending */

@@ -5,14 +5,16 @@ import errno
 import os
 import time
 
-from lib import seccomp
-from lib.config import cluster, dump, listener, route
+from lib import envoy, seccomp
+from lib.config import DOORS, cluster, dump, listener, route
 from lib.http1 import Conn
-from lib.keeper import Keeper
+from lib.keeper import OK, Keeper
 from lib.proc import wait_until
 from lib.runner import test
 
 import test_pipes
+from test_actions import action, add
+from test_answers import lines
 
 FRONT = ("127.0.0.1", 8000)
 PORTS = {9001: "a", 9002: "b", 9003: "c"}
@@ -280,6 +282,29 @@ def not_connected(t, name):
     with Conn(FRONT) as conn:
         assert [conn.get("/").status for _ in range(4)] == [503] * 4
     assert bool(endpoint(s, 9001)["ejections"]) == REFUSALS[number], endpoint(s, 9001)
+
+
+@test(each=list(DOORS))
+def over_long(t, door):
+    """A head that does not fit with what the route adds is one failure, whatever its status."""
+    large = b"Y: %b\r\n" % (b"y" * 6000) + lines(b"X", 58)
+    back = Keeper(t, 9001)
+    rules = {**OUTLIERS, "base_ejection_time": "60s", "max_ejection_percent": 100}
+    copied = action("/", top={"response_headers_to_add": [add("x-copy", "%RESP(y)%")]})
+    s = t.sluice(envoy.conf(door, [copied], back={"outlier_detection": rules}))
+    with Conn(FRONT) as conn:
+        for status in (500, 200):
+            back.answer = b"HTTP/1.1 %d X\r\n%bContent-Length: 2\r\n\r\nok" % (status, large)
+            for _ in range(3):
+                assert conn.get("/").status == 502
+            assert not endpoint(s, 9001)["ejections"], f"three times {status}"
+            back.answer = OK
+            assert conn.get("/").status == 200
+        back.answer = b"HTTP/1.1 200 X\r\n%bContent-Length: 2\r\n\r\nok" % large
+        for _ in range(4):
+            assert conn.get("/").status == 502
+        wait_until(lambda: endpoint(s, 9001)["ejections"] == 1, "it is out")
+    s.check()
 
 
 @test()

@@ -100,12 +100,13 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 {
 	struct exchange *x = &f->x;
 	struct buffer *rin = &f->rin;
-
 	/* What BPF began is reported by whoever counts it. */
-	if (f->back && !x->kernel)
-		outlier_report(w, f->back->endpoint, h->status);
-	if (retry_answer(w, f, h, rin->data))
+	const __u32 reported = f->back && !x->kernel ? f->back->endpoint : NO_INDEX;
+
+	if (retry_answer(w, f, h, rin->data)) {
+		outlier_report(w, reported, h->status);
 		return;
+	}
 	x->status = h->status;
 	x->resp_body = sl_response_body(h, x->head_method);
 	if ((h->flags & SL_HEAD_CLOSE) ||
@@ -129,6 +130,7 @@ static void response_final(struct worker *w, struct front *f, const struct sl_he
 		response_bad(w, f);
 		return;
 	}
+	outlier_report(w, reported, h->status);
 	x->answered = true;
 	/* Nothing is repeated any more, but the lane is to have all of it: see request_write(). */
 	x->keep = false;

@@ -284,6 +284,36 @@ def not_connected(t, name):
     assert bool(endpoint(s, 9001)["ejections"]) == REFUSALS[number], endpoint(s, 9001)
 
 
+@test(each=["refused", "ends", "answers"])
+def mirrors(t, how):
+    """A copy of a request counts as any request does: one that fails, and one that is answered."""
+    Keeper(t, 9002)
+    if how != "refused":
+        copies = Keeper(t, 9001, None if how == "ends" else b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+    copied = route(to="two")
+    copied["route"]["request_mirror_policies"] = [{"cluster": "one"}]
+    rules = {**OUTLIERS, "base_ejection_time": "60s", "max_ejection_percent": 100}
+    s = t.sluice(dump({"static_resources": {
+        "listeners": [listener("front", FRONT, [copied])],
+        "clusters": [{**cluster("one", [("127.0.0.1", 9001)]), "outlier_detection": rules},
+                     cluster("two", [("127.0.0.1", 9002)])]}}) + "\n", concurrency=1)
+    with Conn(FRONT) as conn:
+        def copy(n):
+            for _ in range(n):
+                assert conn.get("/").status == 200
+                s.idle()
+        if how != "refused":
+            copy(3)
+            fails, copies.answer = copies.answer, OK
+            copy(1)
+            copies.answer = fails
+        copy(3)
+        assert not endpoint(s, 9001)["ejections"], "three in a row"
+        copy(1)
+        wait_until(lambda: endpoint(s, 9001)["ejections"] == 1, "it is out")
+    s.check()
+
+
 @test(each=list(DOORS))
 def over_long(t, door):
     """A head that does not fit with what the route adds is one failure, whatever its status."""

@@ -406,11 +406,13 @@ static void lane_established(struct worker *w, struct back *b)
 	int err = 0;
 
 	if (getsockopt(b->io.fd, SOL_SOCKET, SO_ERROR, &err, &len) || err || b->io.failed) {
+		count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL,
+			    w->maps->endpoints[b->endpoint].cluster);
 		if (!f) {
+			outlier_report(w, b->endpoint, 503);
 			lane_close(w, b);
 			return;
 		}
-		count_limit(w, SL_COUNT_UP_CX_CONNECT_FAIL, f->x.cluster);
 		f->x.why = CONNECT_FAILED;
 		exchange_lane_failed(w, f);
 		exchange_run(w, f);

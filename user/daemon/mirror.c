@@ -46,6 +46,14 @@ static void give_up(struct worker *w, struct mirror *m)
 	lane_close(w, m->back);
 }
 
+/* There is no answer, which counts as @status: its endpoint is to blame, as for any request. */
+static void fail(struct worker *w, struct mirror *m, __u32 status)
+{
+	if (!m->in_body)
+		outlier_report(w, m->back->endpoint, status);
+	give_up(w, m);
+}
+
 static void finish(struct worker *w, struct mirror *m)
 {
 	struct back *b = m->back;
@@ -79,12 +87,13 @@ static bool answer_head(struct worker *w, struct mirror *m)
 			return false;
 		/* fall through */
 	default:
-		give_up(w, m);
+		fail(w, m, 502);
 		return true;
 	}
 	in->pos = in->framed = h->len;
 	if (h->status < 200)
-		return h->status == 101 ? give_up(w, m), true : true;
+		return h->status == 101 ? fail(w, m, 502), true : true;
+	outlier_report(w, m->back->endpoint, h->status);
 	m->body = sl_response_body(h, m->head_method);
 	m->lane_close = (h->flags & SL_HEAD_CLOSE) || m->body.kind == SL_BODY_CLOSE ||
 			((h->flags & SL_HEAD_HTTP10) && !(h->flags & SL_HEAD_KEEP_ALIVE));
@@ -130,7 +139,7 @@ static bool answer_read(struct worker *w, struct mirror *m)
 			return false;
 		}
 		if (n <= 0) {
-			give_up(w, m);
+			fail(w, m, 502);
 			return true;
 		}
 		sl_add(&b->l->back_rx, (__u32)n);
@@ -163,7 +172,7 @@ void mirror_event(struct worker *w, struct back *b)
 		} else if (errno == EAGAIN) {
 			b->io.writable = false;
 		} else if (errno != EINTR) {
-			give_up(w, m);
+			fail(w, m, 502);
 			return;
 		}
 	}
@@ -180,7 +189,7 @@ void mirror_timeouts(struct worker *w)
 
 		next = l->next;
 		if (w->now_ns >= m->until_ns)
-			give_up(w, m);
+			fail(w, m, 504);
 	}
 }
 

@@ -273,7 +273,7 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 	struct sl_cluster *c = &w->maps->clusters[cluster];
 	__u32 endpoint = balance_pick(w, cluster, NULL);
 	struct back *b = endpoint == NO_INDEX ? NULL : lane_pop(w, endpoint);
-	bool refused;
+	bool refused = false;
 
 	if (b && !lane_quiet(b)) {
 		lane_close(w, b);
@@ -281,6 +281,8 @@ struct back *lane_spare(struct worker *w, __u32 cluster)
 	}
 	if (!b && endpoint != NO_INDEX && lane_reserve(c))
 		b = lane_open(w, endpoint, &refused);
+	if (refused)
+		outlier_report(w, endpoint, 503);
 	if (!b)
 		count_limit(w, SL_COUNT_UP_RQ_PENDING_OVERFLOW, cluster);
 	else

@@ -87,8 +87,8 @@ QUICK = ("colocated/small-64", "colocated/post-16", "colocated/64k-16", "colocat
 
 # What the kernel path (`sluice`) has to reach: {(topology, case): {measure: bound}}.
 # direct, peer: requests/s over a direct connection's and the best peer's, at least;
-# p50_direct: median latency, cpu_peer: CPU a request of the whole system, cores: of the
-# daemon; at most.
+# p50_direct: median latency, p99_peer: with requests always under way, paced_peer: p99 at half
+# of the best peer's load, cpu_peer: CPU a request of the whole system, cores: of the daemon; at most.
 FLOORS = {
     ("colocated", "small-1"): {"direct": 1.05},
     ("colocated", "small-64"): {"direct": 1.5, "p50_direct": 0.65, "cores": 0.01},
@@ -110,7 +110,7 @@ FLOORS = {
     ("remote-remote", "1m-16"): {"peer": 1.0},
 }
 # ... everywhere:
-FLOOR_ALL = {"p99_peer": 1.0}
+FLOOR_ALL = {"p99_peer": 1.0, "paced_peer": 1.0}
 # ... and the forced user path (`sluice-user`):
 FLOORS_USER = {("colocated", "small-64"): {"peer": 0.95}}
 

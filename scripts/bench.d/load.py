@@ -16,6 +16,20 @@ done = function(s, latency, _)
 		latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
+# Each connection waits before each request, for a time of its own between 0 and twice the mean.
+LUA_THINK = """
+local threads = 0
+function setup(thread)
+	threads = threads + 1
+	thread:set("number", threads)
+end
+function init()
+	math.randomseed(number)
+end
+function delay()
+	return math.random(0, %d)
+end
+"""
 LUA_POST = """
 wrk.method = "POST"
 wrk.body = string.rep("x", %d)
@@ -29,17 +43,19 @@ class Load:
         self._dir = workdir
         self._threads = threads
 
-    def _script(self, case):
-        path = os.path.join(self._dir, f"{case.name}.lua")
+    def _script(self, case, think_ms):
+        path = os.path.join(self._dir, f"{case.name}.{think_ms}.lua")
         if not os.path.exists(path):
             with open(path, "w") as f:
-                f.write((LUA_POST % case.body if case.body else "") + LUA_DONE)
+                f.write((LUA_POST % case.body if case.body else "") +
+                        (LUA_THINK % (2 * think_ms) if think_ms else "") + LUA_DONE)
         return path
 
-    def run(self, rig, system, case, seconds):
-        """{measure: value}: requests, rps, latencies and CPU a request in microseconds, ..."""
+    def run(self, rig, system, case, seconds, think_ms=0):
+        """{measure: value}: requests, rps, latencies and CPU a request in microseconds, ...
+        @think_ms: how long each connection waits before a request, on average; 0: it does not."""
         for attempt in range(4):
-            text, cpu = self._once(rig, system, case, seconds * (1 + attempt))
+            text, cpu = self._once(rig, system, case, seconds * (1 + attempt), think_ms)
             line = next((t for t in text.splitlines() if t.startswith("RESULT ")), None)
             words = [int(word) for word in line.split()[1:]] if line else [0]
             # None: interrupted before it had begun, on a machine that is that slow.
@@ -57,10 +73,10 @@ class Load:
             wrk.kill()
             wrk.communicate()
 
-    def _start(self, rig, system, case):
+    def _start(self, rig, system, case, think_ms=0):
         argv = ["wrk", "-t", str(min(self._threads, case.connections)),
                 "-c", str(case.connections), "-d", "1h", "--timeout", "10s",
-                "-s", self._script(case)]
+                "-s", self._script(case, think_ms)]
         for header in case.headers:
             argv += ["-H", header]
         with rig.client:
@@ -68,10 +84,10 @@ class Load:
                                     stderr=subprocess.STDOUT, text=True,
                                     preexec_fn=die_with_parent)
 
-    def _once(self, rig, system, case, seconds):
+    def _once(self, rig, system, case, seconds, think_ms):
         mark = CpuMark(rig.origin, system.daemon)
         before = os.times()
-        wrk = self._start(rig, system, case)
+        wrk = self._start(rig, system, case, think_ms)
         try:
             text = _output(wrk, seconds)
         finally:

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+from statistics import median
 
 import breakdown
 import cases
@@ -16,11 +17,14 @@ import extras
 import plot
 import report
 import routes
+import waits
 from load import Load
 from machine import BenchError, describe
 from systems import Rig
 
 FAMILIES = ("direct", "nginx", "haproxy", "sluice", "sluice-user")
+PACE = 0.5  # of the best peer's requests/s: the load of the paced rounds
+PACED = 0.6  # of the length of a round: that of a paced one
 
 
 def arguments():
@@ -37,19 +41,19 @@ def arguments():
     p.add_argument("--list", action="store_true", help="list topologies and cases")
     p.add_argument("--rounds", type=int, metavar="N", help="rounds (default 5; quick 3)")
     p.add_argument("--seconds", type=float, metavar="S",
-                   help="length of a run (default 0.7; quick 0.4)")
+                   help="length of a run (default 0.5; quick 0.4)")
     p.add_argument("--systems", metavar="NAME,...", default=",".join(FAMILIES),
                    help="which of " + ", ".join(FAMILIES))
     p.add_argument("--threads", type=int, default=min(2, os.cpu_count()), help=argparse.SUPPRESS)
     p.add_argument("--no-extras", action="store_true",
                    help="leave out BPF times, memory and weight changes")
     p.add_argument("--profile", action="store_true",
-                   help="show where the CPU of a request goes in each case (perf)")
+                   help="show where the CPU of a request goes in each case, and who waits for one (perf)")
     p.add_argument("--check-arguments", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--sluice", default="build/sluice", help=argparse.SUPPRESS)
     args = p.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
-    args.seconds = args.seconds or (0.4 if args.quick else 0.7)
+    args.seconds = args.seconds or (0.4 if args.quick else 0.5)
     args.families = args.systems.split(",")
     if args.rounds < 1 or not 0.1 <= args.seconds <= 60:
         p.error("--rounds is at least 1, --seconds from 0.1 to 60")
@@ -108,15 +112,36 @@ def measure(rig, load, case, args, workdir):
         for system in chosen if number % 2 == 0 else reversed(chosen):
             rounds[system].append(load.run(rig, system, case, args.seconds))
     record = {"topology": rig.topology.name, "case": case.name, "systems": {}}
+    think_ms = think_time(case, [rounds[s] for s in chosen if s.family in report.PEERS])
+    paced = measure_paced(rig, load, case, args, chosen, think_ms)
     for system in chosen:
-        entry = {"workers": system.workers, "rounds": rounds[system]}
+        entry = {"workers": system.workers, "rounds": rounds[system], "paced": paced[system]}
         if system.instance:
             entry["path"] = _path(before[system], rig.stats(system))
         record["systems"][system.family] = entry
     report.summarize(record)
     if args.profile:
         breakdown.measure(rig, load, case, record, chosen, workdir)
+        waits.measure(rig, load, case, record, chosen, workdir)
     return record
+
+
+def think_time(case, peers):
+    """Milliseconds that a connection has to wait before each request for the best of @peers, of which
+    these are the rounds, to have half of the requests/s that it can do; 0: there is none."""
+    fastest = max((median(r["rps"] for r in rounds) for rounds in peers), default=0)
+    return max(1, round(1e3 * case.connections / (PACE * fastest))) if fastest else 0
+
+
+def measure_paced(rig, load, case, args, chosen, think_ms):
+    """Rounds at a load that all carry, {system: [result]}: none for @think_ms of 0. With wrk's requests
+    always under way a system that does more of them has busier clients and servers, and who waits
+    for a CPU is behind them."""
+    rounds = {s: [] for s in chosen}
+    for number in range(args.rounds if think_ms else 0):
+        for system in chosen if number % 2 == 0 else reversed(chosen):
+            rounds[system].append(load.run(rig, system, case, PACED * args.seconds, think_ms))
+    return rounds
 
 
 def _path(before, after):
@@ -144,6 +169,7 @@ def bench(args, workdir, result):
                 report.print_case(topology, case, record)
                 if args.profile:
                     breakdown.show(record)
+                    waits.show(record)
             if not args.no_extras:
                 for name in ("small-64", "head-64") if topology.pairing else ("small-64",):
                     result["bpf"].append(extras.bpf(rig, load, cases.CASES[name]))

@@ -10,15 +10,15 @@ MEASURES = ("rps", "mb_s", "p50", "p99", "p999", "cpu", "cpu_proxy", "cpu_kthrea
 FOREIGN_MAX = 0.1  # cores that others had, at the median: above it a case is marked
 WORDS = {
     "direct": "x direct, req/s", "peer": "x best peer, req/s", "p50_direct": "x direct, p50",
-    "p99_peer": "x best peer, p99", "cpu_peer": "x best peer, CPU a request",
+    "p99_peer": "x best peer, p99", "paced_peer": "x best peer, p99 at half load", "cpu_peer": "x best peer, CPU a request",
     "cores": "cores used by the daemon",
 }
 AT_LEAST = ("direct", "peer")  # the other measures are bounds from above
 
 
-def _ratio(entry, other, measure):
+def _ratio(entry, other, measure, which="rounds"):
     """Median of the rounds' ratios: what a slow second did to both is not in it."""
-    pairs = zip(entry["rounds"], other["rounds"])
+    pairs = zip(entry[which], other[which])
     ratios = [a[measure] / b[measure] for a, b in pairs if b[measure]]
     return median(ratios) if ratios else None
 
@@ -29,10 +29,12 @@ def summarize(record):
     for entry in systems.values():
         for name, of in (("median", median), ("min", min), ("max", max)):
             entry[name] = {m: of(r[m] for r in entry["rounds"]) for m in MEASURES}
-        entry["errors"] = sum(r["errors"] for r in entry["rounds"])
+        if entry["paced"]:
+            entry["median"]["paced"] = median(r["p99"] for r in entry["paced"])
+        entry["errors"] = sum(r["errors"] for r in entry["rounds"] + entry["paced"])
     peers = {name: systems[name] for name in PEERS if name in systems}
     best = {"peer": _best(peers, "rps", max), "p99": _best(peers, "p99", min),
-            "cpu": _best(peers, "cpu", min)}
+            "paced": _best(peers, "paced", min), "cpu": _best(peers, "cpu", min)}
     record["best_peer"] = best["peer"]
     for what in ("foreign", "steal"):
         record[what] = median(r[what] for e in systems.values() for r in e["rounds"])
@@ -45,6 +47,7 @@ def summarize(record):
         if peers:
             ratios["peer"] = _ratio(entry, peers[best["peer"]], "rps")
             ratios["p99_peer"] = _ratio(entry, peers[best["p99"]], "p99")
+            ratios["paced_peer"] = _ratio(entry, peers[best["paced"]], "p99", "paced")
             ratios["cpu_peer"] = _ratio(entry, peers[best["cpu"]], "cpu")
     record["floors"] = _floors(record)
     return record
@@ -79,8 +82,8 @@ def print_machine(m):
 
 
 HEAD = ("system", "req/s", "min", "max", "x direct", "x peer", "p50 us", "p99 us", "p99.9",
-        "CPU us", "proxy us", "")
-WIDTHS = (13, 8, 8, 8, 9, 7, 8, 8, 8, 8, 9, 0)
+        "p99 half", "CPU us", "proxy us", "")
+WIDTHS = (13, 8, 8, 8, 9, 7, 8, 8, 8, 9, 8, 9, 0)
 
 
 def _row(cells):
@@ -107,8 +110,8 @@ def print_case(topology, case, record):
         print(_row((
             label, f"{med['rps']:.0f}", f"{entry['min']['rps']:.0f}", f"{entry['max']['rps']:.0f}",
             _times(entry["ratios"].get("direct")), _times(entry["ratios"].get("peer")),
-            f"{med['p50']:.0f}", f"{med['p99']:.0f}", f"{med['p999']:.0f}", f"{med['cpu']:.1f}",
-            f"{med['cpu_proxy']:.1f}" if name != "direct" else "-", ", ".join(notes))))
+            f"{med['p50']:.0f}", f"{med['p99']:.0f}", f"{med['p999']:.0f}",
+            f"{med['paced']:.0f}" if "paced" in med else "-", f"{med['cpu']:.1f}", f"{med['cpu_proxy']:.1f}" if name != "direct" else "-", ", ".join(notes))))
     for f in record["floors"]:
         sign = "at least" if f["measure"] in AT_LEAST else "at most"
         print(f"  {'reached' if f['reached'] else 'MISSED '}  {f['system']} {f['value']:.3g} "

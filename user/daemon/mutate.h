@@ -29,7 +29,7 @@ void mutate_response(struct worker *w, struct front *f, struct lines *l);
 
 /* Another try: the head in f->req says so, if it tells. */
 void mutate_again(struct worker *w, struct front *f);
-/* Before the head in f->req is sent to another endpoint than it was made for: Host, if it is its. */
+/* Before the head in f->req goes to another endpoint than it was made for: its Host, too. */
 void mutate_endpoint(struct worker *w, struct front *f);
 
 /*

@@ -321,6 +321,29 @@ def by_door(t, door):
         s.check()
 
 
+@test(each=[(why, door) for why in ("stop", "idle", "long") for door in DOORS])
+def broken_by_us(t, case):
+    """A tunnel that we end ourselves, since a drain's time or its own is over: neither end can take what it
+    has for all there was."""
+    why, door = case
+    server = Switcher(t)
+    one = route(to="one")
+    one["route"].update({"stop": {}, "idle": {"idle_timeout": "0.5s"},
+                         "long": {"max_stream_duration": {"max_stream_duration": "0.5s"}}}[why])
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [one], DOORS[door]))
+    conn, far = dig(server)
+    ping(conn.sock, far, 5)
+    far.sendall(b"half a mess")
+    assert exactly(conn.sock, 11) == b"half a mess"
+    if why == "stop":
+        s.proc.signal(signal.SIGTERM)
+        s.proc.wait(20)
+    ends = [was_reset(sock) for sock in (conn.sock, far)]
+    assert ends == [True, True], ends
+    conn.close()
+    far.close()
+
+
 @test(each=["client", "server"])
 def reset_told_to_another(t, first):
     """A socket tells once that it was reset, and who is told may be a send that goes through it."""

@@ -67,7 +67,6 @@ static int adopt_session(struct worker *w, __u32 slot)
 	struct sl_session *s = &w->maps->sessions[slot];
 	__u64 word = SL_READ(s->word);
 	__u32 bits = SL_BITS(word);
-	struct linger reset = {.l_onoff = 1};
 	struct front *f;
 	int fd;
 
@@ -84,7 +83,7 @@ static int adopt_session(struct worker *w, __u32 slot)
 		SL_WRITE(s->user_dirty, 0);
 	/* An answer may be cut, and one that ends with the connection would look whole. */
 	if (fd >= 0 && s->user_dirty && !(bits & SL_S_CLOSING))
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		socket_resets(fd);
 	if (fd < 0 || s->user_dirty || (bits & (SL_S_CLOSING | SL_S_ABORTED)) ||
 	    io_add(w, &f->io, IO_EVENTS_ALL))
 		front_drop(w, f);
@@ -116,7 +115,6 @@ static void mark_known(struct worker *w, __u8 *known, int n)
  */
 static void stray_socket(struct worker *w, int fd)
 {
-	const struct linger reset = {.l_onoff = 1};
 	int listening = 0, domain = 0;
 	socklen_t len = sizeof(int);
 	struct sl_socket me;
@@ -132,7 +130,7 @@ static void stray_socket(struct worker *w, int fd)
 		front_add(w, fd, NO_INDEX, &me);
 		return;
 	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	socket_resets(fd);
 	close(fd);
 }
 

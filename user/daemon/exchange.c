@@ -77,6 +77,10 @@ void exchange_cut(struct worker *w, struct front *f)
 {
 	bool resets = ends_with_session(f);
 
+	if (f->x.tunnel) {
+		tunnel_break(w, f);
+		return;
+	}
 	if (f->x.kernel)
 		handover_seize(w, f, false);
 	else if (f->back)

@@ -57,6 +57,8 @@ void front_abort(struct worker *w, struct front *f);
 void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me);
 /* Closes a session that cannot be adopted; its fd may be gone already. */
 void front_drop(struct worker *w, struct front *f);
+/* close() tells the far end by RST. */
+void socket_resets(int fd);
 void front_linger(struct worker *w, struct front *f);
 void front_reset(struct worker *w, struct front *f);
 void front_timeout(struct worker *w, struct front *f);
@@ -451,6 +453,8 @@ bool upgrade_add(struct buffer *out, const struct sl_head *h, const __u8 *buf);
 /* The backend has switched protocols: its head @h stands at the front of f->rin. */
 bool tunnel_begin(struct worker *w, struct front *f, const struct sl_head *h);
 void tunnel_run(struct worker *w, struct front *f);
+/* Ends it before its ends do: both are reset, once they have what was sent before. */
+void tunnel_break(struct worker *w, struct front *f);
 
 /* reply.c: an answer of our own into `out`; ends the response side. */
 void reply(struct worker *w, struct front *f, __u32 status);

@@ -127,11 +127,10 @@ static void slot_free(struct worker *w, struct back *b)
  */
 static void back_reset_if_stuck(int fd)
 {
-	const struct linger reset = {.l_onoff = 1};
 	int unsent = 0;
 
 	if (!ioctl(fd, SIOCOUTQNSD, &unsent) && unsent)
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		socket_resets(fd);
 }
 
 static void back_shut(struct worker *w, struct back *b)

@@ -38,6 +38,13 @@ __u32 session_change(struct front *f, __u32 set, __u32 clear)
 	}
 }
 
+void socket_resets(int fd)
+{
+	const struct linger reset = {.l_onoff = 1};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 /*
  * Whether nothing is there after all, no FIN either: an event may be out of date. In a kernel
  * exchange that matters, since BPF may be steering bytes of the same request this very moment.
@@ -312,10 +319,10 @@ void front_close(struct worker *w, struct front *f)
 
 void front_abort(struct worker *w, struct front *f)
 {
-	const struct linger reset = {.l_onoff = 1};
-
 	if (f->lingering ? f->resets : exchange_looks_whole(f))
-		(void)setsockopt(f->io.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		socket_resets(f->io.fd);
+	if (f->x.tunnel && f->back) /* to its server the same */
+		socket_resets(f->back->io.fd);
 	front_close(w, f);
 }
 

@@ -192,7 +192,6 @@ static bool unsent(int fd)
 /* An end was reset. What came before it is delivered, then the other end is reset. */
 static void tunnel_cut(struct worker *w, struct front *f)
 {
-	struct linger reset = {.l_onoff = 1};
 	int front_fd = f->io.fd, back_fd = f->back->io.fd;
 
 	if (w->now_ns - f->x.cut_ns < CUT_NS && (unsent(front_fd) || unsent(back_fd))) {
@@ -200,9 +199,15 @@ static void tunnel_cut(struct worker *w, struct front *f)
 			list_add(&w->undrained, &f->undrained);
 		return;
 	}
-	(void)setsockopt(front_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	(void)setsockopt(back_fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	socket_resets(front_fd);
+	socket_resets(back_fd);
 	front_close(w, f);
+}
+
+void tunnel_break(struct worker *w, struct front *f)
+{
+	cut(w, f);
+	tunnel_cut(w, f);
 }
 
 void tunnel_run(struct worker *w, struct front *f)

@@ -7,6 +7,7 @@ taken for its rest. The buffers are so small that a lane takes a few kilobytes.
 import select
 import socket
 import subprocess
+import time
 
 from lib import net
 from lib.config import DOORS, config, route
@@ -15,6 +16,7 @@ from lib.http1 import Conn, answer_with, build, exactly, head_of
 from lib.runner import test
 
 from test_actions import CLUSTERS, FRONT, action
+from test_tunnel import send_all
 
 SIZE = 50_000
 BODY = pattern(SIZE, 1)
@@ -154,6 +156,17 @@ def echo(t, how):
     s.check()
 
 
+def rest_of(lane):
+    """All that comes until the lane ends, in whatever way."""
+    got = b""
+    try:
+        while data := lane.recv(65536):
+            got += data
+    except ConnectionResetError:
+        pass
+    return got
+
+
 @test()
 def says_close(t):
     """A lane that ends behind its answer takes no more: its client, whose request is whole, goes on at once,
@@ -167,11 +180,61 @@ def says_close(t):
         server.lanes.remove(lane)
         server.serve("/next")
         assert conn.response().body == b"/next"
-        got = b""
-        try:
-            while data := lane.recv(65536):
-                got += data
-        except ConnectionResetError:
-            pass
+        got = rest_of(lane)
         assert BODY.startswith(got) and len(got) < SIZE, len(got)
+    s.check()
+
+
+@test(each=[(size, door) for size in (SIZE, 800_000) for door in ("remote-both", "user")])
+def never_taken(t, case):
+    """A server that answers and takes no more of the request: its client, once it has sent all, is served on
+    another lane. What the sockets hold counts as taken, which at other doors is more."""
+    size, door = case
+    server, s = stage(t, [route(to="one")], door)
+    with Conn(FRONT, timeout=10) as conn:
+        conn.send(build("GET", "/first"))
+        server.serve("/first")
+        assert conn.response().body == b"/first"
+        sender = send_all(conn.sock, build("POST", "/", body=pattern(size, 1)) + build("GET", "/next"), [])
+        lane = server.lane()
+        head_of(lane)
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        start = time.monotonic()
+        server.lanes.remove(lane)
+        server.serve("/next")
+        assert conn.response().body == b"/next"
+        took = time.monotonic() - start
+        assert took < (3 if size == SIZE else 6), f"{took:.1f} s"
+        assert pattern(size, 1).startswith(rest_of(lane))
+        sender.join()
+    s.check()
+
+
+@test(each=list(DOORS))
+def never_taken_at_all(t, door):
+    """More than the sockets hold, and than we drop of a request that BPF has no part in: its client does not wait
+    for the lane, but goes on on another, or is told to end."""
+    server, s = stage(t, [route(to="one")], door)
+    body = pattern(8_000_000, 1)
+    with Conn(FRONT, timeout=10) as conn:
+        conn.send(build("GET", "/first"))
+        server.serve("/first")
+        assert conn.response().body == b"/first"
+        sender = send_all(conn.sock, build("POST", "/", body=body) + build("GET", "/next"), [])
+        lane = server.lane()
+        head_of(lane)
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        start = time.monotonic()
+        if door in ("remote-both", "user"):
+            assert conn.at_eof()
+        else:
+            server.lanes.remove(lane)
+            server.serve("/next")
+            assert conn.response().body == b"/next"
+        took = time.monotonic() - start
+        assert took < 8, f"{took:.1f} s"
+        sender.join()
+        assert body.startswith(rest_of(lane))
     s.check()

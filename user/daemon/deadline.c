@@ -3,6 +3,7 @@
  * The deadlines of an exchange that the daemon has in hand, at least one side of it. Several
  * run at a time; the next one is computed anew each time something has happened.
  */
+#include <sys/socket.h>
 #include "internal.h"
 
 /*
@@ -10,6 +11,13 @@
  * for more of it where the lane takes it.
  */
 #define REST_NS (15 * NS_PER_S)
+/*
+ * The same where the lane takes none of it: while the rest keeps coming, and while the client has
+ * sent the next request. nginx and Envoy end such a lane with the answer; one that only is slow, or
+ * reads the rest to drop it, as most servers do, has this time to go on, and is used again.
+ */
+#define STUCK_NS NS_PER_S
+#define NEXT_NS (NS_PER_S / 10)
 /* A client that takes no more and has said goodbye is not worth a long wait. */
 #define GOODBYE_NS (15 * NS_PER_S)
 
@@ -78,6 +86,26 @@ static void stamp(struct worker *w, struct front *f, bool moved)
 	}
 }
 
+/* Whether the client has sent more than we have read of what the lane is to have. */
+static bool client_waits(const struct front *f)
+{
+	__u8 byte;
+
+	return f->in.framed < f->in.end ||
+	       (f->io.readable && recv(f->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
+/* The answer is out, and its lane stands still in the rest of the request. */
+static bool lane_is_stuck(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+	const struct back *b = f->back;
+
+	return b && !x->connecting && !x->write_failed && !x->tunnel && !b->io.writable &&
+	       (f->req.pos != f->req.end || f->in.pos != f->in.framed) &&
+	       (x->kernel ? session_bits(f) & SL_S_RESP_DONE : answer_is_out(f));
+}
+
 /* Between two requests, or in the head of one. */
 static struct due head_due(struct worker *w, const struct front *f)
 {
@@ -123,6 +151,8 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 			retry_idle_ms(w, f) * NS_PER_MS);
 	due_add(&d, CAUSE_RETRY, x->retry_ns, x->retry_wait_ns);
 	due_add(&d, CAUSE_REST, x->rest_ns, REST_NS);
+	if (lane_is_stuck(f) && client_waits(f))
+		due_add(&d, CAUSE_STUCK, x->moved_ns, x->req == SIDE_DONE ? NEXT_NS : STUCK_NS);
 	if (f->io.rdhup && !f->io.writable)
 		due_add(&d, CAUSE_STREAM, x->moved_ns, GOODBYE_NS);
 	return d;
@@ -181,7 +211,7 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 {
 	struct exchange *x = &f->x;
 
-	if (cause != CAUSE_CONNECT && (x->kernel || !f->owned)) {
+	if (cause != CAUSE_CONNECT && cause != CAUSE_STUCK && (x->kernel || !f->owned)) {
 		__u64 sent_ns = x->sent_ns;
 
 		handover_seize(w, f, false);
@@ -223,6 +253,9 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 		break;
 	case CAUSE_REST:
 		front_linger(w, f);
+		break;
+	case CAUSE_STUCK:
+		request_drop(f);
 		break;
 	default:
 		front_close(w, f);

@@ -299,6 +299,8 @@ bool request_write(struct worker *w, struct front *f);
 bool request_offer(struct worker *w, struct front *f, struct parts *ret);
 /* @n bytes of it were written, or -errno. Touches no exchange but this one, and ends none. */
 bool request_written(struct front *f, const struct parts *parts, ssize_t n);
+/* The lane takes no more of it, and is not used again: what is left is read and dropped. */
+void request_drop(struct front *f);
 
 /* response.c */
 bool response_read(struct worker *w, struct front *f);

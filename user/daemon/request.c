@@ -385,6 +385,12 @@ bool request_offer(struct worker *w, struct front *f, struct parts *ret)
 	return true;
 }
 
+void request_drop(struct front *f)
+{
+	f->x.write_failed = true;
+	f->x.discard = true;
+}
+
 bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 {
 	struct exchange *x = &f->x;
@@ -409,8 +415,7 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 	/* A server that is there still would wait for the rest, and the client for its answer. */
 	if (n != -EPIPE && n != -ECONNRESET)
 		(void)shutdown(b->io.fd, SHUT_WR);
-	x->write_failed = true;
-	x->discard = true;
+	request_drop(f);
 	b->io.readable = true;
 	handover_refused(f, n == -EPIPE || n == -ECONNRESET);
 	return true;

@@ -125,6 +125,7 @@ enum cause {
 	CAUSE_TRY_IDLE, /* ... per_try_idle_timeout */
 	CAUSE_RETRY,	/* none: the back-off before another try is over */
 	CAUSE_REST,	/* for what is left of a request whose answer is complete */
+	CAUSE_STUCK,	/* for the lane to take it, while its client waits with more */
 	CAUSE_END,	/* the session's, see front.ending */
 };
 

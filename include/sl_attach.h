@@ -28,7 +28,7 @@ struct sl_attach_key {
 /* Value in `attached` instead of an index: somebody else listens on just this address, below an
  * attached wildcard. */
 #define SL_ATTACH_EXCEPT 0xffffffffU
-/* ... or: the port of the socket that connections are steered to. It is nobody's to dial. */
+/* ... or: that of the socket that connections are steered to. It is nobody's to dial. */
 #define SL_ATTACH_SHUT 0xfffffffeU
 
 /* sl_attach_point.flags */

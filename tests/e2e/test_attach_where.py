@@ -82,6 +82,18 @@ def steered_socket_is_no_address(t):
 
 
 @test()
+def port_of_another(t):
+    """The steered socket's port is its own on its own address alone: others have it on theirs."""
+    t.backends.nginx({8080: "app"})
+    s = Background(t, "127.0.0.1:8080")
+    port, = {int(line.split()[3].rsplit(":", 1)[1]) for line in ss("-l") if "sluice" in line}
+    Greeter(t, "other", port, address="127.0.0.2")
+    assert greeting(("127.0.0.2", port)) == f"other {port}"
+    assert not accepts(("127.0.0.1", port))
+    assert names() == {"app": 10} and s.stats().total == 10
+
+
+@test()
 def mapped(t):
     """A socket on ::ffff:127.0.0.1, as Java opens them, is one on 127.0.0.1."""
     t.backends.one("python", "app", 8080, "::ffff:127.0.0.1")

@@ -101,10 +101,14 @@ static void set_l4(struct sl_attach_point *p, const struct sl_compiled *c, __u32
 	__sync_fetch_and_or(&p->flags, SL_A_L4);
 }
 
-/* Nobody dials the socket itself, on whatever address it is bound. */
+/*
+ * Nobody dials the socket itself. Its port is others' to have on their addresses, unless it has all
+ * of them (see loopback_addr()).
+ */
 static int shut_port(struct sl_steer *s, int listen_fd, __u64 netns)
 {
 	struct sockaddr_in6 own = {};
+	const struct sockaddr_in *own4 = (const void *)&own;
 	socklen_t len = sizeof(own);
 	struct sl_address a = {};
 	int rc;
@@ -112,10 +116,16 @@ static int shut_port(struct sl_steer *s, int listen_fd, __u64 netns)
 	if (getsockname(listen_fd, (struct sockaddr *)&own, &len))
 		return -errno;
 	a.port = ntohs(own.sin6_port); /* at the same place in sockaddr_in */
-	a.family = AF_INET6;
+	a.family = own.sin6_family;
+	if (a.family == AF_INET)
+		memcpy(a.addr, &own4->sin_addr, 4);
+	else
+		memcpy(a.addr, &own.sin6_addr, 16);
 	rc = sl_attached_set(s->maps, &a, netns, SL_ATTACH_SHUT);
+	if (rc || a.family == AF_INET || !sl_address_is_any(&a))
+		return rc;
 	a.family = AF_INET;
-	return rc ? rc : sl_attached_set(s->maps, &a, netns, SL_ATTACH_SHUT);
+	return sl_attached_set(s->maps, &a, netns, SL_ATTACH_SHUT);
 }
 
 static int prepare(struct sl_steer *s, __u32 index, int listen_fd, struct sl_load_error *e)

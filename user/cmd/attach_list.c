@@ -148,6 +148,7 @@ static int is_shut(void *ctx, const struct sl_instance *i)
 	struct sl_attach_key key = {.netns = l->netns, .port = l->address->port};
 	__u32 value;
 
+	sl_address_mapped(key.addr, l->address);
 	return i->runs && !sl_maps_attached_get(i->maps, &key, &value) && value == SL_ATTACH_SHUT;
 }
 

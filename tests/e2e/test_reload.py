@@ -85,6 +85,22 @@ def refused(t):
         assert "config generation 2" in reload(s, good)
 
 
+@test()
+def no_file(t):
+    """What is no file, and would be waited for or read for ever, is refused; nobody waits."""
+    s = start(t)
+    path = os.path.join(t.tmpdir("odd"), "fifo")
+    os.mkfifo(path)
+    large = t.write("large.yaml", "")
+    os.truncate(large, 1 << 40)
+    for odd, why in ((path, "not a file"), ("/dev/zero", "not a file"), ("/", "not a file"),
+                     (large, "over the limit")):
+        said = s.run("reload", "-c", odd, code=1)
+        assert f"{odd}: " in said and why in said, said
+        with Conn(FRONT) as conn:
+            assert who(conn) == "a"
+
+
 def split(a, b, **kw):
     return route(weights={"a": a, "b": b}, name="x", **kw)
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/yaml.h"
 #include "reload.h"
 #include "reload_parts.h"
 
@@ -26,14 +27,37 @@ void reload_say(struct outcome *o, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A copy of the file, so that what is served can be read again whatever becomes of the file. */
-static int text_copy(const char *path)
+/*
+ * The file at @path, opened: or @ret_why not. A pipe would be waited for and a device read for
+ * ever, by who serves meanwhile.
+ */
+static int text_open(const char *path, const char **ret_why)
 {
-	int in = open(path, O_RDONLY | O_CLOEXEC), out, rc = 0;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		*ret_why = strerror(errno);
+	} else if (!S_ISREG(st.st_mode)) {
+		*ret_why = "not a file";
+	} else if (st.st_size > SL_YAML_MAX_BYTES) {
+		*ret_why = "the file is over the limit of a config";
+	} else {
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -EINVAL;
+}
+
+/* A copy of the file, so that what is served can be read again whatever becomes of the file. */
+static int text_copy(const char *path, const char **ret_why)
+{
+	int in = text_open(path, ret_why), out, rc = 0;
 	ssize_t n;
 
 	if (in < 0)
-		return -errno;
+		return in;
 	out = memfd_create("sluice-config", MFD_CLOEXEC);
 	if (out < 0)
 		rc = -errno;
@@ -43,6 +67,7 @@ static int text_copy(const char *path)
 	close(in);
 	if (rc && out >= 0)
 		close(out);
+	*ret_why = strerror(-rc);
 	return rc ? rc : out;
 }
 
@@ -153,14 +178,15 @@ static int check_same(const struct sl_compiled *a, struct reload *r)
 int reload_read(struct worker *w, struct reload *r)
 {
 	struct sl_shared *shared = w->args->shared;
+	const char *why;
 	int rc;
 
 	if (!shared || !shared->config[0])
 		return -ENOENT;
 	text_path(shared, r->path);
-	r->fd = text_copy(r->path);
+	r->fd = text_copy(r->path, &why);
 	if (r->fd < 0) {
-		reload_say(&r->o, "cannot read %s: %s\n", r->path, strerror(-r->fd));
+		reload_say(&r->o, "cannot read %s: %s\n", r->path, why);
 		return r->fd;
 	}
 	rc = reload_parse(r->path, r->fd, w->table->generation + 1, &r->o, &r->c);

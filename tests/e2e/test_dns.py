@@ -361,6 +361,37 @@ def reload(t):
     s.check()
 
 
+@test()
+def clusters_change_places(t):
+    """Behind a reload that has clusters in another order, or one less, names are those of theirs."""
+    backends(t)
+    dns = Dns(t, port=5353)
+    fixed, named = cluster("fixed", [("127.0.0.1", PORT)]), dns_cluster("named")
+    routes = [route(prefix="/named", to="named"), route(to="fixed")]
+
+    def text(*clusters):
+        return dump({"static_resources": {"listeners": [listener("front", FRONT, routes)],
+                                          "clusters": list(clusters)}}) + "\n"
+    dns.set("app.test", ["127.0.0.2"])
+    s = t.sluice(text(fixed, cluster("gone", [("127.0.0.1", 9)]), named))
+    for order in ((named, fixed), (fixed, named)):
+        with open(s.config_path, "w") as f:
+            f.write(text(*order))
+        s.run("reload")
+        for address in ("127.0.0.3", "127.0.0.2"):
+            dns.set("app.test", [address])
+            becomes(s, address, name="named")
+            with Conn(FRONT) as conn:
+                assert who(conn, 4) == {"a": 4}
+                assert conn.get("/named").get("x-backend") == WHERE[address]
+        old = s.kill_worker()
+        s.worker(other_than=old)
+        dns.set("app.test", ["127.0.0.3"])
+        becomes(s, "127.0.0.3", name="named")
+        assert ends(s, "fixed") == [f"127.0.0.1:{PORT}"]
+    s.check()
+
+
 @test(seconds=90)
 def under_load(t):
     """Addresses that change all the time, under load on both paths: no request fails."""

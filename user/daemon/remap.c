@@ -243,6 +243,8 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 		err = sl_actions_renumber(c->actions, r.cluster_to, r.n_clusters);
 	if (err)
 		goto out;
+	for (__u32 i = 0; i < c->n_members; i++)
+		c->members[i].cluster = r.cluster_to[c->members[i].cluster];
 	free(c->clusters);
 	free(c->cluster_limits);
 	free(c->cluster_lbs);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kill -9 of the worker: the kernel path goes on, the next worker takes everything over."""
 import os
+import resource
 import signal
 import socket
 
@@ -184,6 +185,27 @@ def supervisor_ends_worker_that_begins(t):
     s.proc.wait()
     linux.let_go(worker)
     t.wait(lambda: is_over(worker), "the worker ends, too")
+
+
+@test()
+def cannot_begin_for_a_while(t):
+    """Where the next worker has no descriptors it is tried again, and what BPF does goes on."""
+    s = serve(t)
+    with Conn(FRONT) as conn:
+        for _ in range(5):
+            assert conn.get("/who").body == b"one"
+        limits = resource.prlimit(s.supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(s.supervisor, resource.RLIMIT_NOFILE, (8, limits[1]))
+        old = s.kill_worker()
+        for n in (1, 2):
+            t.wait(lambda: s.proc.log().count("worker died (exit") >= n, "a worker that cannot begin")
+            assert conn.get("/who").body == b"one"
+        resource.prlimit(s.supervisor, resource.RLIMIT_NOFILE, limits)
+        replaced(t, s, old)
+        assert conn.get("/who").body == b"one"
+        serves_new()
+    s.check()
+    s.stop()
 
 
 def cut_answer(t, s, listener):

@@ -16,7 +16,17 @@ struct sl_shared {
 	const char *outcome;   /* path of the file that tells the last reload's messages */
 	__s32 text_fd;	       /* memfd: text of the config that is served; -1: the first one */
 	__u32 workers;	       /* started so far */
+	__u32 served;	       /* 1: one of them got as far as to serve */
+	__u32 asked;	       /* reloads that were asked for; the supervisor */
+	__u32 begun;	       /* as many of them had been when the last one began; a worker */
+	__u32 stage;	       /* SL_STAGE_* of the reload under way; a worker */
 };
+
+/* sl_shared.stage */
+#define SL_STAGE_NONE 0
+#define SL_STAGE_READING 1
+#define SL_STAGE_WRITING 2 /* some of the maps may be the new config's */
+#define SL_STAGE_WRITTEN 3 /* all are, and it has not been told */
 
 #define SL_RELOAD_OUTCOME "/run/sluice/%s.reload"
 #define SL_RELOAD_WANTED "/run/sluice/%s.wanted"

@@ -31,8 +31,10 @@
 #include "kernel/selftest.h"
 
 #define DRAIN_MS 10000
-/* A worker that died sooner than this is started again only after as long. */
+/* A worker that ended sooner than this could not begin: the next one is given as long. */
 #define RESTART_MS 1000
+/* So many may be killed within that time, one after another, before it is one that cannot begin. */
+#define KILLED_MAX 8
 /* Between two looks at what is attached. */
 #define STEER_MS 1000
 
@@ -54,7 +56,10 @@ struct supervisor {
 	struct sl_shared *shared;
 	char outcome[256];
 	char wanted[256];
-	pid_t worker;
+	pid_t worker; /* 0: none; the next one begins at restart_ms */
+	__u64 started_ms;
+	__u64 restart_ms;
+	unsigned int n_short; /* workers in a row that ended within RESTART_MS */
 	bool stopping;
 };
 
@@ -227,6 +232,14 @@ static int load(struct supervisor *s)
 			      s->err);
 }
 
+static __u64 now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
 static int run_worker(struct supervisor *s, pid_t supervisor)
 {
 	const struct sl_worker_args args = {
@@ -261,35 +274,43 @@ static int start_worker(struct supervisor *s)
 	if (!pid)
 		_exit(run_worker(s, supervisor));
 	s->worker = pid;
+	s->started_ms = now_ms();
 	return 0;
 }
 
-static __u64 now_ms(void)
+/*
+ * The worker ended: on purpose, or it is replaced. Sessions and what BPF does outlive any number of
+ * workers, so only where none has served yet is there nothing to wait for.
+ */
+static int reap(struct supervisor *s)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
-}
-
-/* The worker ended: on purpose, or it is replaced. */
-static int reap(struct supervisor *s, __u64 *started, bool *done)
-{
+	__u64 now = now_ms();
 	int status;
 
-	if (waitpid(s->worker, &status, WNOHANG) != s->worker)
+	if (!s->worker || waitpid(s->worker, &status, WNOHANG) != s->worker)
 		return 0;
 	s->worker = 0;
-	*done = s->stopping;
 	if (s->stopping)
 		return 0;
-	if (now_ms() - *started < RESTART_MS && WIFEXITED(status))
+	s->n_short = now - s->started_ms < RESTART_MS ? s->n_short + 1 : 0;
+	if (WIFEXITED(status) && !SL_READ(s->shared->served))
 		return failed(s, -EIO, "the worker cannot start");
+	s->restart_ms = now;
+	if (s->n_short > (WIFEXITED(status) ? 0 : KILLED_MAX))
+		s->restart_ms += RESTART_MS;
 	fprintf(stderr, "sluice: worker died (%s %d), starting another\n",
 		WIFSIGNALED(status) ? "signal" : "exit",
 		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	*started = now_ms();
-	return start_worker(s);
+	return 0;
+}
+
+/* The next one, when its time has come. */
+static void replace(struct supervisor *s)
+{
+	if (s->worker || s->stopping || now_ms() < s->restart_ms || !start_worker(s))
+		return;
+	fprintf(stderr, "sluice: %s\n", s->err->text);
+	s->restart_ms = now_ms() + RESTART_MS;
 }
 
 /*
@@ -330,32 +351,52 @@ static void look_after(struct supervisor *s)
 		stop(s, true);
 }
 
+static void read_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo si;
+
+	while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			continue;
+		if (si.ssi_signo != SIGHUP) {
+			stop(s, false);
+			continue;
+		}
+		/* One that has died hears nothing; the next one sees it. */
+		sl_add(&s->shared->asked, 1);
+		if (s->worker > 0)
+			kill(s->worker, SIGHUP);
+	}
+}
+
+/* Until a signal comes, something has to be looked after, or a worker is to begin. */
+static int wait_ms(const struct supervisor *s)
+{
+	int ms = sl_steer_has_l4(s->steer) || s->o->until_detached ? STEER_MS : -1;
+	__u64 now = now_ms();
+
+	if (s->worker)
+		return ms;
+	if (s->restart_ms <= now)
+		return 0;
+	return ms < 0 || s->restart_ms - now < (__u64)ms ? (int)(s->restart_ms - now) : ms;
+}
+
 static int supervise(struct supervisor *s)
 {
-	int wait_ms = sl_steer_has_l4(s->steer) || s->o->until_detached ? STEER_MS : -1;
 	struct pollfd p = {.fd = s->signal_fd, .events = POLLIN};
-	__u64 started = now_ms();
-	bool done = false;
+	bool steers = sl_steer_has_l4(s->steer) || s->o->until_detached;
 	int rc = 0;
 
-	while (!done && !rc) {
-		struct signalfd_siginfo si;
-
-		if (poll(&p, 1, wait_ms) < 0 && errno != EINTR)
+	while (!rc && (s->worker || !s->stopping)) {
+		if (poll(&p, 1, wait_ms(s)) < 0 && errno != EINTR)
 			return failed(s, -errno, "poll: %s", strerror(errno));
-		while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
-			if (si.ssi_signo == SIGCHLD)
-				continue;
-			if (si.ssi_signo == SIGHUP) {
-				if (s->worker > 0)
-					kill(s->worker, SIGHUP);
-				continue;
-			}
-			stop(s, false);
-		}
-		if (wait_ms >= 0)
+		read_signals(s);
+		if (steers)
 			look_after(s);
-		rc = reap(s, &started, &done);
+		rc = reap(s);
+		if (!rc)
+			replace(s);
 	}
 	return rc;
 }

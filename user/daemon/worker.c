@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+#include "daemon/reload.h"
 #include "internal.h"
 
 #define EVENT_BATCH 256
@@ -533,6 +534,8 @@ int sl_worker_run(const struct sl_worker_args *args)
 		rc = crew_start(w);
 	if (!rc)
 		rc = worker_listen(w);
+	if (!rc && args->shared)
+		SL_WRITE(args->shared->served, 1);
 	if (!rc)
 		rc = worker_loop(w);
 	/* With another error it ends with its process, and so do threads that still run. */

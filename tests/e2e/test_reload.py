@@ -2,8 +2,10 @@
 """`sluice reload`: a changed file applies as a whole, and nothing that runs notices."""
 import os
 import signal
+import subprocess
 import threading
 
+from lib import linux
 from lib.config import cluster, config, dump, listener, route
 from lib.http1 import Conn
 from lib.keeper import Keeper
@@ -329,6 +331,73 @@ def worker_dies(t):
         assert "error" in s.run("reload", code=1)
         reload(s, text)
         assert conn.get("/hi").body == b"hello"
+
+
+@test()
+def no_room_in_the_middle(t):
+    """Where a map has no room for the last of a new config, all is as before the first of it."""
+    s = start(t, routes=[split(1, 1)])
+    linux.fill_hash(s.pin("splits"), range(1 << 20, 1 << 21))
+    s.weights("x", a=0, b=1)
+    with Conn(FRONT) as conn:
+        said = reload(s, config(FRONT, clusters("c"), [route(weights={"c": 1}, name=n, prefix=f"/{n}")
+                                                       for n in "xyz"]), code=1)
+        assert "cannot write the maps" in said and "nothing is changed" in said, said
+        assert [who(conn) for _ in range(10)] == ["b"] * 10
+        assert s.stats().by_route() == {"x": 10}, s.stats().by_route()
+        assert [e["cluster"] for e in s.stats().tree["endpoints"]] == ["a", "b"]
+        # The next worker, too.
+        s.worker(other_than=s.kill_worker())
+        assert [who(conn) for _ in range(10)] == ["b"] * 10
+        reload(s, config(FRONT, clusters("c"), [route(to="c", name="x")]))
+        assert who(conn) == "c"
+    s.check()
+
+
+def many(to, name):
+    """One cluster at another port, behind routes that take a while to be written."""
+    return config(FRONT, {"x": [("127.0.0.1", to)], "y": [("127.0.0.1", 9003)]}, [
+        *(route(prefix=f"/{i}/", weights={"x": 1, "y": 1}) for i in range(1500)),
+        route(to="x", name=name)])
+
+
+def kill_in_the_middle(s, text):
+    """Kills the worker between the first and the last of a reload's writes; says what is told."""
+    rewrite(s, text)
+    size, flags = linux.member_of(s.pin("endpoints"), "sl_endpoint", "flags")
+    worker = s.worker()
+    with linux.mapped(s.pin("endpoints"), size) as first:
+        asked = subprocess.Popen(s.argv("reload"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while not first[flags] & 1 and asked.poll() is None:  # it leaves its cluster
+            pass
+        os.kill(worker, signal.SIGKILL)
+    said = asked.communicate(timeout=20)[0]
+    s.worker(other_than=worker)
+    return asked.returncode, said
+
+
+@test(seconds=60)
+def dies_in_the_middle(t):
+    """A worker that dies while it applies a config leaves the one before, whole, to the next."""
+    t.backends.nginx(PORTS)
+    one, two = many(9001, "one"), many(9002, "two")
+    s = t.sluice(one)
+    for _ in range(20):
+        code, said = kill_in_the_middle(s, two)
+        with Conn(FRONT) as conn:
+            assert {who(conn) for _ in range(6)} == {"a" if code else "b"}, said
+        if code:
+            break
+        reload(s, one)
+    else:
+        raise AssertionError("no reload was hit")
+    assert code == 1 and "nothing is changed" in said and "died" in said, (code, said)
+    stats = s.stats()
+    assert stats.by_route() == {"one": 6}, stats.by_route()
+    reload(s, two)
+    with Conn(FRONT) as conn:
+        assert {who(conn) for _ in range(6)} == {"b"}
+    s.check()
 
 
 RELOADS = int(os.environ.get("RELOADS", 60))  # by hand: RELOADS=1000

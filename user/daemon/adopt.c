@@ -154,6 +154,12 @@ static void stray_fd(struct worker *w, int fd)
 	if (n <= 0)
 		return;
 	target[n] = 0;
+	/* The copy of a config that it was reading. */
+	if (!strcmp(target, "/memfd:sluice-config (deleted)")) {
+		if (!w->args->shared || fd != w->args->shared->text_fd)
+			close(fd);
+		return;
+	}
 	if (!strcmp(target, "anon_inode:[eventpoll]") || !strcmp(target, "anon_inode:[eventfd]") ||
 	    !strcmp(target, "anon_inode:[io_uring]"))
 		close(fd);

@@ -16,6 +16,12 @@
 
 #define SETTLE_NS NS_PER_MS /* between two looks whether the last one is settled */
 
+static void outcome_begin(struct outcome *o)
+{
+	*o = (struct outcome){0};
+	o->f = open_memstream(&o->text, &o->size);
+}
+
 static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 {
 	struct sl_control *c = w->maps->control;
@@ -31,14 +37,50 @@ static void outcome_tell(struct worker *w, struct outcome *o, int rc)
 		}
 	}
 	free(o->text);
+	if (w->args->shared)
+		w->args->shared->stage = SL_STAGE_NONE;
 	SL_WRITE(c->reload_status, (__u32)-rc);
 	sl_add(&c->reloads, 1);
+}
+
+/* Nothing of @r stays. What is served is in memory, and what of it is in the maps is not known. */
+static void restore(struct worker *w, struct reload *r)
+{
+	int rc = reload_restore(w);
+
+	if (!rc)
+		return;
+	/* As a worker that died: the next one tries it with all that is freed. */
+	fprintf(stderr, "sluice: cannot go back to the config before %s: %s\n", r->path,
+		strerror(-rc));
+	_exit(EXIT_FAILURE);
+}
+
+/* @r's config is written to the maps, and served, or what was is again. */
+static int write_config(struct worker *w, struct reload *r)
+{
+	struct sl_shared *shared = w->args->shared;
+	int rc, old_fd = shared->text_fd;
+
+	shared->stage = SL_STAGE_WRITING;
+	rc = reload_apply(w, r->c, &r->o);
+	if (rc) {
+		restore(w, r);
+		return rc;
+	}
+	r->c = NULL;
+	memcpy(shared->config, r->path, sizeof(r->path));
+	SL_WRITE(shared->text_fd, r->fd);
+	SL_WRITE(shared->stage, SL_STAGE_WRITTEN);
+	r->fd = -1;
+	if (old_fd >= 0)
+		close(old_fd);
+	return 0;
 }
 
 /* Applies what has been read, with the addresses that names have now. */
 static int use_config(struct worker *w, struct reload *r)
 {
-	struct sl_shared *shared = w->args->shared;
 	char why[256] = "out of memory";
 	int rc;
 
@@ -49,15 +91,9 @@ static int use_config(struct worker *w, struct reload *r)
 	if (rc)
 		reload_say(&r->o, "%s\n", why);
 	else
-		rc = reload_apply(w, r->c, &r->o);
+		rc = write_config(w, r);
 	if (rc)
 		return rc;
-	r->c = NULL;
-	if (shared->text_fd >= 0)
-		close(shared->text_fd);
-	shared->text_fd = r->fd;
-	r->fd = -1;
-	memcpy(shared->config, r->path, sizeof(r->path));
 	reload_say(&r->o, "config generation %u\n", w->table->generation);
 	if (names_start(w))
 		fprintf(stderr, "sluice: names cannot be looked up any more: out of memory\n");
@@ -112,6 +148,8 @@ void reload_cancel(struct worker *w)
 
 void reload_run(struct worker *w)
 {
+	struct sl_shared *shared = w->args->shared;
+	struct outcome none = {0};
 	struct reload *r;
 	int rc;
 
@@ -122,11 +160,17 @@ void reload_run(struct worker *w)
 	if (w->reload_asked)
 		return;
 	reload_cancel(w); /* the file may have changed since */
+	if (shared) {
+		shared->begun = SL_READ(shared->asked);
+		shared->stage = SL_STAGE_READING;
+	}
 	r = w->reload = calloc(1, sizeof(*r));
-	if (!r)
+	if (!r) {
+		outcome_tell(w, &none, -ENOMEM);
 		return;
+	}
 	r->fd = -1;
-	r->o.f = open_memstream(&r->o.text, &r->o.size);
+	outcome_begin(&r->o);
 	rc = reload_read(w, r);
 	if (!rc && r->c->n_names)
 		rc = ask_names(w, r);
@@ -171,28 +215,68 @@ static int follow(struct worker *w, struct sl_compiled *c)
 	return rc ? rc : reload_adopt(w, c);
 }
 
-int reload_resume(struct worker *w)
+/* The config that the worker before served, as it was read; names have no addresses in a new one.
+ */
+static int served(struct worker *w, __u32 generation, struct sl_compiled **ret)
 {
 	struct sl_shared *shared = w->args->shared;
 	struct outcome none = {0};
-	struct sl_compiled *c = NULL;
+
+	*ret = (struct sl_compiled *)w->args->compiled;
+	(*ret)->table->generation = generation;
+	if (shared->text_fd < 0)
+		return 0; /* our memory is the supervisor's: it knows the first one */
+	return reload_parse(shared->config, shared->text_fd, generation, &none, ret);
+}
+
+/* The worker before has died between two writes: what it served is written anew. */
+static int rewrite(struct worker *w, struct sl_compiled *c)
+{
+	struct outcome none = {0};
+	char why[256];
+	int rc;
+
+	(void)sl_members_place(c);
+	rc = sl_remap(c, w->maps, why);
+	return rc ? rc : reload_apply(w, c, &none);
+}
+
+/* Whoever asked the worker before for a reload waits for an answer. */
+static void tell_for(struct worker *w, __u32 stage)
+{
+	struct outcome o;
+
+	outcome_begin(&o);
+	if (stage == SL_STAGE_WRITTEN)
+		reload_say(&o, "config generation %u\n", w->table->generation);
+	else
+		reload_say(&o, "the worker died while it %s\n",
+			   stage == SL_STAGE_READING ? "read the config" : "wrote the maps");
+	outcome_tell(w, &o, stage == SL_STAGE_WRITTEN ? 0 : -EIO);
+}
+
+int reload_resume(struct worker *w)
+{
+	struct sl_shared *shared = w->args->shared;
+	struct sl_compiled *c;
+	__u32 stage;
 	int rc;
 
 	if (!shared || !shared->workers++)
 		return 0;
-	if (shared->text_fd < 0)
-		return w->args->compiled->n_names
-			       ? follow(w, (struct sl_compiled *)w->args->compiled)
-			       : 0;
-	/* Our memory is the supervisor's: it knows the first table. */
+	stage = shared->stage;
+	w->reload_asked = shared->begun != SL_READ(shared->asked);
+	/* The supervisor knows the first table. */
 	rc = sl_maps_table_refresh(w->maps);
 	if (rc)
 		return rc;
 	w->table = w->maps->table;
-	rc = reload_parse(shared->config, shared->text_fd, w->table->generation, &none, &c);
+	rc = served(w, w->table->generation + (stage == SL_STAGE_WRITING), &c);
 	if (!rc)
-		rc = follow(w, c);
-	if (rc)
+		rc = stage == SL_STAGE_WRITING ? rewrite(w, c) : follow(w, c);
+	if (rc && c != w->args->compiled)
 		sl_compiled_free(c);
+	if (!rc && stage)
+		tell_for(w, stage);
 	return rc;
 }

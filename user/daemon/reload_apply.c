@@ -36,6 +36,12 @@ static struct sl_names *routes_by_name(const struct sl_compiled *c)
 	return names;
 }
 
+/* Whether the split of route @i, which was @was (NULL: was none), is one that requests use now. */
+static bool is_running(const struct sl_compiled *c, __u32 i, const struct sl_route_info *was)
+{
+	return was && was->action == SL_ACTION_SPLIT && was->target == c->table->routes[i].target;
+}
+
 /*
  * Weights that were set by hand are kept unless the file has changed them since. @was: the route
  * of this name in the config before; NULL: there was none.
@@ -48,8 +54,8 @@ static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 rout
 	struct sl_split split = c->splits[id], live;
 
 	split.route = route;
-	if (was && was->action == SL_ACTION_SPLIT && was->target == id &&
-	    !sl_maps_split_get(w->maps, id, &live) && !same_weights(&live, &split)) {
+	if (is_running(c, route, was) && !sl_maps_split_get(w->maps, id, &live) &&
+	    !same_weights(&live, &split)) {
 		if (same_weights(&w->args->compiled->splits[id], &split)) {
 			memcpy(split.targets, live.targets, sizeof(split.targets));
 			reload_say(o, "route '%s': weights that were set by hand are kept\n", name);
@@ -60,14 +66,19 @@ static int split_apply(struct worker *w, const struct sl_compiled *c, __u32 rout
 	return sl_maps_split_put(w->maps, id, &split);
 }
 
+/* Those that requests use now, or those that none does. */
 static int splits_apply(struct worker *w, const struct sl_compiled *c, const struct sl_names *old,
-			struct outcome *o)
+			bool running, struct outcome *o)
 {
 	int rc = 0;
 
-	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
-		if (c->table->routes[i].action == SL_ACTION_SPLIT)
-			rc = split_apply(w, c, i, sl_names_get(old, c->route_infos[i].name), o);
+	for (__u32 i = 0; i < c->table->n_routes && !rc; i++) {
+		const struct sl_route_info *was = sl_names_get(old, c->route_infos[i].name);
+
+		if (c->table->routes[i].action == SL_ACTION_SPLIT &&
+		    is_running(c, i, was) == running)
+			rc = split_apply(w, c, i, was, o);
+	}
 	return rc;
 }
 
@@ -171,39 +182,39 @@ static int routes_follow(struct worker *w, const struct sl_compiled *c)
 	return rc;
 }
 
+/* What may fail comes before what requests, and exchanges under way, are served by. */
 static int write_maps(struct worker *w, struct sl_compiled *c, struct outcome *o)
 {
 	struct sl_names *old = routes_by_name(w->args->compiled);
-	int rc = old ? 0 : -ENOMEM;
+	int rc = old ? sl_maps_publish_prepare(w->maps, c->table) : -ENOMEM;
 
-	sl_listen_limits(w->maps->control, c);
 	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
 		rc = sl_maps_pipe_put(w->maps, &c->pipes[i]);
-	clusters_apply(w, c);
-	health_config(w, c);
-	balance_config(w, c);
 	if (!rc)
-		rc = splits_apply(w, c, old, o);
-	sl_names_free(old);
+		rc = splits_apply(w, c, old, false, o);
 	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)
 		rc = sl_maps_route_put(w->maps, i, &c->route_infos[i]);
 	if (!rc)
-		rc = routes_follow(w, c);
-	generation_begin(w, c->table->generation);
+		rc = splits_apply(w, c, old, true, o);
+	sl_names_free(old);
 	if (!rc)
-		rc = sl_maps_publish(w->maps, c->table);
+		rc = routes_follow(w, c);
+	if (!rc) {
+		sl_listen_limits(w->maps->control, c);
+		clusters_apply(w, c);
+		health_config(w, c);
+		balance_config(w, c);
+		generation_begin(w, c->table->generation);
+		rc = sl_maps_publish(w->maps);
+	}
 	if (rc)
 		reload_say(o, "cannot write the maps: %s\n", strerror(-rc));
 	return rc;
 }
 
-/* The config that is served from now on. The one before it may still be in use until the next. */
-static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher **matchers)
+/* The config that all threads serve from now on. */
+static void use(struct worker *w, struct sl_compiled *c, struct sl_matcher **matchers)
 {
-	sl_compiled_free(w->retired);
-	w->retired = w->own_args.compiled == w->args_given->compiled
-			     ? NULL
-			     : (struct sl_compiled *)w->own_args.compiled;
 	sl_each_worker (other, w) {
 		sl_matcher_free(other->matcher);
 		other->matcher = matchers[other->index];
@@ -211,6 +222,16 @@ static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matc
 		other->table = w->maps->table;
 		other->shortest_ns = limits_shortest_ns(other);
 	}
+}
+
+/* The one before it may still be in use until the next. */
+static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matcher **matchers)
+{
+	sl_compiled_free(w->retired);
+	w->retired = w->own_args.compiled == w->args_given->compiled
+			     ? NULL
+			     : (struct sl_compiled *)w->own_args.compiled;
+	use(w, c, matchers);
 }
 
 /* One for each thread. 0 or -errno; what there is of them is the caller's, matchers_free(). */
@@ -236,13 +257,10 @@ int reload_apply(struct worker *w, struct sl_compiled *c, struct outcome *o)
 
 	if (!rc)
 		rc = write_maps(w, c, o);
-	if (!rc) {
+	if (rc)
+		matchers_free(matchers);
+	else
 		adopt_config(w, c, matchers);
-		return 0;
-	}
-	matchers_free(matchers);
-	health_config(w, w->args->compiled);
-	balance_config(w, w->args->compiled);
 	return rc;
 }
 
@@ -255,5 +273,26 @@ int reload_adopt(struct worker *w, struct sl_compiled *c)
 		matchers_free(matchers);
 	else
 		adopt_config(w, c, matchers);
+	return rc;
+}
+
+int reload_restore(struct worker *w)
+{
+	struct sl_compiled *c = (struct sl_compiled *)w->args->compiled;
+	struct sl_matcher *matchers[SL_MAX_THREADS] = {0};
+	struct outcome none = {0};
+	char why[256];
+	int rc = matchers_new(w, c->table, matchers);
+
+	c->table->generation = w->table->generation + 1;
+	(void)sl_members_place(c);
+	if (!rc)
+		rc = sl_remap(c, w->maps, why);
+	if (!rc)
+		rc = write_maps(w, c, &none);
+	if (rc)
+		matchers_free(matchers);
+	else
+		use(w, c, matchers);
 	return rc;
 }

@@ -45,5 +45,10 @@ int reload_parse(const char *path, int fd, __u32 generation, struct outcome *o,
 int reload_apply(struct worker *w, struct sl_compiled *c, struct outcome *o);
 /* The same for what the maps hold already. */
 int reload_adopt(struct worker *w, struct sl_compiled *c);
+/*
+ * reload_apply() has failed half way: the maps are written anew, with what is served. 0 or -errno;
+ * then it is half written, too.
+ */
+int reload_restore(struct worker *w);
 
 #endif /* SL_DAEMON_RELOAD_PARTS_H */

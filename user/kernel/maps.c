@@ -51,11 +51,31 @@ static int read_size(struct sl_maps *m)
 	return m->head_size < SL_KERNEL_HEAD_MAX ? -EPROTO : 0;
 }
 
+int sl_maps_table_map(int fd, const struct sl_table **ret)
+{
+	void *p;
+	int rc = map_array(fd, sizeof(**ret), 1, PROT_READ, &p);
+
+	if (!rc)
+		*ret = p;
+	return rc;
+}
+
+void sl_maps_table_unmap(const struct sl_table *table)
+{
+	unmap_array(table, sizeof(*table), 1);
+}
+
+void sl_maps_table_use(struct sl_maps *m, const struct sl_table *table)
+{
+	sl_maps_table_unmap(m->table);
+	m->table = table;
+}
+
 /* The table that is published now: the inner map, by its id. */
 static int map_table(struct sl_maps *m)
 {
 	__u32 zero = 0, id;
-	void *p;
 	int fd, rc;
 
 	rc = bpf_map_lookup_elem(m->tables_fd, &zero, &id);
@@ -64,10 +84,8 @@ static int map_table(struct sl_maps *m)
 	fd = bpf_map_get_fd_by_id(id);
 	if (fd < 0)
 		return fd;
-	rc = map_array(fd, sizeof(struct sl_table), 1, PROT_READ, &p);
+	rc = sl_maps_table_map(fd, &m->table);
 	close(fd);
-	if (!rc)
-		m->table = p;
 	return rc;
 }
 
@@ -187,7 +205,7 @@ void sl_maps_close(struct sl_maps *m)
 	unmap_array(m->generations, sizeof(*m->generations), SL_GENERATIONS * SL_STAT_SHARDS);
 	unmap_array(m->points, sizeof(*m->points), SL_MAX_LISTENERS);
 	unmap_array(m->l4_counts, sizeof(*m->l4_counts), SL_MAX_CLUSTERS);
-	unmap_array(m->table, sizeof(*m->table), 1);
+	sl_maps_table_unmap(m->table);
 #define X(name)                \
 	if (m->name##_fd >= 0) \
 		close(m->name##_fd);
@@ -235,7 +253,7 @@ int sl_maps_table_refresh(struct sl_maps *m)
 	int rc = map_table(m);
 
 	if (!rc)
-		unmap_array(old, sizeof(*old), 1);
+		sl_maps_table_unmap(old);
 	return rc;
 }
 

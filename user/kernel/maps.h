@@ -83,15 +83,21 @@ int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_rout
  */
 int sl_table_publish(int tables_fd, const struct sl_table *table);
 /*
- * The same, and m->table is the new one; the old one is no longer mapped. Programs that have begun
- * may still match with that: until it is settled. The maps are to be settled before.
+ * The same in two steps, and m->table is the new one; the old one is no longer mapped. Whatever can
+ * be wanting is wanted by the first. Programs that have begun may still match with the old one:
+ * until it is settled. The maps are to be settled before.
  */
-int sl_maps_publish(struct sl_maps *m, const struct sl_table *table);
+int sl_maps_publish_prepare(struct sl_maps *m, const struct sl_table *table);
+int sl_maps_publish(struct sl_maps *m);
 bool sl_maps_is_settled(const struct sl_maps *m);
 /* Waits until it is. */
 void sl_maps_settle(struct sl_maps *m);
 /* m->table is the one that is published now. 0 or -errno. */
 int sl_maps_table_refresh(struct sl_maps *m);
+/* The table in the map @fd, mapped; to be used as m->table from now on, or to be unmapped. */
+int sl_maps_table_map(int fd, const struct sl_table **ret);
+void sl_maps_table_use(struct sl_maps *m, const struct sl_table *table);
+void sl_maps_table_unmap(const struct sl_table *table); /* NULL is fine */
 
 /* The role of the socket @fd (map `sockets`). 0 or -errno (-ENOENT: has none). */
 int sl_maps_socket_get(const struct sl_maps *m, int fd, struct sl_socket *ret);

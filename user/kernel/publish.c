@@ -19,10 +19,12 @@
 
 struct sl_publisher {
 	pthread_t thread;
+	bool threaded;
 	int tables_fd;
 	int fd; /* of the inner map */
+	const struct sl_table *table;
 	int rc;
-	__u32 over; /* 1: the call has come back */
+	__u32 over; /* 1: the call has come back, or was not made */
 };
 
 /* A frozen inner map with @table. Its fd, or -errno. */
@@ -83,33 +85,44 @@ int sl_table_publish(int tables_fd, const struct sl_table *table)
 	return p.rc;
 }
 
-int sl_maps_publish(struct sl_maps *m, const struct sl_table *table)
+int sl_maps_publish_prepare(struct sl_maps *m, const struct sl_table *table)
 {
 	struct sl_publisher *p = calloc(1, sizeof(*p));
-	int rc = 0;
+	int rc;
 
 	if (!p)
 		return -ENOMEM;
 	sl_maps_settle(m);
+	p->over = 1;
 	p->tables_fd = m->tables_fd;
 	p->fd = table_new(table);
-	if (p->fd < 0) {
-		rc = p->fd;
-		free(p);
-		return rc;
+	rc = p->fd < 0 ? p->fd : sl_maps_table_map(p->fd, &p->table);
+	if (!rc) {
+		m->publisher = p;
+		return 0;
 	}
-	if (pthread_create(&p->thread, NULL, put, p)) {
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p);
+	return rc;
+}
+
+int sl_maps_publish(struct sl_maps *m)
+{
+	struct sl_publisher *p = m->publisher;
+
+	p->over = 0;
+	p->threaded = !pthread_create(&p->thread, NULL, put, p);
+	if (!p->threaded)
 		put(p);
-		p->thread = pthread_self();
-	}
 	wait_for_effect(p);
+	if (is_over(p) && p->rc)
+		return p->rc;
+	sl_maps_table_use(m, p->table);
+	p->table = NULL;
 	close(p->fd); /* the kernel has its own reference, and a worker that dies would leave it */
-	m->publisher = p;
-	if (is_over(p)) {
-		rc = p->rc;
-		sl_maps_settle(m);
-	}
-	return rc ? rc : sl_maps_table_refresh(m);
+	p->fd = -1;
+	return 0;
 }
 
 bool sl_maps_is_settled(const struct sl_maps *m)
@@ -123,8 +136,11 @@ void sl_maps_settle(struct sl_maps *m)
 
 	if (!p)
 		return;
-	if (!pthread_equal(p->thread, pthread_self()))
+	if (p->threaded)
 		pthread_join(p->thread, NULL);
+	sl_maps_table_unmap(p->table);
+	if (p->fd >= 0)
+		close(p->fd);
 	free(p);
 	m->publisher = NULL;
 }

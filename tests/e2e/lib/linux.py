@@ -2,6 +2,7 @@
 """The few system calls that Python 3.11 has no function for."""
 import contextlib
 import ctypes
+import errno
 import mmap
 import os
 import re
@@ -173,6 +174,7 @@ class Netns:
 
 # --- bpf(2) ---
 
+BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM = 1, 2
 BPF_PROG_LOAD, BPF_OBJ_GET, BPF_LINK_CREATE = 5, 7, 28
 BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SK_LOOKUP = 3, 30
 BPF_SK_LOOKUP, BPF_TCX_INGRESS, BPF_TCX_EGRESS = 36, 46, 47
@@ -247,6 +249,24 @@ def mapped(pin, size):
     fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
     try:
         return mmap.mmap(fd, size)
+    finally:
+        os.close(fd)
+
+
+def fill_hash(pin, keys):
+    """Copies of an element of a pinned hash, under 32-bit @keys, until it takes no more of them."""
+    path, value = ctypes.create_string_buffer(pin.encode()), ctypes.create_string_buffer(1 << 16)
+    key = ctypes.create_string_buffer(4)
+    fd = _bpf(BPF_OBJ_GET, struct.pack("<QII", ctypes.addressof(path), 0, 0))
+    attr = struct.pack("<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
+    try:
+        _bpf(BPF_MAP_LOOKUP_ELEM, attr)
+        for k in keys:
+            key.raw = struct.pack("<I", k)
+            _bpf(BPF_MAP_UPDATE_ELEM, attr)
+    except OSError as e:
+        if e.errno != errno.E2BIG:
+            raise
     finally:
         os.close(fd)
 

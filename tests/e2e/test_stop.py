@@ -14,6 +14,7 @@ from lib import linux
 from lib.config import config, route
 from lib.data import pattern
 from lib.http1 import Closed, Conn, build
+from lib.proc import accepts
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -191,6 +192,31 @@ def sigterm_and_no_end(t):
         assert not reads(reset)[1]
         got, fin = reads(whole)
         assert got == large and fin, (len(got), fin)
+
+
+@test()
+def sigterm_and_a_queue(t):
+    """Whoever is in the queue of the listening socket is answered, however many they are; nobody is
+    let in behind them, and the address is free at once."""
+    s = serve(t)
+    slow = Conn(FRONT)
+    slow.send(build("GET", "/slow/2000"))
+    t.wait(lambda: s.stats().tree["sessions"]["open"] == 1, "one is under way")
+    pid = s.stop_worker()
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(Conn(FRONT)) for _ in range(600)]
+        for conn in conns:
+            conn.send(build("GET", "/who"))
+        s.proc.signal(signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        for n, conn in enumerate(conns):
+            r = conn.response()
+            assert r.status == 200 and r.body == b"one" and r.get("connection") == "close", (n, r)
+            assert conn.at_eof()
+        t.wait(lambda: not accepts(FRONT), "nobody is let in any more")
+        t.listen(FRONT[1])
+        assert slow.response().body == b"one" and slow.at_eof()
+        assert s.proc.wait(10) == 0
 
 
 @test()

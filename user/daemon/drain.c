@@ -4,23 +4,40 @@
  * flight is finished, each session gets a proper end.
  */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
 
+#define LEAVE_BATCHES 128   /* of what front_accept() takes at a time: twice what a queue holds */
 #define FAR_END_NS NS_PER_S /* longest wait for applications to read what was steered to them */
 
+/* All that wait, and as many more that come meanwhile. Whether none waits any more. */
+static bool accept_all(struct worker *w, struct io *listener)
+{
+	listener->readable = true;
+	for (int i = 0; i < LEAVE_BATCHES && listener->readable; i++)
+		front_accept(w, listener);
+	return !listener->readable && !listener->failed;
+}
+
 /*
- * Connections that wait in the queue were promised an answer, and so were those in the middle of
- * their handshake with us.
+ * Connections that wait in the queue were promised an answer. So were those in the middle of their
+ * handshake with us: an attached listener gets no others, and is left when all is done. Any other
+ * one lets nobody in from here on: who came would be reset at the end.
  */
 static void listeners_leave(struct worker *w)
 {
 	for (__u32 i = 0; i < w->n_listeners; i++) {
-		if (w->listeners[i].fd < 0)
+		struct io *listener = &w->listeners[i];
+		bool attached = w->args->compiled->listeners[i].attach, empty;
+
+		if (listener->fd < 0)
 			continue;
-		front_accept(w, &w->listeners[i]);
-		if (!is_main(w) || !w->args->compiled->listeners[i].attach)
-			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, w->listeners[i].fd, NULL);
+		empty = accept_all(w, listener);
+		if (!is_main(w) || !attached)
+			epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+		if (is_main(w) && !attached && empty)
+			shutdown(listener->fd, SHUT_RD);
 	}
 	w->listening = false;
 }

@@ -246,7 +246,8 @@ void front_accept(struct worker *w, struct io *listener)
 				listener_rests(w, listener);
 				return;
 			}
-			if (errno == EAGAIN) {
+			/* EINVAL: it lets nobody in any more (drain.c). */
+			if (errno == EAGAIN || errno == EINVAL) {
 				listener->readable = false;
 				return;
 			}
@@ -258,7 +259,6 @@ void front_accept(struct worker *w, struct io *listener)
 			front_assign(w, fd, listener - w->listeners);
 	}
 	/* More may wait: level-triggered, the next epoll_wait() says so. */
-	listener->readable = false;
 }
 
 static void slot_free(struct worker *w, struct front *f)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`sluice reload`: a changed file applies as a whole, and nothing that runs notices."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import threading
 
 from lib import linux
 from lib.config import cluster, config, dump, listener, route
-from lib.http1 import Conn
+from lib.http1 import Conn, build
 from lib.keeper import Keeper
 from lib.load import Wrk
 from lib.proc import wait_until
@@ -331,6 +332,47 @@ def worker_dies(t):
         assert "error" in s.run("reload", code=1)
         reload(s, text)
         assert conn.get("/hi").body == b"hello"
+
+
+@test(each=["gone", "another", "twice"])
+def begun_before(t, what):
+    """A request that has begun ends by the route it began with: tries, their timeout, its headers."""
+    listener = t.listen(9001)
+    listener.settimeout(5)
+    retry = {"retry_on": "5xx,retriable-headers", "num_retries": 3, "per_try_timeout": "0.6s",
+             "retriable_headers": [{"name": "x-again", "string_match": {"exact": "yes"}}]}
+    old = {"name": "old", "match": {"prefix": "/old"}, "response_headers_to_add": [
+        {"header": {"key": "x-by", "value": "%ROUTE_NAME%"}}],
+        "route": {"cluster": "one", "retry_policy": retry}}
+    other = {**old, "route": {"cluster": "one"}, "response_headers_to_add": []}
+    one = {"one": [("127.0.0.1", 9001)]}
+    rest = [{"match": {"prefix": f"/{i}", "headers": [{"name": "x", "string_match": {"exact": str(i)}}]},
+             "route": {"cluster": "one"}} for i in range(5)]
+    s = t.sluice(config(FRONT, one, [*rest, old]))
+    if what == "twice":  # the first one of all is never forgotten
+        reload(s, config(FRONT, one, [*rest, old]))
+    with Conn(FRONT) as conn, contextlib.ExitStack() as stack:
+        def next_try():
+            lane = stack.enter_context(listener.accept()[0])
+            assert lane.recv(65536).startswith(b"GET /old ")
+            return lane
+        conn.send(build("GET", "/old"))
+        lane = next_try()
+        reload(s, config(FRONT, one, [other] if what == "another" else [route(to="one", name="new")]))
+        lane.close()
+        next_try()  # no answer within the time of a try
+        next_try().sendall(b"HTTP/1.1 200 OK\r\nX-Again: yes\r\nContent-Length: 0\r\n\r\n")
+        lane = next_try()
+        if what == "twice":
+            reload(s, config(FRONT, one, [route(to="one", name="newer")]))
+        lane.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        r = conn.response()
+        assert r.status == 200 and r.get("x-by") == (None if what == "twice" else "old"), r
+        conn.send(build("GET", "/old"))
+        lane.recv(65536)
+        lane.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert conn.response().get("x-by") is None
+    s.check()
 
 
 @test()

@@ -224,6 +224,14 @@ const struct sl_listener_limits *limits_of_listener(const struct worker *w, cons
 const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route);
 /* ... of that with which BPF matched @f's request, before a reload or since. */
 const struct sl_route_limits *limits_matched(const struct worker *w, const struct front *f);
+/*
+ * The config that @f's exchange began with, and its route there; where that is gone, what is served
+ * now and the route of the same name.
+ */
+const struct sl_compiled *config_began(const struct worker *w, const struct front *f,
+				       __u32 *ret_route);
+/* The matcher of @c, which config_began() has told; NULL: there is none any more. */
+struct sl_matcher *matcher_of(const struct worker *w, const struct sl_compiled *c);
 const struct sl_cluster_limits *limits_of_cluster(const struct worker *w, __u32 cluster);
 /* While the answer is complete and only the client has to take it. */
 __u32 limits_flush_ms(const struct worker *w, const struct front *f,

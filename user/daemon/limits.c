@@ -33,6 +33,26 @@ static const struct sl_compiled *config_of(const struct worker *w, __u32 generat
 	return NULL;
 }
 
+const struct sl_compiled *config_began(const struct worker *w, const struct front *f,
+				       __u32 *ret_route)
+{
+	const struct sl_compiled *now = w->args->compiled, *c = NULL;
+
+	if (f->x.generation && f->x.generation != now->table->generation)
+		c = config_of(w, f->x.generation);
+	*ret_route = c ? f->x.begun : f->x.route;
+	return c ? c : now;
+}
+
+struct sl_matcher *matcher_of(const struct worker *w, const struct sl_compiled *c)
+{
+	const struct sl_compiled *before = w->crew->all[0]->retired;
+
+	if (c == w->args->compiled)
+		return w->matcher;
+	return c == (before ? before : w->args_given->compiled) ? w->retired_matcher : NULL;
+}
+
 const struct sl_route_limits *limits_matched(const struct worker *w, const struct front *f)
 {
 	const struct sl_compiled *c = config_of(w, SL_READ(f->s->generation));

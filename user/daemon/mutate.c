@@ -12,11 +12,12 @@
 
 const struct sl_route_action *action_of(const struct worker *w, const struct front *f)
 {
-	const struct sl_actions *a = w->args->compiled->actions;
+	__u32 route;
+	const struct sl_actions *a = config_began(w, f, &route)->actions;
 
-	if (!a || f->x.route >= a->n_routes || !a->routes[f->x.route].why)
+	if (!a || route >= a->n_routes || !a->routes[route].why)
 		return NULL;
-	return &a->routes[f->x.route];
+	return &a->routes[route];
 }
 
 const struct sl_config_action *config_action_of(const struct worker *w, const struct front *f)

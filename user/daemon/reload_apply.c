@@ -142,7 +142,7 @@ static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)
 	return 0;
 }
 
-/* The limits that they began with they keep, as in Envoy. */
+/* The limits, and all else of the route, that they began with they keep, as in Envoy. */
 static void exchanges_follow(struct worker *w, const __u32 *to, __u32 n)
 {
 	for (struct list *l = w->fronts.next; l != &w->fronts; l = l->next) {
@@ -150,6 +150,8 @@ static void exchanges_follow(struct worker *w, const __u32 *to, __u32 n)
 
 		if (session_bits(f) & SL_S_EXCHANGE)
 			watch_look(w, f);
+		if (f->x.generation == w->args->compiled->table->generation)
+			f->x.begun = f->x.route;
 		if (f->x.route < n)
 			f->x.route = to[f->x.route];
 		if (f->s->route < n)
@@ -231,6 +233,11 @@ static void adopt_config(struct worker *w, struct sl_compiled *c, struct sl_matc
 	w->retired = w->own_args.compiled == w->args_given->compiled
 			     ? NULL
 			     : (struct sl_compiled *)w->own_args.compiled;
+	sl_each_worker (other, w) {
+		sl_matcher_free(other->retired_matcher);
+		other->retired_matcher = other->matcher;
+		other->matcher = NULL;
+	}
 	use(w, c, matchers);
 }
 

@@ -35,11 +35,14 @@ static __u64 back_off_ns(const struct sl_retry *p, __u32 retries)
 }
 
 /* Does the head @h have one of the headers? */
-static bool any_rule(struct worker *w, const struct sl_rules *r, const struct sl_head *h,
-		     const __u8 *buf)
+static bool any_rule(struct worker *w, const struct front *f, const struct sl_rules *r,
+		     const struct sl_head *h, const __u8 *buf)
 {
-	for (__u32 i = 0; i < r->n; i++)
-		if (sl_matcher_rule(w->matcher, h, buf, 0, r->first + i))
+	__u32 route;
+	struct sl_matcher *m = matcher_of(w, config_began(w, f, &route));
+
+	for (__u32 i = 0; m && i < r->n; i++)
+		if (sl_matcher_rule(m, h, buf, 0, r->first + i))
 			return true;
 	return false;
 }
@@ -53,7 +56,7 @@ static bool is_wanted(struct worker *w, const struct sl_retry *p, const struct f
 	if (!p->request_headers.n)
 		return true;
 	return sl_request_parse(h, f->req.data, len) == SL_PARSE_DONE &&
-	       any_rule(w, &p->request_headers, h, f->req.data);
+	       any_rule(w, f, &p->request_headers, h, f->req.data);
 }
 
 static bool is_possible(struct worker *w, const struct sl_retry *p, const struct front *f)
@@ -133,8 +136,8 @@ static bool grpc_wants(const struct sl_retry *p, const struct sl_head *h, const 
 }
 
 /* wouldRetryFromHeaders() */
-static bool answer_wants(struct worker *w, const struct sl_retry *p, const struct sl_head *h,
-			 const __u8 *buf)
+static bool answer_wants(struct worker *w, const struct front *f, const struct sl_retry *p,
+			 const struct sl_head *h, const __u8 *buf)
 {
 	__u32 status = h->status;
 
@@ -151,7 +154,7 @@ static bool answer_wants(struct worker *w, const struct sl_retry *p, const struc
 	for (__u32 i = 0; (p->on & SL_RETRY_STATUS_CODES) && i < p->n_codes; i++)
 		if (p->codes[i] == status)
 			return true;
-	if ((p->on & SL_RETRY_HEADERS) && any_rule(w, &p->headers, h, buf))
+	if ((p->on & SL_RETRY_HEADERS) && any_rule(w, f, &p->headers, h, buf))
 		return true;
 	return grpc_wants(p, h, buf);
 }
@@ -160,8 +163,8 @@ bool retry_answer(struct worker *w, struct front *f, const struct sl_head *h, co
 {
 	const struct sl_retry *p = policy_of(w, f);
 
-	return p && f->x.req == SIDE_DONE && answer_wants(w, p, h, buf) && is_possible(w, p, f) &&
-	       start(w, f, p);
+	return p && f->x.req == SIDE_DONE && answer_wants(w, f, p, h, buf) &&
+	       is_possible(w, p, f) && start(w, f, p);
 }
 
 void retry_or_reply(struct worker *w, struct front *f, __u32 status)

@@ -181,6 +181,7 @@ struct exchange {
 	__u16 status;
 	__u32 generation; /* of the table that decided; 0: none has yet */
 	__u32 route;	  /* NO_INDEX: none */
+	__u32 begun;	  /* ... as that table had it; behind a reload */
 	__u32 cluster;	  /* NO_INDEX: none */
 	__u32 picked;	  /* of the split; a header may have named `cluster` in its place */
 	__u32 endpoint;	  /* of the last lane tried */
@@ -329,8 +330,9 @@ struct worker {
 	struct sl_compiled *retired;	/* the config before this one; main */
 	struct sl_maps *maps;
 	const struct sl_table *table;
-	struct sl_matcher *matcher; /* of table */
-	__u64 random;		    /* state of route.c's and balance.c's numbers */
+	struct sl_matcher *matcher;	    /* of table */
+	struct sl_matcher *retired_matcher; /* of the config before; NULL: there was none */
+	__u64 random;			    /* state of route.c's and balance.c's numbers */
 	int epoll_fd;
 	struct sl_events *events; /* main, as what follows */
 	struct io signal_io;

@@ -154,7 +154,8 @@ static bool put_part(struct values *v, const struct sl_format_part *part)
 {
 	__u32 from = v->out->made_len;
 	const struct exchange *x = &v->f->x;
-	const struct sl_actions *a = v->w->args->compiled->actions;
+	__u32 route;
+	const struct sl_actions *a = config_began(v->w, v->f, &route)->actions;
 	struct address peer = {0}, own = {0};
 
 	if (part->op >= SL_FORMAT_DOWNSTREAM_DIRECT && part->op <= SL_FORMAT_DOWNSTREAM_DIRECT_PORT)
@@ -204,8 +205,8 @@ static bool put_part(struct values *v, const struct sl_format_part *part)
 		lines_puts(v->out, x->client10 ? "HTTP/1.0" : "HTTP/1.1");
 		break;
 	case SL_FORMAT_ROUTE_NAME:
-		if (x->route < a->n_routes)
-			lines_puts(v->out, a->routes[x->route].name);
+		if (route < a->n_routes)
+			lines_puts(v->out, a->routes[route].name);
 		break;
 	case SL_FORMAT_HOSTNAME:
 		put_hostname(v);

@@ -453,7 +453,8 @@ static int make(struct worker *w)
 	if (lines_init(&w->request) || lines_init(&w->response))
 		return -ENOMEM;
 	w->random = w->now_ns ^ (__u64)gettid() << 40;
-	rc = sl_matcher_new(w->table, &w->matcher);
+	/* In our own memory: that of the maps goes with the next table. */
+	rc = sl_matcher_new(w->args->compiled->table, &w->matcher);
 	if (rc)
 		return rc;
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -504,6 +505,7 @@ void worker_free(struct worker *w)
 	free(w->dirty_endpoints);
 	free(w->left_ns);
 	sl_matcher_free(w->matcher);
+	sl_matcher_free(w->retired_matcher);
 	if (is_main(w))
 		crew_free(w);
 }

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 
 from lib import linux
@@ -86,6 +87,45 @@ def refused(t):
         assert "cannot read" in s.run("reload", code=1)
         assert "config generation 1" in s.run("stats")
         assert "config generation 2" in reload(s, good)
+
+
+@test()
+def nobody_to_ask(t):
+    """Of an instance that was killed only pins are left: whoever has its pid now is not signalled."""
+    s = start(t)
+    s.kill()
+    other = t.start(["sleep", "60"])
+    size, at = linux.member_of(s.pin("control"), "sl_control", "supervisor")
+    with linux.mapped(s.pin("control"), size) as control:
+        control[at:at + 4] = other.pid.to_bytes(4, sys.byteorder)
+    assert "does not run" in s.run("reload", code=3)
+    assert other.running()
+
+
+@test()
+def asked_as_it_ends(t):
+    """Who asks an instance that ends meanwhile is told so when it has ended, not a minute later."""
+    s = start(t)
+    pid = s.stop_worker()
+    asked = subprocess.Popen(s.argv("reload"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    t.wait(lambda: linux.pending(pid, signal.SIGHUP), "the worker has been asked")
+    s.kill()
+    assert "does not run" in asked.communicate(timeout=5)[0] and asked.returncode == 3
+
+
+@test()
+def two_files(t):
+    """Two that name a file each are served one behind the other; each is told of its own."""
+    s = start(t, names=("a", "b", "c"))
+    texts = {n: t.write(f"{n}.yaml", config(FRONT, clusters(n), [route(to=n)])) for n in "bc"}
+    texts["wrong"] = t.write("wrong.yaml", ": [")
+    for _ in range(5):
+        asked = {n: subprocess.Popen(s.argv("reload", "-c", path), stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, text=True) for n, path in texts.items()}
+        said = {n: (p.communicate(timeout=20)[0], p.returncode) for n, p in asked.items()}
+        assert {n: code for n, (_, code) in said.items()} == {"b": 0, "c": 0, "wrong": 1}, said
+        told = {said[n][0].splitlines()[-1] for n in "bc"}
+        assert len(told) == 2, said
 
 
 @test()

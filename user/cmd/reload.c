@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "attach/instances.h"
+#include "attach/lock.h"
 #include "cmd/cmd.h"
 #include "cmd/reload.h"
 #include "daemon/reload.h"
@@ -16,6 +19,7 @@
 
 #define WAIT_MS 60000
 #define STEP_MS 2
+#define LOOK_MS 100 /* between two looks whether there is still somebody to answer */
 
 static const char help[] =
 	"Usage: sluice reload [-c FILE] [--instance NAME]\n"
@@ -44,31 +48,43 @@ static void tell(const char *instance, FILE *out)
 	fclose(f);
 }
 
-/* Tells the instance which file it is to read. 0 or -errno. */
+/*
+ * Tells the instance which file it is to read: at once, since another may send it a signal at any
+ * time. 0 or -errno.
+ */
 static int want(const char *instance, const char *config)
 {
-	char path[PATH_MAX], file[PATH_MAX];
+	char path[PATH_MAX], made[PATH_MAX + 4], file[PATH_MAX];
 	FILE *f;
 	int rc;
 
 	if (!realpath(config, file))
 		return -errno;
 	snprintf(path, sizeof(path), SL_RELOAD_WANTED, instance);
-	f = fopen(path, "we");
+	snprintf(made, sizeof(made), "%s.new", path);
+	f = fopen(made, "we");
 	if (!f)
 		return -errno;
 	rc = fputs(file, f) < 0 ? -EIO : 0;
-	return fclose(f) && !rc ? -errno : rc;
+	if (fclose(f) && !rc)
+		rc = -errno;
+	if (!rc && rename(made, path))
+		rc = -errno;
+	if (rc)
+		(void)unlink(made);
+	return rc;
 }
 
 /* Waits for the answer. 0, or -errno with nothing said. */
-static int wait_for(const struct sl_control *c, __u64 before)
+static int wait_for(const struct sl_control *c, const char *instance, __u64 before)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 
 	for (int ms = 0; SL_READ(c->reloads) == before; ms += STEP_MS) {
 		if (ms >= WAIT_MS)
 			return -ETIMEDOUT;
+		if (ms % LOOK_MS == 0 && !sl_instance_runs(instance))
+			return -ESRCH;
 		nanosleep(&step, NULL);
 	}
 	return 0;
@@ -81,14 +97,15 @@ int sl_reload_ask(const struct sl_maps *m, const char *instance, const char *con
 	__u64 before = SL_READ(c->reloads);
 	int rc;
 
-	if (c->supervisor <= 0)
+	/* One that was killed has left its pid, which may be another's by now. */
+	if (c->supervisor <= 0 || !sl_instance_runs(instance))
 		return -ESRCH;
 	rc = config ? want(instance, config) : 0;
 	if (rc)
 		return rc;
 	if (kill(c->supervisor, SIGHUP))
 		return -errno;
-	rc = wait_for(c, before);
+	rc = wait_for(c, instance, before);
 	if (rc)
 		return rc;
 	*ret_status = SL_READ(c->reload_status);
@@ -96,10 +113,19 @@ int sl_reload_ask(const struct sl_maps *m, const char *instance, const char *con
 	return 0;
 }
 
+static void say_waiting(void)
+{
+	fprintf(stderr, "sluice reload: waiting for another command to this instance\n");
+}
+
 static int ask(const struct sl_maps *m, const char *instance, const char *config)
 {
+	/* The answer is to be to our question. Without /run, what needs it says so. */
+	int lock = sl_lock_commands(instance, say_waiting);
 	int status, rc = sl_reload_ask(m, instance, config, &status);
 
+	if (lock >= 0)
+		close(lock);
 	if (rc) {
 		fprintf(stderr, "sluice reload: instance '%s': %s\n", instance,
 			rc == -ESRCH ? "does not run" : strerror(-rc));

@@ -82,6 +82,13 @@ def stat(path):
         return f.read().rpartition(b")")[2].split()
 
 
+def pending(pid, number):
+    """Whether signal @number waits for process @pid to take it."""
+    with open(f"/proc/{pid}/status") as f:
+        sets = [int(line.split()[1], 16) for line in f if line.startswith(("ShdPnd", "SigPnd"))]
+    return any(one >> (number - 1) & 1 for one in sets)
+
+
 def children(pid):
     """Pids of the children of @pid. Not from /proc/PID/task/TID/children: that one skips a child
     while another ends (get_children_pid() in the kernel's fs/proc/array.c)."""

@@ -7,7 +7,7 @@ import time
 
 from lib.config import config, route
 from lib.data import pattern
-from lib.http1 import Closed, Conn
+from lib.http1 import Closed, Conn, head_of
 from lib.runner import test
 from lib.keeper import OK, Keeper
 
@@ -526,6 +526,46 @@ def mirror_memory(t):
         go.set()
         t.wait(lambda: heap() < 200_000, "they are free again")
     assert len(one.requests) == len(two.requests) == 20
+    s.check()
+
+
+@test(each=["mute", "endless"])
+def mirror_is_given_up(t, how):
+    """An answer of which there is no end in 15 s is waited for no longer; until then it is read and dropped, a
+    turn at a time."""
+    listener = t.listen(9002)
+    s = t.sluice(config(FRONT, CLUSTERS, [action("/", request_mirror_policies=[{"cluster": "two"}])]),
+                 concurrency=1)
+    one, taken = Keeper(t, 9001), []
+
+    def flood(lane):
+        with contextlib.suppress(OSError):
+            lane.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while how == "endless":
+                lane.sendall(bytes(1 << 20))
+                taken.append(1)
+    with Conn(FRONT) as conn:
+        assert conn.get("/").status == 200
+        lane = t.stack.enter_context(listener.accept()[0])
+        start = time.monotonic()
+        head_of(lane)
+        sender = threading.Thread(target=flood, args=(lane,), daemon=True)
+        sender.start()
+        if how == "endless":
+            t.wait(lambda: len(taken) > 100, "it is read on")
+            before = len(taken)
+            assert conn.get("/more").status == 200 and one.last().target == "/more"
+            assert len(taken) - before < 200, "megabytes before the next request"
+            assert s.stats().tree["heap"] < 1 << 20, s.stats().tree["heap"]
+            again = t.stack.enter_context(listener.accept()[0])
+            again.close()
+        with contextlib.suppress(OSError):
+            lane.settimeout(25)
+            while how == "mute" and lane.recv(65536):
+                pass
+        sender.join(25)
+        took = time.monotonic() - start
+    assert not sender.is_alive() and 14 <= took < 20, f"{took:.1f} s"
     s.check()
 
 

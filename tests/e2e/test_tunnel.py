@@ -14,6 +14,7 @@ from lib import linux, net
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Conn, build
+from lib.keeper import Keeper
 from lib.runner import test
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -342,6 +343,26 @@ def broken_by_us(t, case):
     assert ends == [True, True], ends
     conn.close()
     far.close()
+
+
+@test(each=list(DOORS))
+def required(t, door):
+    """426 says which protocol the server wants, whether or not one was asked for, and the connection goes on."""
+    server = Switcher(t, answer=b"HTTP/1.1 426 Upgrade Required\r\nConnection: upgrade\r\nUpgrade: rot/2\r\n"
+                                b"Content-Length: 3\r\n\r\nno!")
+    Keeper(t, 9002, server.answer)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)], "two": [("127.0.0.1", 9002)]}, [
+        route(prefix="/two", to="two"), route(to="one")], DOORS[door]))
+    with Conn(FRONT) as conn:
+        for path, headers in (("/", UPGRADE), ("/two", []), ("/two", []), ("/two", UPGRADE)):
+            r = conn.get(path, headers)
+            assert r.status == 426 and r.body == b"no!", r
+            assert r.get("upgrade") == "rot/2" and r.get("connection") == "upgrade", f"{path}: {r}"
+    with Conn(FRONT) as conn:
+        conn.send(build("GET", "/two", version="HTTP/1.0"))
+        r = conn.response()
+        assert r.status == 426 and r.get("upgrade") is None and r.get("connection") == "close", r
+    s.check()
 
 
 @test(each=["client", "server"])

@@ -453,6 +453,8 @@ bool list_holds(const __u8 *buf, struct sl_span list, const void *token, __u32 l
 /* upgrade.c */
 /* Whether the request @h asks for another protocol that we pass on. */
 bool upgrade_asked(const struct sl_head *h, const __u8 *buf);
+/* Whether the answer @h says which one its server wants (RFC 9110 section 15.5.22). */
+bool upgrade_required(const struct sl_head *h, const __u8 *buf);
 /*
  * Adds Connection and Upgrade of @h to a head that rewrite_*() has just made without them. False:
  * does not fit.

@@ -288,7 +288,10 @@ bool rewrite_response(struct worker *w, struct front *f, const struct sl_head *h
 	ok = add_status_line(&f->out, buf) && add_lines(&f->out, &w->response) && add_cookies(f);
 	if (ok && (h->flags & SL_HEAD_CHUNKED) && !x->client10)
 		ok = buffer_adds(&f->out, "transfer-encoding: chunked\r\n");
-	return whole_or_none(&f->out, from, ok && add_connection(&f->out, x));
+	ok = ok && add_connection(&f->out, x);
+	if (ok && upgrade_required(h, buf) && !x->client10)
+		ok = upgrade_add(&f->out, h, buf);
+	return whole_or_none(&f->out, from, ok);
 }
 
 bool rewrite_reply(struct worker *w, struct front *f, __u32 status, const char *phrase)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The Upgrade of a request and of the 101 that answers it (RFC 9110 section 7.8): of one hop, so
- * rewrite.c leaves them out, and we say them again when they are meant for the backend.
+ * The Upgrade of a request and of the 101 or 426 that answers it (RFC 9110 section 7.8): of one hop,
+ * so rewrite.c leaves them out, and we say them again when they are meant for the far end.
  */
 #include "internal.h"
 
@@ -22,6 +22,11 @@ bool upgrade_asked(const struct sl_head *h, const __u8 *buf)
 {
 	return (h->flags & SL_HEAD_UPGRADE) && !(h->flags & SL_HEAD_HTTP10) &&
 	       names(h, buf, "connection", "upgrade") && !names(h, buf, "upgrade", "h2c");
+}
+
+bool upgrade_required(const struct sl_head *h, const __u8 *buf)
+{
+	return h->status == 426 && names(h, buf, "connection", "upgrade");
 }
 
 bool upgrade_add(struct buffer *out, const struct sl_head *h, const __u8 *buf)

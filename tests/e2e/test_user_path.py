@@ -7,6 +7,7 @@ import threading
 from lib.config import config, route
 from lib.data import pattern
 from lib.http1 import Closed, Conn, build
+from lib.keeper import Keeper
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
@@ -306,6 +307,18 @@ def hop_by_hop(t):
         assert "GET /service/1/head?q=a%20b&c HTTP/1.1\r\n" in text, text
         assert "X-Hop" not in text and "Keep-Alive" not in text, text
         assert "X-End: two  words\r\n" in text and "Host: test\r\n" in text, text
+    s.check()
+
+
+@test()
+def expect_of_http10(t):
+    """Is ignored (RFC 9110 section 10.1.1): to the server the request is one of HTTP/1.1."""
+    back = Keeper(t, 9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    with Conn(FRONT) as conn:
+        conn.send(build("POST", "/", [("Expect", "100-continue")], body=b"ten bytes!", version="HTTP/1.0"))
+        assert conn.response().status == 200
+    assert back.last().body == b"ten bytes!" and back.last().get("expect") is None, back.last()
     s.check()
 
 

@@ -74,6 +74,12 @@ static struct text span_text(const __u8 *buf, struct sl_span s)
 	return (struct text){(const char *)buf + s.off, s.len};
 }
 
+/* RFC 9110 section 10.1.1: of HTTP/1.0 it is ignored, and from here on the request is no more that. */
+static bool is_ignored(const struct sl_head *h, const __u8 *buf, struct sl_span name)
+{
+	return (h->flags & SL_HEAD_HTTP10) && span_is(buf, name, "expect");
+}
+
 /* All lines but those of one hop; @skip_host: nor Host. */
 static void add_headers(struct lines *l, const struct sl_head *h, const __u8 *buf, bool skip_host)
 {
@@ -81,7 +87,7 @@ static void add_headers(struct lines *l, const struct sl_head *h, const __u8 *bu
 		const struct sl_header *hd = &h->headers[i];
 
 		if (is_one_hop(buf, hd->name) || is_nominated(h, buf, hd->name) ||
-		    (skip_host && span_is(buf, hd->name, "host")))
+		    is_ignored(h, buf, hd->name) || (skip_host && span_is(buf, hd->name, "host")))
 			continue;
 		lines_add(l, span_text(buf, hd->name), span_text(buf, hd->value));
 	}

@@ -74,7 +74,7 @@ static struct text span_text(const __u8 *buf, struct sl_span s)
 	return (struct text){(const char *)buf + s.off, s.len};
 }
 
-/* RFC 9110 section 10.1.1: of HTTP/1.0 it is ignored, and from here on the request is no more that. */
+/* RFC 9110 section 10.1.1: ignored in HTTP/1.0, which the request is no more behind us. */
 static bool is_ignored(const struct sl_head *h, const __u8 *buf, struct sl_span name)
 {
 	return (h->flags & SL_HEAD_HTTP10) && span_is(buf, name, "expect");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The Upgrade of a request and of the 101 or 426 that answers it (RFC 9110 section 7.8): of one hop,
- * so rewrite.c leaves them out, and we say them again when they are meant for the far end.
+ * The Upgrade of a request and of the 101 or 426 that answers it (RFC 9110 section 7.8): of one
+ * hop, so rewrite.c leaves them out, and we say them again when they are meant for the far end.
  */
 #include "internal.h"
 

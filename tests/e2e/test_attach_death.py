@@ -175,7 +175,7 @@ def attach_as_it_ends(t, how):
     t.wait(lambda: not s.is_on(), "it gives the address back")
     attach = t.start(s.argv("attach", "127.0.0.1:8080"), name="attach")
     other = t.start(s.argv("attach", "127.0.0.1:8080"), name="other")
-    waits = "waiting for another 'sluice attach'"
+    waits = "waiting for another command"
     t.wait(lambda: waits in attach.log() + other.log(), "one waits for the other")
     end()
     assert sorted(p.wait(30) for p in (attach, other)) == [0, 1], attach.log() + other.log()

@@ -54,7 +54,7 @@ static void say_done(const struct sl_attach_plan *p, const struct sl_attach_args
 
 static void say_waiting(void)
 {
-	fprintf(stderr, "sluice attach: waiting for another 'sluice attach' to this instance\n");
+	fprintf(stderr, "sluice attach: waiting for another command to this instance\n");
 }
 
 static int attach(const struct sl_attach_args *args)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "internal.h"
 
@@ -91,8 +92,33 @@ static bool is_far(const struct front *f)
 	return x->resp == SIDE_BODY && x->resp_body.kind == SL_BODY_LENGTH &&
 	       x->resp_body.left > (x->spliced ? REST : FAR) && b && !x->connecting && !x->kernel &&
 	       !b->io.urgent && /* splice() does not pass it */
-	       !x->abort && !b->io.eof && f->rin.pos == f->rin.end && f->out.pos == f->out.end &&
-	       ends_are_remote(f);
+	       !b->blind && !x->abort && !b->io.eof && f->rin.pos == f->rin.end &&
+	       f->out.pos == f->out.end && ends_are_remote(f);
+}
+
+/*
+ * What the next splice() takes, or would have to wait for. Of bytes that a program of somebody else
+ * has put into the lane's socket, such as the sluice that it leads to, splice() sees nothing
+ * (tcp_splice_read() has its own queue alone): then it is tried no more.
+ */
+static ssize_t take(const struct front *f, size_t most)
+{
+	struct back *b = f->back;
+	char byte;
+
+	for (int i = 0;; i++) {
+		ssize_t n = splice(b->io.fd, NULL, f->pipe.write_fd, NULL, most,
+				   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+
+		if (n >= 0 || errno != EAGAIN)
+			return n;
+		/* Twice: they may have come between the two. */
+		b->blind = i;
+		if (i || f->x.spliced || recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+			errno = EAGAIN;
+			return n;
+		}
+	}
 }
 
 /* Fills the empty pipe. False: there is nothing, or the ordinary way is to find out what is wrong.
@@ -105,9 +131,8 @@ static bool fill(struct worker *w, struct front *f)
 
 	if (!b->io.readable || !pipe_take(w, &f->pipe))
 		return false;
-	n = splice(b->io.fd, NULL, f->pipe.write_fd, NULL, most < PIPE_BYTES ? most : PIPE_BYTES,
-		   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (n < 0 && errno == EAGAIN)
+	n = take(f, most < PIPE_BYTES ? most : PIPE_BYTES);
+	if (n < 0 && errno == EAGAIN && !b->blind)
 		b->io.readable = false;
 	if (n <= 0)
 		return false;

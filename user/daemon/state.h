@@ -308,6 +308,7 @@ struct back {
 	__u32 endpoint;
 	bool connecting;
 	bool corked; /* as front.corked */
+	bool blind;  /* splice() does not see what it has to read, see splice.c */
 	__u64 born_ns;
 	struct mirror *mirror; /* a copy of a request; then there is no front */
 	struct front *front;   /* exchange that the daemon serves, at least one side of it */

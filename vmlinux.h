@@ -7,12 +7,17 @@
 #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)
 
 struct bpf_flow_keys;
+struct bpf_link;
+struct bpf_prog;
 struct bpf_sock;
 struct fs_struct;
 struct io_uring_task;
+struct list_head;
 struct module;
 struct proto;
 struct sk_buff;
+struct sk_msg;
+struct sk_psock;
 struct sock;
 struct socket;
 
@@ -209,7 +214,27 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+struct list_head {
+	struct list_head *next;
+	struct list_head *prev;
+};
+
+struct refcount_struct {
+};
+
+typedef struct refcount_struct refcount_t;
+
 struct sched_statistics {};
+
+typedef atomic64_t atomic_long_t;
+
+struct mutex {
+	atomic_long_t owner;
+};
 
 struct spinlock {
 };
@@ -231,13 +256,28 @@ struct timespec64 {
 	time64_t tv_sec;
 };
 
+struct wait_queue_head {
+	struct list_head head;
+};
+
+typedef struct wait_queue_head wait_queue_head_t;
+
+struct rcu_work {
+};
+
+struct delayed_work {
+	int cpu;
+};
+
 typedef unsigned int sk_buff_data_t;
 
 struct sk_buff {
 	union {
 		struct {
 			struct sk_buff *next;
+			struct sk_buff *prev;
 		};
+		struct list_head list;
 	};
 	struct sock *sk;
 	char cb[48];
@@ -321,6 +361,12 @@ struct sk_buff_head {
 	spinlock_t lock;
 };
 
+typedef struct {
+	spinlock_t slock;
+	int owned;
+	wait_queue_head_t wq;
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
 	struct sk_buff_head sk_receive_queue;
@@ -331,6 +377,7 @@ struct sock {
 	} sk_backlog;
 	void (*sk_data_ready)(struct sock *);
 	struct socket *sk_socket;
+	socket_lock_t sk_lock;
 	int sk_wmem_queued;
 	int sk_sndbuf;
 	u8 sk_shutdown;
@@ -342,6 +389,10 @@ struct proto {
 	long unsigned int *memory_pressure;
 	struct module *owner;
 	char name[32];
+};
+
+struct scatterlist {
+	unsigned int length;
 };
 
 struct bpf_sock {
@@ -497,6 +548,92 @@ struct bpf_sk_lookup {
 	__u32 local_ip6[4];
 	__u32 local_port;
 	__u32 ingress_ifindex;
+};
+
+struct sk_psock_progs {
+	struct bpf_prog *msg_parser;
+	struct bpf_prog *stream_parser;
+	struct bpf_prog *stream_verdict;
+	struct bpf_prog *skb_verdict;
+	struct bpf_link *msg_parser_link;
+	struct bpf_link *stream_parser_link;
+	struct bpf_link *stream_verdict_link;
+	struct bpf_link *skb_verdict_link;
+};
+
+struct strp_stats {
+	long long unsigned int bytes;
+};
+
+struct strp_callbacks {
+};
+
+struct strparser {
+	struct sock *sk;
+	struct strp_stats stats;
+	struct strp_callbacks cb;
+};
+
+struct sk_psock_work_state {
+	u32 len;
+	u32 off;
+};
+
+struct sk_psock {
+	struct sock *sk;
+	struct sock *sk_redir;
+	u32 apply_bytes;
+	u32 cork_bytes;
+	u32 eval;
+	bool redir_ingress;
+	struct sk_msg *cork;
+	struct sk_psock_progs progs;
+	struct strparser strp;
+	u32 copied_seq;
+	u32 ingress_bytes;
+	struct sk_buff_head ingress_skb;
+	struct list_head ingress_msg;
+	spinlock_t ingress_lock;
+	u32 msg_tot_len;
+	long unsigned int state;
+	struct list_head link;
+	spinlock_t link_lock;
+	refcount_t refcnt;
+	void (*saved_unhash)(struct sock *);
+	void (*saved_destroy)(struct sock *);
+	void (*saved_close)(struct sock *, long int);
+	void (*saved_write_space)(struct sock *);
+	void (*saved_data_ready)(struct sock *);
+	int (*psock_update_sk_prot)(struct sock *, struct sk_psock *, bool);
+	struct proto *sk_proto;
+	struct mutex work_mutex;
+	struct sk_psock_work_state work_state;
+	struct delayed_work work;
+	struct sock *sk_pair;
+	struct rcu_work rwork;
+};
+
+struct sk_msg_sg {
+	u32 start;
+	u32 curr;
+	u32 end;
+	u32 size;
+	u32 copybreak;
+	long unsigned int copy[1];
+	struct scatterlist data[19];
+};
+
+struct sk_msg {
+	struct sk_msg_sg sg;
+	void *data;
+	void *data_end;
+	u32 apply_bytes;
+	u32 cork_bytes;
+	u32 flags;
+	struct sk_buff *skb;
+	struct sock *sk_redir;
+	struct sock *sk;
+	struct list_head list;
 };
 
 typedef __u64 __le64;

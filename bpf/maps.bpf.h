@@ -94,6 +94,14 @@ struct sl_again {
 	__u32 zero;
 };
 
+/* Bytes of an answer that are on their way into its client, and where it stands behind them. */
+struct sl_move {
+	struct sl_body body;
+	__u32 size;
+	__u16 status;
+	__u16 parted; /* 1: some of the send were more, and are there */
+};
+
 /*
  * The head that a session's (lane's) socket sent last, and what the parser made of it. Not
  * per-CPU scratch: sk_msg programs can be preempted by others on the same CPU, while a socket runs
@@ -108,7 +116,10 @@ struct sl_head_slot {
 	struct sl_body walk;
 	__u32 walk_off;
 	__u32 walk_size;
-	struct sl_search search; /* for its route; likewise */
+	union {
+		struct sl_search search; /* a request's, for its route; likewise */
+		struct sl_move move;	 /* of a lane */
+	};
 };
 
 SL_ARRAY(request_heads, struct sl_head_slot, SL_MAX_SESSIONS);

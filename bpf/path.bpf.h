@@ -32,6 +32,21 @@ SL_FN __u32 msg_size(struct sk_msg_md *msg)
 	return size;
 }
 
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
+
+/*
+ * Whether the last run's redirect moved the first elements of @msg alone, and this run is asked for
+ * the rest (more_data of tcp_bpf_send_verdict()). Then SK_PASS means no more what it says: it sends
+ * them where the last ones went (sk_psock_map_verd()), to a socket that nobody holds any more. So
+ * they are redirected once more, or dropped.
+ */
+SL_FN bool msg_is_rest(struct sk_msg_md *msg)
+{
+	const struct sk_msg *m = bpf_cast_to_kern_ctx(msg);
+
+	return m->sk_redir;
+}
+
 /*
  * Whether bytes put into lane @slot's server now come, behind all that back has sent it by TCP.
  * Verified alone.
@@ -61,6 +76,27 @@ SL_FN bool reader_has_room(__u64 sk, __u32 size, __u32 *unread)
 	}
 	SL_WRITE(*unread, ++sends);
 	return (__u64)backlog + size + (__u64)sends * SL_READER_OVERHEAD < SL_READER_BACKLOG;
+}
+
+SL_FN __u32 thread_id(void)
+{
+	return (__u32)bpf_get_current_pid_tgid();
+}
+
+/*
+ * @size bytes are steered into @l's server: `landed` tells whether, and how many of them, are
+ * there. False: on this kernel nothing tells, and they count as there.
+ */
+SL_FN bool lane_lands(struct sl_lane *l, __u32 size, enum sl_asks what)
+{
+	const struct sl_control *c = control_get();
+
+	if (!c || !(c->flags & SL_C_LANDED))
+		return false;
+	l->asked = size;
+	l->asks = what;
+	SL_WRITE(l->asker, thread_id());
+	return true;
 }
 
 /* The same of the session's co-located client, and whether there is memory for them. */

@@ -83,6 +83,23 @@ SL_FN bool memory_is_short(__u64 sk)
 	return flag->tv_sec;
 }
 
+/*
+ * Bytes of the message that a redirect (bpf_tcp_ingress()) has just put into @sk's queue, whose
+ * owner cannot have read any of them: asked while the sender has @sk locked. Garbage if @sk is
+ * being closed, which takes no messages any more (sk_psock_queue_msg()).
+ */
+SL_FN __u32 queued_last(__u64 sk)
+{
+	const struct sk_psock *psock =
+		bpf_rdonly_cast((void *)((__u64)sock_of(sk)->sk_user_data & ~7ULL),
+				bpf_core_type_id_kernel(struct sk_psock));
+	const struct sk_msg *last = bpf_rdonly_cast(
+		(void *)psock->ingress_msg.prev - bpf_core_field_offset(struct sk_msg, list),
+		bpf_core_type_id_kernel(struct sk_msg));
+
+	return last->sg.size;
+}
+
 /* Whether a socket is in a sockmap: close() takes it out before anything else. */
 SL_FN bool in_sockmap(__u64 sk)
 {

@@ -7,6 +7,7 @@
  * and what cannot be steered is passed on to the daemon with a reason.
  */
 #include "canned.bpf.h"
+#include "landed.bpf.h"
 #include "overlap.bpf.h"
 #include "tunnel.bpf.h"
 
@@ -64,6 +65,13 @@ SL_FN bool redirect_to_lane(struct sk_msg_md *msg, const struct sl_lane *l, __u3
 	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED)
 		return bpf_msg_redirect_map(msg, &servers, slot, BPF_F_INGRESS) == SK_PASS;
 	return bpf_msg_redirect_map(msg, &backs, slot, 0) == SK_PASS;
+}
+
+/* @size bytes of a request are steered to @l's far end. Out through back its counters tell. */
+SL_FN void request_asked(struct sl_lane *l, __u32 size, enum sl_asks what)
+{
+	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED)
+		(void)lane_lands(l, size, what);
 }
 
 /* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
@@ -164,6 +172,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return SK_PASS;
 	if (!redirect_to_lane(msg, l, r->lane_slot))
 		return exchange_cancel(r, l);
+	request_asked(l, msg_size(msg), SL_ASKS_HEAD);
 	verdict = verdict_of(l, r->lane_gen, msg_size(msg));
 	SL_WRITE(s->begun, 0);
 	return verdict;
@@ -222,9 +231,67 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 		reason = SL_REASON_READER_SLOW;
 	if (reason)
 		return request_rest_to_user(s, gen, reason);
+	request_asked(l, end, SL_ASKS_BODY);
 	s->req = body;
 	s->moved++;
 	return verdict_of(l, s->lane_gen, end);
+}
+
+/*
+ * The client of session @slot sends, and what it sent before was steered into the server and is not
+ * there: the kernel had no memory for it, has told the client so, and these are the same bytes: for
+ * TCP to bring, whether they are a request's first or in its body. Not if another thread has sent
+ * them: they may be there in a moment. The verdict, or SL_LANDED: all is there. Verified alone.
+ */
+__noinline int request_unlanded(__u32 slot, __u32 gen)
+{
+	struct sl_request r = {.s = session_at(slot), .slot = slot, .gen = gen};
+	struct sl_session *s = r.s;
+	struct sl_lane *l;
+	bool own;
+
+	if (!s)
+		return SL_LANDED;
+	r.lane_slot = s->lane - 1;
+	r.lane_gen = s->lane_gen;
+	l = lane_at(r.lane_slot);
+	if (!l || !SL_READ(l->asker) || l->asks == SL_ASKS_RELAY || l->session != slot + 1 ||
+	    l->session_gen != gen)
+		return SL_LANDED;
+	own = SL_READ(l->asker) == thread_id();
+	SL_WRITE(l->asker, 0);
+	/* REST: its run was asked, and redirected it again, in vain. */
+	if (own && l->asks == SL_ASKS_HEAD) {
+		r.at = tcp_of(s->client_sk)->write_seq - s->client_ws0;
+		return exchange_cancel(&r, l);
+	}
+	request_unmoved(s, gen, l->asked, own);
+	return SK_PASS;
+}
+
+/* The rest of a send of session @slot of which the first bytes are with the server. The verdict. */
+__noinline int request_rest(struct sk_msg_md *msg, __u32 slot, __u32 gen)
+{
+	struct sl_session *s = session_at(slot);
+	__u32 lane_slot, size = msg_size(msg);
+	struct sl_lane *l;
+	__u64 word;
+
+	if (!s)
+		return SK_DROP;
+	word = SL_READ(s->word);
+	lane_slot = s->lane - 1;
+	l = lane_at(lane_slot);
+	if (!l || SL_GEN(word) != gen || SL_GEN(SL_READ(l->word)) != s->lane_gen)
+		return SK_DROP;
+	if (SL_BITS(word) & SL_S_TUNNEL_BITS)
+		return redirect_to_lane(msg, l, lane_slot) ? SK_PASS : SK_DROP;
+	if (!(SL_BITS(word) & SL_S_EXCHANGE) || (SL_BITS(word) & SL_S_ABORTED) ||
+	    l->session != slot + 1 || l->session_gen != gen || l->asks != SL_ASKS_REST ||
+	    SL_READ(l->asker) || l->asked != size || !redirect_to_lane(msg, l, lane_slot))
+		return SK_DROP;
+	request_asked(l, size, SL_ASKS_REST);
+	return verdict_of(l, s->lane_gen, 0);
 }
 
 /* These bytes go by TCP for @reason, whoever owns the session. */
@@ -264,6 +331,7 @@ int client_msg(struct sk_msg_md *msg)
 	struct sl_request r = {};
 	struct bpf_sock *sk = msg->sk;
 	struct sl_socket *me;
+	int verdict;
 
 	if (!sk)
 		return SK_PASS;
@@ -275,6 +343,8 @@ int client_msg(struct sk_msg_md *msg)
 	r.s = session_at(r.slot);
 	if (!r.s)
 		return SK_PASS;
+	if (msg_is_rest(msg))
+		return request_rest(msg, r.slot, r.gen);
 	/* Twice: an exchange can end while we look. */
 	for (int i = 0; i < 2; i++) {
 		r.word = sl_read_own(&r.s->word);
@@ -292,6 +362,9 @@ int client_msg(struct sk_msg_md *msg)
 			return SK_PASS;
 		if (!(SL_BITS(r.word) & SL_S_EXCHANGE))
 			return request_begin(msg, &r);
+		verdict = request_unlanded(r.slot, r.gen);
+		if (verdict != SL_LANDED)
+			return verdict;
 		if (!(SL_BITS(r.word) & SL_S_REQ_DONE))
 			return request_continue(msg, r.s, r.slot, r.gen);
 		if (request_pipelined(r.s, r.word))

@@ -4,7 +4,7 @@
  * `clients` (straight into the co-located client's receive queue) or through `fronts`.
  */
 #include <bpf/bpf_tracing.h>
-#include "path.bpf.h"
+#include "landed.bpf.h"
 #include "tunnel.bpf.h"
 #include "sl_decide.h"
 
@@ -54,11 +54,17 @@ SL_FN bool response_find(struct sl_response *r)
 	return r->s;
 }
 
-/* A look at a send begins: who takes the exchange away finds that, or we find that it is taken. */
-SL_FN void response_mark(struct sl_response *r)
+/*
+ * A look at a send begins: who takes the exchange away finds that, or we find that it is taken.
+ * Returns whether the move of the last one is not over: it has failed, or waits for the client.
+ */
+SL_FN bool response_mark(struct sl_response *r)
 {
-	SL_WRITE(r->l->moved, r->l->moved + 1);
+	bool unlanded = r->l->moved & 1;
+
+	SL_WRITE(r->l->moved, r->l->moved | 1);
 	r->word = sl_read_own(&r->s->word);
+	return unlanded;
 }
 
 /* ... and ends: who sees that it has sees what it has noted, too. */
@@ -179,7 +185,8 @@ SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
 	return bpf_msg_redirect_map(msg, &fronts, r->slot, 0) == SK_PASS;
 }
 
-/* These bytes are steered: note where the response stands, and whether it is done. */
+/* These bytes are the client's, or TCP's: note where the response stands, and whether it is done.
+ */
 SL_FN void response_advance(struct sl_response *r)
 {
 	struct sl_lane *l = r->l;
@@ -203,35 +210,141 @@ SL_FN void response_advance(struct sl_response *r)
 		exchange_finish(r->slot, r->gen, r->lane_slot, r->lane_gen);
 }
 
-/* Before the exchange can end: the bytes of this send, the answer's last, are not there yet. */
-SL_FN void response_moves(const struct sl_response *r)
+/*
+ * Steered into the client, where the kernel tells when they are there: `landed` goes on with what
+ * is noted here. False: elsewhere, or it does not tell.
+ */
+SL_FN bool response_lands(const struct sl_response *r, __u32 size)
 {
+	struct sl_head_slot *h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
 	struct sl_control *c = control_get();
 
-	if (r->done && (SL_BITS(r->word) & SL_S_CLIENT) && c && (c->flags & SL_C_LANDED))
-		SL_WRITE(r->s->mover, (__u32)bpf_get_current_pid_tgid());
+	if (!(SL_BITS(r->word) & SL_S_CLIENT) || !c || !(c->flags & SL_C_LANDED) || !h)
+		return false;
+	h->move.body = r->body;
+	h->move.status = r->status;
+	h->move.size = size;
+	h->move.parted = 0;
+	r->s->last_ns = bpf_ktime_get_ns();
+	SL_WRITE(r->s->mover, thread_id());
+	return true;
+}
+
+/* The lane whose answer is being moved into the client of session r->s, and the move. NULL: none.
+ */
+SL_FN struct sl_move *response_moving(struct sl_response *r)
+{
+	struct sl_head_slot *h;
+
+	r->lane_slot = r->s->lane - 1;
+	r->lane_gen = r->s->lane_gen;
+	r->l = lane_at(r->lane_slot);
+	h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
+	if (!h || !r->l || SL_GEN(SL_READ(r->l->word)) != r->lane_gen ||
+	    r->l->session != r->slot + 1 || r->l->session_gen != r->gen ||
+	    !sl_lane_is_steered(r->l) || !(SL_BITS(r->word) & SL_S_EXCHANGE))
+		return NULL;
+	return &h->move;
+}
+
+/* Where the answer stands behind @move. */
+SL_FN void response_take(struct sl_response *r, const struct sl_move *move)
+{
+	r->body = move->body;
+	r->status = move->status;
+	r->done = sl_body_done(&r->body);
+}
+
+/* Bytes that a thread of a server has steered into the client, @me, are in its queue @sk. */
+SL_FN void response_landed(const struct sl_socket *me, __u64 sk)
+{
+	struct sl_response r = {.slot = me->slot, .gen = me->gen};
+	struct sl_move *move;
+	__u32 mover, got;
+
+	r.s = session_at(r.slot);
+	if (!r.s)
+		return;
+	mover = SL_READ(r.s->mover);
+	r.word = sl_read_own(&r.s->word);
+	if (SL_GEN(r.word) != r.gen || mover != thread_id())
+		return;
+	move = response_moving(&r);
+	if (move && (SL_BITS(r.word) & (SL_S_RESP_USER | SL_S_ABORTED))) {
+		SL_WRITE(r.s->mover, SL_MOVER_TORN);
+		return;
+	}
+	SL_WRITE(r.s->mover, 0);
+	if (!move)
+		return;
+	got = queued_last(sk);
+	if (got < move->size) {
+		move->size -= got;
+		move->parted = 1;
+		return;
+	}
+	response_take(&r, move);
+	response_advance(&r);
 }
 
 /*
  * bpf_tcp_ingress() has put bytes into @sk's queue and tells its owner, who cannot have read them
- * yet: the sender has the socket locked. The same of bytes that came by TCP is told by another.
+ * yet: the sender has the socket locked. The same of bytes that came by TCP is told by another, or
+ * by an interrupt, which has no socket locked like that.
  */
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(landed, struct sock *sk)
 {
-	struct sl_socket *me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	struct sl_session *s;
-	__u32 mover;
+	const struct sl_socket *me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 
-	if (!me || me->role != SL_ROLE_CLIENT)
+	if (!me || !sk->sk_lock.owned)
 		return 0;
-	s = session_at(me->slot);
-	if (!s || SL_GEN(SL_READ(s->word)) != me->gen)
-		return 0;
-	mover = SL_READ(s->mover);
-	if (mover && mover == (__u32)bpf_get_current_pid_tgid())
-		SL_WRITE(s->mover, 0);
+	if (me->role == SL_ROLE_CLIENT)
+		response_landed(me, (__u64)sk);
+	else if (me->role == SL_ROLE_SERVER)
+		request_landed(me, (__u64)sk);
 	return 0;
+}
+
+/*
+ * Nothing of the last run's bytes is in the client. If they were this thread's the kernel had no
+ * memory for them, has told so, and what is sent now are the same: for TCP to bring. Behind the
+ * first part of a send they are the daemon's to relay as so many bytes of a body, whatever they
+ * are; but in which state of a chunked one they begin is not known. If it was another thread they
+ * may be there in a moment, and the order be lost.
+ */
+SL_FN void response_unlanded(struct sl_response *r, const struct sl_move *move)
+{
+	bool known = SL_READ(r->s->mover) == thread_id();
+
+	if (known)
+		SL_WRITE(r->s->mover, 0);
+	if (known && move->parted) {
+		response_take(r, move);
+		known = r->body.kind != SL_BODY_CHUNKED;
+		r->body.kind = SL_BODY_LENGTH;
+		r->body.left += move->size;
+		r->done = false;
+		response_advance(r);
+	} else {
+		response_unmark(r);
+	}
+	if (!known)
+		word_change(&r->s->word, r->gen, SL_S_ABORTED, 0);
+	response_to_user(r, SL_REASON_READER_SLOW);
+}
+
+/* The rest of a send of which the first bytes are in the client. The verdict. */
+SL_FN int response_rest(struct sk_msg_md *msg, struct sl_response *r)
+{
+	struct sl_head_slot *h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
+
+	r->word = sl_read_own(&r->s->word);
+	if (!h || !response_is_ours(r) || SL_READ(r->s->mover) || !sl_lane_is_steered(r->l) ||
+	    h->move.size != msg_size(msg) || !redirect_to_session(msg, r) || !session_is_same(r))
+		return SK_DROP;
+	SL_WRITE(r->s->mover, thread_id());
+	return SK_PASS;
 }
 
 /* Steers this send, or says why the daemon must relay the response from here on. */
@@ -269,10 +382,15 @@ SL_FN int response_steer(struct sk_msg_md *msg, struct sl_response *r)
 	 * what the daemon has read.
 	 */
 	bool read = all_read(r->l->server_sk, r->l->back_sk);
+	struct sl_head_slot *h = bpf_map_lookup_elem(&response_heads, &r->lane_slot);
+	bool unlanded = response_mark(r);
 
-	response_mark(r);
-	if (!response_is_ours(r))
+	if (!h || !response_is_ours(r))
 		goto end;
+	if (unlanded) {
+		response_unlanded(r, &h->move);
+		return SK_PASS;
+	}
 	reason = read ? response_decide(msg, r) : SL_REASON_DRAINING_BYTES;
 	if (reason) {
 		response_to_user(r, reason);
@@ -285,8 +403,8 @@ SL_FN int response_steer(struct sk_msg_md *msg, struct sl_response *r)
 		goto end;
 	}
 	response_counted(r, msg_size(msg));
-	response_moves(r);
-	response_advance(r);
+	if (!response_lands(r, msg_size(msg)))
+		response_advance(r);
 	return SK_PASS;
 end:
 	response_unmark(r);
@@ -310,8 +428,12 @@ SL_FN bool tunnel_session(struct sl_response *r)
 /* A tunnel's server sends; see tunnel_up(). */
 SL_FN int tunnel_down(struct sk_msg_md *msg, struct sl_response *r)
 {
-	if (!all_read(r->l->server_sk, r->l->back_sk) || !tunnel_session(r) ||
-	    session_refuses(r, msg_size(msg)) || !redirect_to_session(msg, r))
+	bool rest = msg_is_rest(msg);
+
+	if (rest && (!tunnel_session(r) || !redirect_to_session(msg, r)))
+		return SK_DROP;
+	if (!rest && (!all_read(r->l->server_sk, r->l->back_sk) || !tunnel_session(r) ||
+		      session_refuses(r, msg_size(msg)) || !redirect_to_session(msg, r)))
 		return SK_PASS;
 	if (!session_is_same(r))
 		return SK_DROP;
@@ -339,5 +461,7 @@ int server_msg(struct sk_msg_md *msg)
 		return SK_PASS;
 	if (SL_BITS(SL_READ(r.l->word)) & SL_L_TUNNEL)
 		return tunnel_down(msg, &r);
+	if (msg_is_rest(msg))
+		return response_find(&r) ? response_rest(msg, &r) : SK_DROP;
 	return response_find(&r) ? response_steer(msg, &r) : SK_PASS;
 }

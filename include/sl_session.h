@@ -36,21 +36,21 @@
  * copied_seq; server and back likewise.
  *
  * A byte that is steered into client is there only when the kernel has moved it, which is after the
- * program has ended the exchange, and can wait for as long as somebody has client locked. So the
- * program notes the sender in session.mover, and `landed` clears that from the move's own
- * sk_data_ready(): until then no request is taken, and the daemon writes nothing to front.
+ * program, can wait for as long as somebody has client locked, and fails where there is no memory
+ * for it. So the program notes the sender in session.mover, and `landed` clears that from the
+ * move's own sk_data_ready(), and is who notes how far the answer is and ends the exchange;
+ * lane.moved is odd until then. Bytes steered into server are told by lane.asker. What has not
+ * landed when its sender sends again never will: it is sent once more, and goes by TCP. What has
+ * landed in part is continued by the program's next run, see msg_is_rest().
  *
  * The daemon may give a session back before it writes the answer's end, so that a quick client
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
- *front's write_seq has not moved by as much.
+ * front's write_seq has not moved by as much.
  *
- * A redirect is carried out when the program has returned: BPF ends
- * an exchange in the server's send just before its last bytes are moved into client. The move waits
- * for a lock, which a client that pipelines may hold, and then for a CPU. `mover` tells that it is
- * under way, where the kernel tells `landed`. A canned answer
- * (sl_canned.h), given in a send of the client, must not overtake them: it is only
- * given SL_MOVE_QUIET (without `landed`) behind an answer of a lane (last_ns; `cluster` tells that
- *there was one).
+ * Where the kernel does not tell (`landed`), BPF ends an exchange in the server's send just before
+ * its last bytes are moved into client. A canned answer (sl_canned.h), given in a send of the
+ * client, must not overtake them: it is only given SL_MOVE_QUIET behind an answer of a lane
+ * (last_ns; `cluster` tells that there was one).
  */
 #ifndef SL_SESSION_H
 #define SL_SESSION_H
@@ -117,7 +117,8 @@ enum sl_lane_state {
 
 #define SL_MOVE_QUIET 4000000000ULL /* ns */
 #define SL_NO_CLUSTER (~0U)	    /* sl_session.cluster: of a canned answer, or none yet */
-#define SL_NEVER_ROUTED (~0U)	    /* sl_session.route: BPF has begun no exchange on it yet */
+#define SL_MOVER_TORN (~0U)   /* sl_session.mover: bytes are in client that nobody has counted */
+#define SL_NEVER_ROUTED (~0U) /* sl_session.route: BPF has begun no exchange on it yet */
 
 /* Slot + 1, or 0 for none: a cleared struct refers to nothing. */
 typedef __u32 sl_slot1;
@@ -146,7 +147,8 @@ struct sl_session {
 	__u64 word;	/* SL_S_*; generation */
 	__u64 front_sk; /* struct sock * of front, for the free send buffer; BPF */
 	__u64 start_ns; /* CLOCK_MONOTONIC at the head of the request */
-	__u64 last_ns;	/* CLOCK_MONOTONIC of the last exchange's end; for idle timeouts */
+	__u64 last_ns;	/* CLOCK_MONOTONIC of the last exchange's end, for idle timeouts, or of the
+			 * last bytes that were steered into client */
 	sl_slot1 lane;	/* lane of the exchange */
 	__u32 lane_gen;
 	__u32 route; /* SL_NEVER_ROUTED: none yet */
@@ -156,7 +158,8 @@ struct sl_session {
 	__u8 handover;	  /* enum sl_reason: why BPF handed a direction of this exchange over */
 	__u8 begun;	  /* 1: BPF has begun the exchange and not sent its request on yet */
 	__u8 direct;	  /* 1: the daemon began the exchange: counted as the user path's */
-	__u32 mover; /* thread that moves the answer's end into client; 0: it is there. See ORDER */
+	__u32 mover;  /* thread that moves bytes of the answer into client; 0: they are there. See
+		       * ORDER */
 	__u32 unread; /* sends steered into client since it last had read all; BPF */
 
 	__u32 next;	  /* sl_stack link of the free list */
@@ -190,6 +193,13 @@ enum sl_resp_phase {
 	SL_RESP_BODY, /* final head forwarded; lane.resp tells how much is left */
 };
 
+enum sl_asks {
+	SL_ASKS_HEAD,  /* a request's first bytes, by BPF */
+	SL_ASKS_BODY,  /* more of its body, by BPF */
+	SL_ASKS_REST,  /* of one of these, of which the first bytes are there: its next run's */
+	SL_ASKS_RELAY, /* by the daemon, through back */
+};
+
 /*
  * Map `lanes`, array (mmap-able): lane slot -> this. Two cache lines: what both ends of an exchange
  * need, and the rest.
@@ -204,8 +214,8 @@ struct sl_lane {
 	sl_slot1 session; /* session of the kernel exchange */
 	__u32 session_gen;
 	__u32 left;  /* requests that it may still have, by its owner; 0: any number */
-	__u32 moved; /* goes up at the beginning and the end of each of BPF's looks at a send of the
-		      * server, modulo 2^32; BPF. See sl_lane_is_steered() */
+	__u32 moved; /* goes up when BPF looks at a send of the server, and when the send is TCP's
+		      * or has landed, modulo 2^32; BPF. See sl_lane_is_steered() */
 	__u8 phase;  /* enum sl_resp_phase */
 	__u8 zero0;
 	__u16 status;  /* of the final head forwarded */
@@ -220,17 +230,20 @@ struct sl_lane {
 	__u64 back_cookie;   /* the daemon's */
 	__s32 back_fd;	     /* the daemon's; -1: none */
 	__u32 unread;	     /* sends steered into server since it last had read all; BPF */
-	__u32 home; /* thread of the daemon whose lane it is; 0: the main one. See sl_pool.h */
-	__u32 zero[3];
+	__u32 home;  /* thread of the daemon whose lane it is; 0: the main one. See sl_pool.h */
+	__u32 asker; /* thread that moves bytes into server; 0: they are there. BPF. See ORDER */
+	__u32 asked; /* how many; BPF */
+	__u32 asks;  /* enum sl_asks: what they are; BPF */
 };
 
 _Static_assert(sizeof(struct sl_lane) == 128 && __builtin_offsetof(struct sl_lane, resp) == 64,
 	       "cache lines");
 
 /*
- * Whether BPF is about to steer a send of @l's server, and has not noted yet how far the answer is
- * then. Asked behind a change of the session's word (a full barrier): BPF looks at that behind the
- * mark, so either it finds the exchange taken away, or this is true, or phase and resp tell all.
+ * Whether BPF steers a send of @l's server that has not landed, and has not noted yet how far the
+ * answer is then. Asked behind a change of the session's word (a full barrier): BPF looks at that
+ * behind the mark, so either it finds the exchange taken away, or this is true, or phase and resp
+ * tell all.
  */
 SL_FN bool sl_lane_is_steered(const struct sl_lane *l)
 {
@@ -321,7 +334,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 11
+#define SL_ABI 12
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -108,8 +108,12 @@ static bool wait_for(struct worker *w, struct front *f)
 /* Into a client: see session.mover. A move that has failed never lands. */
 static bool has_landed(const struct worker *w, const struct front *f)
 {
-	if (!SL_READ(f->s->mover) || !(session_bits(f) & SL_S_CLIENT))
+	__u32 mover = SL_READ(f->s->mover);
+
+	if (!mover || !(session_bits(f) & SL_S_CLIENT))
 		return true;
+	if (mover == SL_MOVER_TORN)
+		return false;
 	if ((__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_MAX_NS)
 		return false;
 	SL_WRITE(f->s->mover, 0);
@@ -168,8 +172,10 @@ static bool is_stuck(const struct worker *w, const struct front *f)
 {
 	__u64 ns = limits_stream_idle_ms(w, f, limits_of_route(w, f->s->route)) * NS_PER_MS;
 
-	return f->io.fd >= 0 && !list_empty(&f->undrained) && f->undrained_ns && ns &&
-	       w->now_ns - f->undrained_ns >= ns;
+	if (f->io.fd < 0 || list_empty(&f->undrained))
+		return false;
+	return SL_READ(f->s->mover) == SL_MOVER_TORN ||
+	       (f->undrained_ns && ns && w->now_ns - f->undrained_ns >= ns);
 }
 
 void door_retry(struct worker *w)

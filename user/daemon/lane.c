@@ -248,6 +248,7 @@ static void lane_init(struct sl_lane *l, __u32 gen, __u32 endpoint)
 	l->status = 0;
 	l->endpoint = endpoint;
 	l->moved = 0;
+	l->asker = 0;
 	l->left = 0;
 }
 

@@ -171,7 +171,7 @@ void mirror_event(struct worker *w, struct back *b)
 			m->sent += n;
 		} else if (errno == EAGAIN) {
 			b->io.writable = false;
-		} else if (errno != EINTR) {
+		} else if (errno != EINTR && errno != ENOMEM) { /* see request_written() */
 			fail(w, m, 502);
 			return;
 		}

@@ -401,11 +401,13 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 		sl_add(&b->l->back_tx, (__u32)(n > 0 ? n : 0) - parts->total);
 	if (n > 0) {
 		x->body_sent += written(&f->req, &f->in, n);
-		if (n < (ssize_t)parts->total)
+		/* Of a redirect that found memory for some: its socket is writable all the time. */
+		if (n < (ssize_t)parts->total && !(lane_bits(b) & SL_L_PAIRED))
 			b->io.writable = false;
 		return true;
 	}
-	if (n == -EINTR)
+	/* ENOMEM: back_msg's redirect found none; TCP, which has the next try, waits for it. */
+	if (n == -EINTR || n == -ENOMEM)
 		return true;
 	b->io.writable = false;
 	if (n == -EAGAIN)

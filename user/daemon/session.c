@@ -75,6 +75,9 @@ enum take session_take(struct front *f)
 		if (bits & SL_S_USER)
 			return TAKE_OWN;
 		if (bits & SL_S_EXCHANGE) {
+			/* BPF could not go on in the middle, nor can we. */
+			if (bits & SL_S_ABORTED)
+				return TAKE_GONE;
 			if (!(bits & SL_S_REQ_USER) && front_quiet(f))
 				return TAKE_WAIT;
 			/* Bytes of a body are ours to relay, whether BPF could say so or not. */

@@ -120,8 +120,8 @@ static void watch_idle(struct worker *w, struct front *f, const struct sl_listen
 }
 
 /*
- * BPF has ended the exchange, and the answer's end was never put into the client's queue: the
- * kernel found no memory for it, and told the server alone. The client waits, for nothing.
+ * What BPF has steered was never put into the client's queue: the kernel found no memory for it,
+ * and told the server alone, which does not send it again. The client waits, for nothing.
  */
 static bool is_lost(const struct worker *w, const struct front *f, __u32 bits)
 {
@@ -159,10 +159,10 @@ static void watch_front(struct worker *w, struct front *f)
 			exchange_deadline(w, f, false);
 		return;
 	}
-	if (bits & SL_S_EXCHANGE)
-		watch_exchange(w, f, bits);
-	else if (is_lost(w, f, bits))
+	if (is_lost(w, f, bits))
 		front_close(w, f);
+	else if (bits & SL_S_EXCHANGE)
+		watch_exchange(w, f, bits);
 	else if (!(bits & SL_S_USER))
 		watch_idle(w, f, l);
 }

@@ -167,13 +167,13 @@ static int fill_array(struct bpf_map *map, const void *values, size_t size, __u3
 }
 
 /*
- * Where nothing is steered into a client, `landed` has nothing to tell, and it would run for every
- * socket of the host. Linux 6.3 has the tracepoint sk_data_ready. The object looks for it, since it
+ * Where nothing is steered into a socket, `landed` has nothing to tell, and it would run for every
+ * one of the host. Linux 6.3 has the tracepoint sk_data_ready. The object looks for it, since it
  * keeps for its load what it has parsed of the kernel's BTF, which is long.
  */
 static bool wants_landed(const struct sl_loader *l, const struct sl_options *o)
 {
-	return o->kernel_path && o->colocated_clients &&
+	return o->kernel_path && (o->colocated_clients || o->colocated_servers) &&
 	       !bpf_program__set_attach_target(l->skel->progs.landed, 0, "sk_data_ready");
 }
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is not requests a second: time of BPF programs, memory, how soon a weight is obeyed."""
-import contextlib
 import ctypes
 import glob
 import json
@@ -9,11 +8,15 @@ import platform
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 from cases import CASES
 from machine import BenchError, run, tree
 from systems import PIN_ROOT
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tests/e2e"))
+from lib.net import changed  # noqa: E402
 
 STATS_SWITCH = "/proc/sys/kernel/bpf_stats_enabled"
 # Maps with an entry for each session (or its sockets), and for each lane.
@@ -45,18 +48,9 @@ def programs(system):
     return {p["id"]: p for p in shown if p["id"] in ids}
 
 
-@contextlib.contextmanager
 def timed():
     """The kernel measures the time of programs, which costs time itself."""
-    with open(STATS_SWITCH) as f:
-        old = f.read()
-    with open(STATS_SWITCH, "w") as f:
-        f.write("1")
-    try:
-        yield
-    finally:
-        with open(STATS_SWITCH, "w") as f:
-            f.write(old)
+    return changed(STATS_SWITCH, "1")
 
 
 def bpf(rig, load, case):

@@ -10,6 +10,7 @@ from lib.http1 import Closed, Conn, build
 from lib.keeper import Keeper
 from lib.load import Load, Wrk
 from lib.runner import test
+from lib.servers import serve_each
 
 from test_actions import action, add
 
@@ -28,16 +29,7 @@ class Script:
 
     def __init__(self, t, port=9001):
         self._listener = t.listen(port, backlog=256)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                conn, _ = self._listener.accept()
-            except OSError:
-                return
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self._listener, self._serve)
 
     def _serve(self, conn):
         got = bytearray()

@@ -13,6 +13,7 @@ import threading
 from lib.config import DOORS, config, route
 from lib.http1 import Conn
 from lib.runner import test
+from lib.servers import serve_each
 
 FRONT, BACK = ("127.0.0.1", 8000), 9001
 ONE_HOP = {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
@@ -101,18 +102,9 @@ class Scripted:
         self.by_name = {x.request.split(b" ", 2)[1]: x for x in exchanges}
         self.got = {}
         self.listener = t.listen(BACK, backlog=64)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        serve_each(self.listener, self.serve)
 
     def serve(self, sock):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = Reader(sock)
         with sock:
             while True:

@@ -2,13 +2,13 @@
 """Framing at every door: how heads and bodies may be sent, and what may stand around them."""
 import os
 import socket
-import threading
 
 from lib import linux
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Closed, Conn, build
 from lib.runner import test
+from lib.servers import serve_each
 
 FRONT = ("127.0.0.1", 8000)
 TRAILED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" \
@@ -46,18 +46,9 @@ class Backend:
         self._file = f"{t.tmpdir('sent')}/body"
         with open(self._file, "wb") as f:
             f.write(BODY)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                conn, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self._listener, self._serve)
 
     def _serve(self, conn):
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         reader = Reader(conn)
         with conn:
             try:

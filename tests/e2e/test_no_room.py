@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 
-from lib import linux, seccomp
+from lib import linux, net, seccomp
 from lib.http1 import build, exactly, head_of
 from lib.runner import test
 
@@ -36,17 +36,8 @@ def give_room(sock):
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1 << 30)
 
 
-@contextlib.contextmanager
 def no_room():
-    with open(LOWAT) as f:
-        before = f.read()
-    with open(LOWAT, "w") as f:
-        f.write("0")
-    try:
-        yield
-    finally:
-        with open(LOWAT, "w") as f:
-            f.write(before)
+    return net.changed(LOWAT, "0")
 
 
 def end_at(s, there):

@@ -4,13 +4,13 @@ import contextlib
 import os
 import re
 import socket
-import threading
 
 from lib.config import cluster, dump, listener, route
 from lib.http1 import Conn
 from lib.load import Load
 from lib.proc import wait_until
 from lib.runner import test
+from lib.servers import serve_each
 
 FRONT = ("127.0.0.1", 8000)
 
@@ -25,21 +25,15 @@ class Service:
         self.listener.bind("\0" + path[1:] if path[0] == "@" else path)
         self.listener.listen(64)
         t.stack.callback(self.stop)
-        threading.Thread(target=self._accept, daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def stop(self):
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self.listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
     def _serve(self, sock):
+        self.connections += 1
         with sock, sock.makefile("rb") as f, contextlib.suppress(OSError):
             while f.readline():
                 length, line = 0, f.readline()

@@ -13,6 +13,7 @@ from lib.envoy import FRONT, conf
 from lib.http1 import Closed, Conn, build
 from lib.proc import wait_until
 from lib.runner import test
+from lib.servers import serve_each
 from test_limits import heap
 from test_scarce import limited
 
@@ -27,15 +28,7 @@ class Origin:
 
     def __init__(self, t, port=9001):
         self.listener = t.listen(port)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def _serve(self, conn):
         buf = b""

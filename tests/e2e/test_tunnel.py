@@ -16,6 +16,7 @@ from lib.data import differ, pattern
 from lib.http1 import Conn, build
 from lib.keeper import Keeper
 from lib.runner import test
+from lib.servers import serve_each
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRONT = ("127.0.0.1", 8000)
@@ -35,16 +36,7 @@ class Switcher:
         self._listener, self.answer = t.listen(port, backlog=256), answer
         self._tunnels, self._came = [], threading.Condition()
         self.heads = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                conn, _ = self._listener.accept()
-            except OSError:
-                return
-            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self._listener, self._serve)
 
     def _serve(self, conn):
         got = b""

@@ -20,6 +20,7 @@ from lib.config import DOORS, config, route
 from lib.http1 import Conn, answer_with
 from lib.recorder import Recorder
 from lib.runner import test
+from lib.servers import serve_each
 from test_smuggling import FRONT
 from test_tunnel import Switcher, dig, exactly, ping
 
@@ -168,15 +169,7 @@ class Answerer:
     def __init__(self, t):
         self.send, self.wrong = None, []
         self.listener = t.listen(9001)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
+        serve_each(self.listener, self.serve)
 
     def serve(self, sock):
         with sock:

@@ -2,13 +2,13 @@
 """The proxy in user space: statuses, odd requests, odd backends, odd ways to send."""
 import contextlib
 import socket
-import threading
 
 from lib.config import config, route
 from lib.data import pattern
 from lib.http1 import Closed, Conn, build
 from lib.keeper import Keeper
 from lib.runner import test
+from lib.servers import serve_each
 
 FRONT = ("127.0.0.1", 8000)
 PATHS = {"kernel": {}, "user": {"kernel_path": False}}
@@ -348,15 +348,7 @@ class Misbehaves:
     def __init__(self, t, port, answer, close):
         self._listener, self._answer, self._close = t.listen(port), answer, close
         self.heads = []
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self):
-        while True:
-            try:
-                conn, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self._listener, self._serve)
 
     def _serve(self, conn):
         with conn:

@@ -5,6 +5,8 @@ import re
 import socket
 import threading
 
+from .servers import serve_each
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -34,19 +36,12 @@ class Keeper:
         self.connections = 0
         self.listener = t.listen(port)
         t.stack.callback(self.stop)
-        threading.Thread(target=self._accept, daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def stop(self):
         """Wakes the thread that accepts: a descriptor must not be another test's under its feet."""
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self.listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     @staticmethod
     def _body(head, buf, fill):
@@ -64,6 +59,8 @@ class Keeper:
         return body
 
     def _serve(self, sock):
+        with self.lock:
+            self.connections += 1
         buf = bytearray()
 
         def fill():

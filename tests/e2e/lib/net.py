@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Network namespaces and the wires between them."""
+import contextlib
 import itertools
 import subprocess
 
@@ -18,6 +19,20 @@ def sysctl(name, value):
     """Of this thread's network namespace."""
     with open(f"/proc/sys/{name.replace('.', '/')}", "w") as f:
         f.write(str(value))
+
+
+@contextlib.contextmanager
+def changed(path, value):
+    """A file that is a switch of the kernel has @value until the end."""
+    with open(path) as f:
+        before = f.read()
+    with open(path, "w") as f:
+        f.write(value)
+    try:
+        yield
+    finally:
+        with open(path, "w") as f:
+            f.write(before)
 
 
 def default_buffers():

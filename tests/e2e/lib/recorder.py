@@ -6,6 +6,8 @@ import threading
 
 import h11
 
+from .servers import serve_each
+
 # What no head may hold that is sent on, however lenient its reader is.
 STRICT_HEAD = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.1\r\n"
                          rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*\r\n\Z")
@@ -36,22 +38,13 @@ class Recorder:
         self.requests, self.wrong = [], []
         self.listener = t.listen(port)
         t.stack.callback(self.stop)
-        threading.Thread(target=self.accept, daemon=True).start()
+        serve_each(self.listener, self.serve)
 
     def stop(self):
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
 
     def serve(self, sock):
         try:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A backend that answers, waits or stops as the path says; it knows its connections."""
-import socket
 import threading
 import time
 
 from lib.http1 import answer_with
+from lib.servers import serve_each
 
 
 class Scripted:
@@ -23,21 +23,11 @@ class Scripted:
         self.requests = 0
         self.active = self.most = 0
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        t.stack.callback(self._stop.set)
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while not self._stop.is_set():
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+        serve_each(self.listener, self._serve)
 
     def _serve(self, conn):
-        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self.connections += 1
         n, buf = 0, b""
         with conn:
             try:

@@ -426,7 +426,8 @@ struct sl_host {
 	__u32 member;	  /* 1 + which of the config's it is or comes from; 0: not known */
 	__u64 ejected_ns; /* CLOCK_MONOTONIC */
 	__u64 healthy_ns; /* since then; 0: since before there was anybody to see it */
-	__u64 zero2[2];
+	__u32 member_before; /* ... while a reload writes: of the config before it */
+	__u32 zero2[3];
 };
 
 /* sl_host.flags: healthy without the first three; Envoy's names are failed_active_hc and so on. */

@@ -12,6 +12,8 @@ from lib.load import Load, Wrk
 from lib.proc import wait_until
 from lib.runner import test
 
+from test_reload import kill_in_the_middle, reload as reload_to
+
 FRONT = ("127.0.0.1", 8000)
 PORT = 9001
 WHERE = {"127.0.0.1": "a", "127.0.0.2": "b", "127.0.0.3": "c", "::1": "v6"}
@@ -389,6 +391,38 @@ def clusters_change_places(t):
         dns.set("app.test", ["127.0.0.3"])
         becomes(s, "127.0.0.3", name="named")
         assert ends(s, "fixed") == [f"127.0.0.1:{PORT}"]
+    s.check()
+
+
+@test(seconds=60)
+def reload_dies_in_the_middle(t):
+    """Behind a worker that died while it applied a config, names have their addresses at once."""
+    backends(t)
+    dns = Dns(t, port=5353)
+    dns.set("app.test", ["127.0.0.2"])
+
+    def text(*clusters):
+        routes = [*(route(prefix=f"/{i}/", weights={"fixed": 1, "named": 1}) for i in range(1500)),
+                  route(to="named")]
+        return dump({"static_resources": {"listeners": [listener("front", FRONT, routes)],
+                                          "clusters": list(clusters)}}) + "\n"
+    fixed = cluster("fixed", [("127.0.0.1", PORT)])
+    old = text(dns_cluster("named"), fixed)
+    s = t.sluice(old)
+    reload_to(s, old)  # the first config of all is in memory
+    for _ in range(20):
+        dns.set("app.test", "silent")
+        code, said = kill_in_the_middle(s, text(fixed, cluster("named", [("127.0.0.3", PORT)])))
+        with Conn(FRONT) as conn:
+            assert who(conn, 4) == {"b" if code else "c": 4}, said
+        dns.set("app.test", ["127.0.0.2"])
+        if code:
+            break
+        reload_to(s, old)
+    else:
+        raise AssertionError("no reload was hit")
+    dns.set("app.test", ["127.0.0.3"])
+    becomes(s, "127.0.0.3", name="named")
     s.check()
 
 

@@ -464,6 +464,7 @@ def dies_in_the_middle(t):
     t.backends.nginx(PORTS)
     one, two = many(9001, "one"), many(9002, "two")
     s = t.sluice(one)
+    files = linux.descriptors(s.supervisor)
     for _ in range(20):
         code, said = kill_in_the_middle(s, two)
         with Conn(FRONT) as conn:
@@ -476,6 +477,8 @@ def dies_in_the_middle(t):
     assert code == 1 and "nothing is changed" in said and "died" in said, (code, said)
     stats = s.stats()
     assert stats.by_route() == {"one": 6}, stats.by_route()
+    left = linux.descriptors(s.supervisor) - files
+    assert not [what for what in left if "map" in what or "memfd" in what], left
     reload(s, two)
     with Conn(FRONT) as conn:
         assert {who(conn) for _ in range(6)} == {"b"}

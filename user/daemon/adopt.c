@@ -154,9 +154,14 @@ static void stray_fd(struct worker *w, int fd)
 	if (n <= 0)
 		return;
 	target[n] = 0;
-	/* The copy of a config that it was reading. */
+	/* The copy of a config that it was reading, and below a table not published yet. */
 	if (!strcmp(target, "/memfd:sluice-config (deleted)")) {
 		if (!w->args->shared || fd != w->args->shared->text_fd)
+			close(fd);
+		return;
+	}
+	if (!strcmp(target, "anon_inode:bpf-map")) {
+		if (sl_maps_is_table(fd))
 			close(fd);
 		return;
 	}

@@ -96,8 +96,12 @@ void names_tick(struct worker *w);
 __u64 names_due(const struct worker *w);
 /* @c's names have the addresses that @old's have, if they are the same. 0 or -ENOMEM. */
 int names_inherit(const struct sl_compiled *old, struct sl_compiled *c);
-/* ... that a worker before us has put into the maps, for the same config. */
-int names_recover(struct sl_compiled *c, const struct sl_maps *m);
+/*
+ * ... that a worker before us has put into the maps for the same config; @before: before that was
+ * half written over, as names_note() has noted.
+ */
+int names_recover(struct sl_compiled *c, const struct sl_maps *m, bool before);
+void names_note(const struct sl_maps *m);
 
 /* lane.c */
 /* Slots of lanes on one of their stacks, a pool or the free list. Slot + 1; 0: there is none. */

@@ -236,18 +236,27 @@ int names_inherit(const struct sl_compiled *old, struct sl_compiled *c)
 	return rc;
 }
 
+/* 1 + the member that endpoint @i is or comes from; 0: it is in no cluster. */
+static __u32 member_of(const struct sl_maps *m, __u32 i, bool before)
+{
+	const struct sl_endpoint *e = &m->endpoints[i];
+
+	if (before)
+		return m->hosts[i].member_before;
+	return e->family && !(e->flags & SL_ENDPOINT_DRAINING) ? m->hosts[i].member : 0;
+}
+
 /* Name @index has the addresses of the endpoints that came of it, in the order of the map. */
 static int recover(struct sl_name *n, const struct sl_compiled *c, __u32 index,
-		   const struct sl_maps *m, struct sl_dns_address *all)
+		   const struct sl_maps *m, bool before, struct sl_dns_address *all)
 {
 	__u32 found = 0;
 
 	for (__u32 i = 0; i < m->control->n_endpoints && i < SL_MAX_ENDPOINTS; i++) {
 		const struct sl_endpoint *e = &m->endpoints[i];
-		__u32 member = m->hosts[i].member - 1;
+		__u32 member = member_of(m, i, before) - 1;
 
-		if (!e->family || (e->flags & SL_ENDPOINT_DRAINING) || member >= c->n_members ||
-		    c->members[member].name != index)
+		if (member >= c->n_members || c->members[member].name != index)
 			continue;
 		all[found].family = e->family;
 		memcpy(all[found++].addr, e->addr, sizeof(all->addr));
@@ -256,13 +265,19 @@ static int recover(struct sl_name *n, const struct sl_compiled *c, __u32 index,
 	return sl_name_set(n, all, found);
 }
 
-int names_recover(struct sl_compiled *c, const struct sl_maps *m)
+int names_recover(struct sl_compiled *c, const struct sl_maps *m, bool before)
 {
 	struct sl_dns_address *all = calloc(SL_MAX_ENDPOINTS, sizeof(*all));
 	int rc = all ? 0 : -ENOMEM;
 
 	for (__u32 i = 0; i < c->n_names && !rc; i++)
-		rc = recover(&c->names[i], c, i, m, all);
+		rc = recover(&c->names[i], c, i, m, before, all);
 	free(all);
 	return rc;
+}
+
+void names_note(const struct sl_maps *m)
+{
+	for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
+		m->hosts[i].member_before = member_of(m, i, false);
 }

@@ -62,7 +62,8 @@ static int write_config(struct worker *w, struct reload *r)
 	struct sl_shared *shared = w->args->shared;
 	int rc, old_fd = shared->text_fd;
 
-	shared->stage = SL_STAGE_WRITING;
+	names_note(w->maps);
+	SL_WRITE(shared->stage, SL_STAGE_WRITING);
 	rc = reload_apply(w, r->c, &r->o);
 	if (rc) {
 		restore(w, r);
@@ -206,7 +207,7 @@ __u64 reload_due(const struct worker *w)
 static int follow(struct worker *w, struct sl_compiled *c)
 {
 	char why[256];
-	int rc = names_recover(c, w->maps);
+	int rc = names_recover(c, w->maps, false);
 
 	if (rc)
 		return rc;
@@ -215,8 +216,7 @@ static int follow(struct worker *w, struct sl_compiled *c)
 	return rc ? rc : reload_adopt(w, c);
 }
 
-/* The config that the worker before served, as it was read; names have no addresses in a new one.
- */
+/* The config that the worker before served, as it was read. */
 static int served(struct worker *w, __u32 generation, struct sl_compiled **ret)
 {
 	struct sl_shared *shared = w->args->shared;
@@ -234,8 +234,10 @@ static int rewrite(struct worker *w, struct sl_compiled *c)
 {
 	struct outcome none = {0};
 	char why[256];
-	int rc;
+	int rc = names_recover(c, w->maps, true);
 
+	if (rc)
+		return rc;
 	(void)sl_members_place(c);
 	rc = sl_remap(c, w->maps, why);
 	return rc ? rc : reload_apply(w, c, &none);

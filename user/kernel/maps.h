@@ -90,6 +90,8 @@ int sl_table_publish(int tables_fd, const struct sl_table *table);
 int sl_maps_publish_prepare(struct sl_maps *m, const struct sl_table *table);
 int sl_maps_publish(struct sl_maps *m);
 bool sl_maps_is_settled(const struct sl_maps *m);
+/* Whether @fd is of such a map. Nobody keeps one open but who publishes it. */
+bool sl_maps_is_table(int fd);
 /* Waits until it is. */
 void sl_maps_settle(struct sl_maps *m);
 /* m->table is the one that is published now. 0 or -errno. */

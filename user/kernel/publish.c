@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
@@ -27,6 +28,16 @@ struct sl_publisher {
 	__u32 over; /* 1: the call has come back, or was not made */
 };
 
+#define TABLE_NAME "sl_table"
+
+bool sl_maps_is_table(int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, TABLE_NAME);
+}
+
 /* A frozen inner map with @table. Its fd, or -errno. */
 static int table_new(const struct sl_table *table)
 {
@@ -34,7 +45,7 @@ static int table_new(const struct sl_table *table)
 	__u32 zero = 0;
 	int fd, rc;
 
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sl_table", sizeof(zero), sizeof(*table), 1, &opts);
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, TABLE_NAME, sizeof(zero), sizeof(*table), 1, &opts);
 	if (fd < 0)
 		return fd;
 	rc = bpf_map_update_elem(fd, &zero, table, BPF_ANY);

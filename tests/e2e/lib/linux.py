@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The few system calls that Python 3.11 has no function for."""
+import collections
 import contextlib
 import ctypes
 import errno
@@ -258,6 +259,15 @@ def mapped(pin, size):
         return mmap.mmap(fd, size)
     finally:
         os.close(fd)
+
+
+def descriptors(pid):
+    """What process @pid has open: how often each."""
+    found = collections.Counter()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[os.readlink(f"/proc/{pid}/fd/{name}")] += 1
+    return found
 
 
 def fill_hash(pin, keys):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kill -9 of the worker: the kernel path goes on, the next worker takes everything over."""
+import errno
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ from lib.http1 import Conn, build, head_of
 from lib.load import Load, Wrk
 from lib.runner import test
 
+from test_pipes import conf as pipe_config
 from test_torn import stage
 
 FRONT = ("127.0.0.1", 8000)
@@ -271,6 +273,35 @@ def reset_told_to_another(t, worker):
         lane.close()
         assert conn.head().status == 200
         assert conn._exactly(35000) == pattern(35000, 1)
+        try:
+            got = conn.sock.recv(1)
+        except ConnectionResetError:
+            got = "reset"
+        assert got == "reset", f"{got!r} instead of a reset"
+    s.check()
+
+
+@test()
+def pipe_reset_told_to_another(t):
+    """The same of a UNIX-domain socket that the dead worker had been told of."""
+    path = os.path.join(t.tmpdir("pipe"), "sock")
+    listener = t.stack.enter_context(socket.socket(socket.AF_UNIX))
+    listener.bind(path)
+    listener.listen()
+    s = t.sluice(pipe_config(path))
+    with Conn(FRONT) as conn:
+        conn.send(build("GET", "/x"))
+        server = t.stack.enter_context(listener.accept()[0])
+        assert server.recv(1, socket.MSG_PEEK)
+        lane = linux.socket_of(s.worker(), lambda x: x.getpeername() == path, socket.AF_UNIX)
+        pid = s.stop_worker()
+        server.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + pattern(35000, 1))
+        server.close()  # with the request unread: a reset
+        assert lane.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+        lane.close()
+        os.kill(pid, signal.SIGKILL)
+        replaced(t, s, pid)
+        conn.sock.settimeout(10)
         try:
             got = conn.sock.recv(1)
         except ConnectionResetError:

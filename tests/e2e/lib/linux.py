@@ -291,8 +291,8 @@ def fill_hash(pin, keys):
 _SYS_PIDFD_GETFD = 438
 
 
-def socket_of(pid, wanted):
-    """A duplicate of the TCP socket of process @pid that @wanted(socket) is true of."""
+def socket_of(pid, wanted, family=socket.AF_INET):
+    """A duplicate of the socket of process @pid that @wanted(socket) is true of."""
     pidfd = os.pidfd_open(pid)
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
@@ -300,7 +300,7 @@ def socket_of(pid, wanted):
                 continue
             sock = socket.socket(fileno=_libc.syscall(_SYS_PIDFD_GETFD, pidfd, int(name), 0))
             with contextlib.suppress(OSError):
-                if sock.family == socket.AF_INET and wanted(sock):
+                if sock.family == family and wanted(sock):
                     return sock
             sock.close()
     finally:

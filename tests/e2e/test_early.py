@@ -238,3 +238,32 @@ def never_taken_at_all(t, door):
         sender.join()
         assert body.startswith(rest_of(lane))
     s.check()
+
+
+@test(each=[(why, door) for why in ("bad", "idle", "late") for door in DOORS])
+def answered_once(t, case):
+    """What is wrong with the rest of a request, behind its whole answer, is no answer of its own: the client
+    would take it for that to its next request."""
+    why, door = case
+    one = route(to="one")
+    one["route"].update({"bad": {}, "idle": {"idle_timeout": "0.5s"},
+                         "late": {"max_stream_duration": {"max_stream_duration": "0.5s"}}}[why])
+    listener = t.listen(9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [one], DOORS[door]), concurrency=1)
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("GET", "/"))
+        lane = t.stack.enter_context(listener.accept()[0])
+        head_of(lane)
+        lane.sendall(answer_with(b"first"))
+        assert conn.response().body == b"first"
+        conn.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        head_of(lane)
+        assert exactly(lane, 10) == b"5\r\nhello\r\n"
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        if why == "bad":
+            conn.send(b"zz\r\n")
+        assert conn.at_eof(), bytes(conn.buf)
+    s.check()
+    counts = s.stats().tree["routes"][0]
+    assert counts["requests"] == counts["status"]["2xx"] == 2, counts

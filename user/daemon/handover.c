@@ -385,6 +385,7 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 
 	/* Both marks: BPF was second and is just ending the exchange; the lane is its to return. */
 	bool ended = (bits & SL_S_REQ_DONE) && (bits & SL_S_RESP_DONE);
+	bool by_bpf, whole;
 
 	if (!(bits & SL_S_REQ_DONE) || f->x.answered || f->x.close || ended)
 		keep = false;
@@ -411,17 +412,20 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 		f->x.endpoint = b ? b->endpoint : NO_INDEX;
 		f->x.start_ns = f->s->start_ns;
 	}
-	if (f->x.resp == SIDE_KERNEL || !f->x.kernel) {
+	by_bpf = f->x.resp == SIDE_KERNEL || !f->x.kernel;
+	/* By BPF alone, whether response_take_up() has noted it or not: its request is not. */
+	whole = (bits & SL_S_RESP_DONE) && (by_bpf || !f->x.answered);
+	if (by_bpf) {
 		/* The answer was BPF's until now. */
 		f->x.counted = ended;
 		/* What is being moved comes before all that we may say. */
 		f->x.answered =
 			ended || (b && (sl_lane_is_steered(b->l) || b->l->phase == SL_RESP_BODY));
 		f->x.resp = SIDE_HEAD;
-		/* Whole, and only its request is not. */
-		if ((bits & SL_S_RESP_DONE) && b && !ended)
-			count_answer(w, f, b);
 	}
+	if (whole && b && !ended)
+		count_answer(w, f, b);
+	f->x.answered |= whole; /* nothing may be said behind it */
 	f->x.kernel = false;
 	f->x.req = SIDE_DONE;
 	f->x.close = !keep;

@@ -107,6 +107,9 @@ void names_note(const struct sl_maps *m);
 /* Slots of lanes on one of their stacks, a pool or the free list. Slot + 1; 0: there is none. */
 __u32 lane_stack_pop(const struct worker *w, __u64 *head);
 void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot);
+/* A send that found no memory was back_msg's to redirect: TCP has the next try, and waits for it.
+ */
+bool lane_tries_tcp(const struct back *b);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */

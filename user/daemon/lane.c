@@ -83,6 +83,11 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	return b;
 }
 
+bool lane_tries_tcp(const struct back *b)
+{
+	return b->slot != NO_SLOT && SL_READ(b->l->asker);
+}
+
 __u32 lane_stack_pop(const struct worker *w, __u64 *head)
 {
 	struct sl_lane *lanes = w->maps->lanes;

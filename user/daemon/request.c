@@ -406,8 +406,7 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 			b->io.writable = false;
 		return true;
 	}
-	/* ENOMEM: back_msg's redirect found none; TCP, which has the next try, waits for it. */
-	if (n == -EINTR || n == -ENOMEM)
+	if (n == -EINTR || (n == -ENOMEM && lane_tries_tcp(b)))
 		return true;
 	b->io.writable = false;
 	if (n == -EAGAIN)

@@ -306,7 +306,7 @@ SL_FN void front_lost(struct sl_session *s, __u32 slot, __u32 gen)
 	if ((SL_BITS(old) & SL_S_EXCHANGE) && l && l->session == slot + 1 && l->session_gen == gen)
 		lane_surrender(l, lane_slot, lane_gen, SL_LANE_KERNEL);
 	if (c && (SL_BITS(old) & SL_S_HELD) == SL_S_FRONT)
-		sl_stack_push(&c->free_sessions, &s->next, slot);
+		sl_stack_push(&c->freed_sessions, &s->next, slot);
 }
 
 /* If it was never paired its offer is still there. */

@@ -41,7 +41,10 @@ SL_FN __u32 session_alloc(struct sl_control *c, __u32 bits, __u32 *ret_gen)
 	return slot1;
 }
 
-/* Clears @bits that hold a session slot; the last one to do so frees it. */
+/*
+ * Clears @bits that hold a session slot; the last one to do so frees it. Not to be taken at once:
+ * see freed_sessions.
+ */
 SL_FN void session_release(__u32 slot, __u32 gen, __u32 bits)
 {
 	struct sl_control *c = control_get();
@@ -52,7 +55,7 @@ SL_FN void session_release(__u32 slot, __u32 gen, __u32 bits)
 		return;
 	old = word_change(&s->word, gen, 0, bits);
 	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_S_HELD & ~bits))
-		sl_stack_push(&c->free_sessions, &s->next, slot);
+		sl_stack_push(&c->freed_sessions, &s->next, slot);
 }
 
 SL_FN void lane_release(__u32 slot, __u32 gen, __u32 bits)

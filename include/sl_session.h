@@ -87,7 +87,7 @@
 #define SL_S_EXCHANGE_BITS                                                                 \
 	(SL_S_EXCHANGE | SL_S_REQ_DONE | SL_S_RESP_DONE | SL_S_REQ_USER | SL_S_RESP_USER | \
 	 SL_S_PENDING)
-/* A slot goes back to the free list when the last of these is cleared, by whoever clears it. */
+/* A slot goes to the list of freed ones when the last of these is cleared, by whoever clears it. */
 #define SL_S_HELD (SL_S_CLIENT | SL_S_FRONT)
 
 /* lane.word, low 32 bits; the high 32 are the slot's generation. */
@@ -334,7 +334,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 12
+#define SL_ABI 13
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -370,7 +370,10 @@ struct sl_control {
 	__u64 heap;	     /* bytes that the worker has for what is in its hands; written by it */
 	__u32 n_cpu_pools;   /* see sl_pool.h; 1 .. SL_MAX_CPU_POOLS */
 	__u32 zero2;
-	__u64 zero[2];
+	/* Slots that have been freed, and those for which the daemon waits for an RCU grace period
+	 * before it puts them on free_sessions: see grace.c. sl_stack heads. */
+	__u64 freed_sessions;
+	__u64 waiting_sessions;
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

@@ -266,7 +266,8 @@ static __u32 stack_length(__u64 head, __u32 *(*next)(__u32 slot), __u32 max)
 
 static __u32 free_sessions(void)
 {
-	return stack_length(SL_READ(maps.control->free_sessions), session_next, SL_MAX_SESSIONS);
+	return stack_length(SL_READ(maps.control->free_sessions), session_next, SL_MAX_SESSIONS) +
+	       stack_length(SL_READ(maps.control->freed_sessions), session_next, SL_MAX_SESSIONS);
 }
 
 static __u32 free_lanes(void)

@@ -90,16 +90,24 @@ static void walk_lanes(struct look *l, __u64 head, __u32 pool)
 	}
 }
 
+static void walk_sessions(struct look *l, __u64 head)
+{
+	__u32 slot1 = SL_STACK_SLOT(head);
+
+	while (slot1 && slot1 <= l->n_sessions && !l->session_lists[slot1 - 1]++)
+		slot1 = SL_READ(l->m->sessions[slot1 - 1].next);
+}
+
 static void walk_all(struct look *l)
 {
 	const struct sl_maps *m = l->m;
-	__u32 slot1 = SL_STACK_SLOT(SL_READ(m->control->free_sessions));
 
 	memset(l->session_lists, 0, l->n_sessions * sizeof(*l->session_lists));
 	memset(l->lane_lists, 0, l->n_lanes * sizeof(*l->lane_lists));
 	memset(l->lane_pool, 0, l->n_lanes * sizeof(*l->lane_pool));
-	while (slot1 && slot1 <= l->n_sessions && !l->session_lists[slot1 - 1]++)
-		slot1 = SL_READ(m->sessions[slot1 - 1].next);
+	walk_sessions(l, SL_READ(m->control->free_sessions));
+	walk_sessions(l, SL_READ(m->control->waiting_sessions));
+	walk_sessions(l, SL_READ(m->control->freed_sessions));
 	walk_lanes(l, SL_READ(m->control->free_lanes), 0);
 	for (__u32 pool = 0; pool < m->n_pools; pool++)
 		for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)

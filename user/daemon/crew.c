@@ -361,6 +361,8 @@ int crew_start(struct worker *main)
 			c->n++;
 	}
 	if (!rc)
+		rc = grace_start(c, main->maps);
+	if (!rc)
 		limits_descriptors(main);
 	for (__u32 i = 1; i < c->n && !rc; i++) {
 		c->all[i]->max_fronts = main->max_fronts;
@@ -382,6 +384,7 @@ void crew_join(struct worker *w, bool hard)
 		crew_drain(w, true);
 	for (__u32 i = 1; i < c->n; i++)
 		(void)pthread_join(c->threads[i], NULL);
+	grace_stop(c);
 }
 
 bool crew_is_busy(const struct worker *main)

@@ -70,8 +70,9 @@ struct crew {
 	bool full; /* SL_C_FULL is set */
 	bool pausing;
 	__u32 n_paused;
-	__u32 n_running; /* besides the main thread */
-	__u32 depth;	 /* of crew_pause(); the main thread */
+	__u32 n_running;     /* besides the main thread */
+	__u32 depth;	     /* of crew_pause(); the main thread */
+	struct grace *grace; /* NULL: nobody waits for what is freed */
 };
 
 #define sl_each_worker(other, w)                    \

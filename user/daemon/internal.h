@@ -488,6 +488,15 @@ void count_exchange(struct worker *w, struct front *f, __u32 status);
 /* ... and BPF has moved its answer, if the daemon began it. */
 void count_direct(struct worker *w, const struct front *f);
 
+/* grace.c: slots of sessions that were freed are free when no program can still write to them. */
+int grace_start(struct crew *c, struct sl_maps *maps);
+void grace_stop(struct crew *c);
+/* Something has been freed. */
+void grace_want(struct crew *c);
+/* Between these no slot changes lists but by BPF, or by a session that ends. */
+void grace_hold(struct crew *c);
+void grace_go_on(struct crew *c);
+
 /* adopt.c */
 int adopt_all(struct worker *w);
 

@@ -21,17 +21,31 @@ struct leaks {
 	__u32 scans;
 };
 
-/* Marks the slots of a free list, by walking it; false: it changed meanwhile. */
-static bool walk_sessions(struct worker *w, __u8 *listed)
+/* Marks the slots of a list, by walking it; false: it changed meanwhile. */
+static bool walk_session_list(struct worker *w, const __u64 *list, __u8 *listed)
 {
-	__u64 head = SL_READ(w->maps->control->free_sessions);
+	__u64 head = SL_READ(*list);
 	__u32 slot1 = SL_STACK_SLOT(head);
 
 	for (__u32 n = 0; slot1 && slot1 <= w->n_sessions && n < w->n_sessions; n++) {
 		listed[slot1 - 1] = 1;
 		slot1 = SL_READ(w->maps->sessions[slot1 - 1].next);
 	}
-	return SL_READ(w->maps->control->free_sessions) == head;
+	return SL_READ(*list) == head;
+}
+
+/* The same of all that a session's slot can be on. None changes its list meanwhile but by BPF. */
+static bool walk_sessions(struct worker *w, __u8 *listed)
+{
+	const struct sl_control *c = w->maps->control;
+	bool same;
+
+	grace_hold(w->crew);
+	same = walk_session_list(w, &c->freed_sessions, listed) &&
+	       walk_session_list(w, &c->waiting_sessions, listed) &&
+	       walk_session_list(w, &c->free_sessions, listed);
+	grace_go_on(w->crew);
+	return same;
 }
 
 static bool walk_lanes(struct worker *w, __u8 *listed)
@@ -84,7 +98,7 @@ static void scan_sessions(struct worker *w, struct leaks *k)
 			k->sessions[i] = word;
 		} else {
 			k->sessions[i] = 0;
-			while (!sl_stack_push(&w->maps->control->free_sessions, &s->next, i))
+			while (!sl_stack_push(&w->maps->control->freed_sessions, &s->next, i))
 				;
 		}
 	}
@@ -181,7 +195,7 @@ static void release_gone(struct worker *w)
 		    sl_maps_sockmap_has(w->maps->clients_fd, i) ||
 		    sl_cmpxchg(&s->word, word, word & ~(__u64)(SL_S_CLIENT | SL_S_GONE)) != word)
 			continue;
-		while (!sl_stack_push(&w->maps->control->free_sessions, &s->next, i))
+		while (!sl_stack_push(&w->maps->control->freed_sessions, &s->next, i))
 			;
 	}
 }
@@ -192,6 +206,7 @@ void leaks_scan(struct worker *w)
 	struct leaks *k = w->leaks;
 
 	release_gone(w);
+	grace_want(w->crew);
 	if (!k) {
 		k = w->leaks = calloc(1, sizeof(*k));
 		if (!k)

@@ -272,8 +272,9 @@ static void slot_free(struct worker *w, struct front *f)
 	struct sl_control *c = w->maps->control;
 
 	if ((old & SL_S_FRONT) && !(old & SL_S_CLIENT))
-		while (!sl_stack_push(&c->free_sessions, &f->s->next, f->slot))
+		while (!sl_stack_push(&c->freed_sessions, &f->s->next, f->slot))
 			;
+	grace_want(w->crew);
 }
 
 static void front_end(struct worker *w, struct front *f)

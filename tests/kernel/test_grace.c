@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A session's slot that is freed while a program stands still is nobody's before that one has
+ * ended: it may have looked at the generation, and still write.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "daemon/internal.h"
+#include "grace.skel.h"
+#include "kernel/loader.h"
+#include "kernel/maps.h"
+#include "kernel/mounts.h"
+
+#define LONG_US 300000 /* many grace periods */
+#define TRIES 300
+
+static int passed, failed;
+static struct sl_maps maps;
+static struct sl_loader *loader;
+static struct grace_bpf *skel;
+static struct crew crew;
+
+static void clean_up(void)
+{
+	grace_stop(&crew);
+	grace_bpf__destroy(skel);
+	if (maps.control)
+		sl_maps_close(&maps);
+	sl_loader_unload(loader);
+}
+
+static void check(bool ok, const char *name)
+{
+	if (ok)
+		passed++;
+	else
+		failed++;
+	printf("%s %s\n", ok ? "ok  " : "FAIL", name);
+}
+
+static void die(const char *what, const char *why)
+{
+	printf("FAIL %s: %s\n%d passed, %d failed\n", what, why, passed, failed + 1);
+	exit(1);
+}
+
+static void load(const char *instance)
+{
+	static struct sl_table table;
+	struct sl_compiled compiled = {.table = &table, .options = {.kernel_path = true}};
+	struct sl_load_error err = {""};
+
+	if (sl_bpffs_ensure() || sl_loader_clean(instance) ||
+	    sl_loader_load(instance, &compiled, 1, &loader, &err) || sl_maps_open(&maps, instance))
+		die("load", err.text);
+	skel = grace_bpf__open_and_load();
+	if (!skel)
+		die("load of the test's own program", strerror(errno));
+}
+
+static void *stand(void *arg)
+{
+	char packet[64] = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.stand), &opts))
+		die("bpf_prog_test_run_opts", strerror(errno));
+	return arg;
+}
+
+static __u32 *next_of(__u32 slot)
+{
+	return slot < SL_MAX_SESSIONS ? &maps.sessions[slot].next : NULL;
+}
+
+static bool is_free(__u32 slot)
+{
+	__u32 slot1 = SL_STACK_SLOT(SL_READ(maps.control->free_sessions));
+
+	for (__u32 n = 0; slot1 && n < SL_MAX_SESSIONS; n++) {
+		if (slot1 == slot + 1)
+			return true;
+		slot1 = SL_READ(*next_of(slot1 - 1));
+	}
+	return false;
+}
+
+static bool comes_free(__u32 slot)
+{
+	for (int i = 0; i < TRIES && !is_free(slot); i++)
+		usleep(10000);
+	return is_free(slot);
+}
+
+int main(void)
+{
+	char instance[32];
+	pthread_t thread;
+	__u32 slot;
+
+	snprintf(instance, sizeof(instance), "test-grace-%d", getpid());
+	atexit(clean_up);
+	load(instance);
+	if (grace_start(&crew, &maps))
+		die("grace_start", "no thread");
+	slot = sl_stack_pop(&maps.control->free_sessions, next_of) - 1;
+	if (pthread_create(&thread, NULL, stand, NULL))
+		die("pthread_create", strerror(errno));
+	while (!skel->bss->stands)
+		usleep(1000);
+	(void)sl_stack_push(&maps.control->freed_sessions, next_of(slot), slot);
+	grace_want(&crew);
+	usleep(LONG_US);
+	check(!is_free(slot), "a slot is not free while a program runs that may know it");
+	skel->bss->go = 1;
+	(void)pthread_join(thread, NULL);
+	check(comes_free(slot), "it is when the program has ended");
+	check(!SL_STACK_SLOT(maps.control->freed_sessions) &&
+		      !SL_STACK_SLOT(maps.control->waiting_sessions),
+	      "and on no other list");
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed ? 1 : 0;
+}

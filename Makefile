@@ -2,6 +2,7 @@
 # sluice: `make` builds build/sluice without root, network or a BTF kernel; `make help` lists the rest.
 
 O ?= build
+STALL ?=
 CC ?= gcc
 CLANG ?= clang
 BPFTOOL ?= bpftool
@@ -21,7 +22,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wtype-limits -Wimplicit-fallthrough -Wvl
 	-Wmissing-prototypes -Wstrict-prototypes
 DEPS := libbpf yaml-0.1 jansson libmicrohttpd libpcre2-8 libcares liburing
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-common -Iinclude -Iuser -I$(O)/gen \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) $(STALL) -fno-common -Iinclude -Iuser -I$(O)/gen \
 	$(shell $(PKG_CONFIG) --cflags $(DEPS)) $(CFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(DEPS)) -lelf -lz -lm -pthread
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -29,7 +30,7 @@ TSAN := -O1 -g -fsanitize=thread
 
 BPF_SYS := $(shell $(CLANG) -v -E - </dev/null 2>&1 | sed -n '/<...> search starts here:/,/End of search/{ s| \(/.*\)|-idirafter \1|p }')
 BPF_CFLAGS := -std=gnu11 -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror \
-	-Wno-unused-parameter -I. -Iinclude -Ibpf $(BPF_SYS)
+	-Wno-unused-parameter $(STALL) -I. -Iinclude -Ibpf $(BPF_SYS)
 
 # bpf/sluice.bpf.c includes the files of the data path.
 BPF_OBJ := $(O)/bpf/sluice.bpf.o $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(wildcard bpf/selftest.bpf.c bpf/attach.bpf.c))
@@ -37,7 +38,7 @@ SKELS := $(patsubst $(O)/bpf/%.bpf.o,$(O)/gen/%.skel.h,$(BPF_OBJ))
 USER_SRC := $(sort $(shell find user -name '*.c'))
 USER_OBJ := $(USER_SRC:%.c=$(O)/%.o)
 
-.PHONY: all help check clean install bench-origin tests-built tsan
+.PHONY: all help check clean install bench-origin tests-built tsan stalls
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -65,6 +66,10 @@ $(O)/tsan/%.o: %.c | $(SKELS)
 	$(call msg,CC-TSAN,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -O%,$(ALL_CFLAGS)) $(TSAN) -MMD -MP -c -o $@ $<
+
+# STALLS= as "-DSL_STALL_ONE=1024 -DSL_STALL_US=8192": another rate and length; see include/sl_stall.h.
+stalls: ## build build/stalls/sluice, whose threads and programs stand still at times
+	$(Q)$(MAKE) --no-print-directory O=$(O)/stalls STALL="-DSL_STALL $(STALLS)" $(O)/stalls/sluice torture
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call msg,BPF,$@)

@@ -33,8 +33,8 @@
 #define sl_memset(dst, c, n) __builtin_memset((dst), (c), (n))
 #define sl_memcpy(dst, src, n) __builtin_memcpy((dst), (src), (n))
 
-#define SL_READ(x) (*(const volatile __typeof__(x) *)&(x))
-#define SL_WRITE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#define SL_READ(x) (sl_stall(), *(const volatile __typeof__(x) *)&(x))
+#define SL_WRITE(x, v) (sl_stall(), *(volatile __typeof__(x) *)&(x) = (v))
 
 #else /* user space */
 
@@ -57,20 +57,29 @@ static inline long sl_loop(__u32 n, long (*fn)(__u32 i, void *ctx), void *ctx)
 #define sl_memcpy(dst, src, n) memcpy((dst), (src), (n))
 
 /* The same instructions as by volatile alone, and what C11 asks for between threads. */
-#define SL_READ(x) __atomic_load_n((const volatile __typeof__(x) *)&(x), __ATOMIC_RELAXED)
-#define SL_WRITE(x, v) __atomic_store_n((volatile __typeof__(x) *)&(x), (v), __ATOMIC_RELAXED)
+#define SL_READ(x) \
+	(sl_stall(), __atomic_load_n((const volatile __typeof__(x) *)&(x), __ATOMIC_RELAXED))
+#define SL_WRITE(x, v) \
+	(sl_stall(), __atomic_store_n((volatile __typeof__(x) *)&(x), (v), __ATOMIC_RELAXED))
 /* ... and what was done before the change that it sees is seen, too. */
-#define SL_ACQUIRE(x) __atomic_load_n((const volatile __typeof__(x) *)&(x), __ATOMIC_ACQUIRE)
+#define SL_ACQUIRE(x) \
+	(sl_stall(), __atomic_load_n((const volatile __typeof__(x) *)&(x), __ATOMIC_ACQUIRE))
 
+#endif
+
+#ifdef SL_STALL
+#include "sl_stall.h"
+#else
+#define sl_stall() ((void)0)
 #endif
 
 /* Core functions are inlined on both sides: BPF calls cost more than the work. */
 #define SL_FN static inline __attribute__((always_inline, unused))
 
 /* Full-barrier atomics on shared words; clang emits BPF atomics (-mcpu=v3). */
-#define sl_cmpxchg(ptr, old, new) __sync_val_compare_and_swap((ptr), (old), (new))
-#define sl_fetch_add(ptr, n) __sync_fetch_and_add((ptr), (n))
-#define sl_add(ptr, n) ((void)__sync_fetch_and_add((ptr), (n)))
+#define sl_cmpxchg(ptr, old, new) (sl_stall(), __sync_val_compare_and_swap((ptr), (old), (new)))
+#define sl_fetch_add(ptr, n) (sl_stall(), __sync_fetch_and_add((ptr), (n)))
+#define sl_add(ptr, n) ((void)sl_fetch_add((ptr), (n)))
 /*
  * Reads a word that this CPU will change in a moment: its cache line comes from another CPU as
  * this one's own, in one transfer. A load would share it first, and the change ask again.

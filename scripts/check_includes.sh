@@ -16,6 +16,7 @@ say()
 rank()
 {
 	case $1 in
+	sl_stall.h) echo -1 ;;
 	sl_types.h) echo 0 ;;
 	sl_limits.h) echo 1 ;;
 	sl_reason.h | sl_stack.h | sl_maps.h | sl_bytes.h | sl_selftest.h | sl_search.h | sl_date.h) echo 2 ;;

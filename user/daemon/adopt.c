@@ -118,14 +118,16 @@ static void stray_socket(struct worker *w, int fd)
 	int listening = 0, domain = 0;
 	socklen_t len = sizeof(int);
 	struct sl_socket me;
+	int rc;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || listening ||
 	    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) ||
 	    (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX))
 		return;
-	if (domain == AF_UNIX && sl_maps_socket_get(w->maps, fd, &me))
+	rc = sl_maps_socket_get(w->maps, fd, &me);
+	if (domain == AF_UNIX && rc == -ENOENT)
 		return; /* not ours: what we were started with */
-	if (!sl_maps_socket_get(w->maps, fd, &me) && me.role == SL_ROLE_FRONT) {
+	if (!rc && me.role == SL_ROLE_FRONT) {
 		/* Closes it if the slot is not free to take. */
 		front_add(w, fd, NO_INDEX, &me);
 		return;

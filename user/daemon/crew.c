@@ -10,7 +10,8 @@
 
 #include "internal.h"
 
-#define UNEVEN 2 /* sessions that one thread may have more than another */
+#define MAIL_MIN 1 /* mails that a box has room for before it needs memory */
+#define UNEVEN 2   /* sessions that one thread may have more than another */
 
 bool is_main(const struct worker *w)
 {
@@ -30,7 +31,7 @@ static void wake(const struct mailbox *b)
 
 static bool grow(struct mailbox *b)
 {
-	__u32 cap = b->cap ? 2 * b->cap : 64;
+	__u32 cap = b->cap ? 2 * b->cap : MAIL_MIN; /* 0: both are being read */
 	struct mail *m = realloc(b->mail, cap * sizeof(*m));
 
 	if (!m)
@@ -123,20 +124,30 @@ void crew_read(struct worker *w)
 	struct mail *mail;
 	bool drain, stop;
 	__u64 count;
-	__u32 n;
+	__u32 n, cap;
 
 	if (b->fd >= 0)
 		(void)!read(b->fd, &count, sizeof(count));
 	pthread_mutex_lock(&b->lock);
 	mail = b->mail;
+	cap = b->cap;
 	n = b->n;
-	b->mail = NULL;
-	b->n = b->cap = 0;
+	b->mail = b->spare;
+	b->cap = b->spare_cap;
+	b->spare = NULL;
+	b->n = b->spare_cap = 0;
 	drain = b->drain;
 	stop = b->stop;
 	pthread_mutex_unlock(&b->lock);
 	for (__u32 i = 0; i < n; i++)
 		mail_read(w, &mail[i]);
+	pthread_mutex_lock(&b->lock);
+	if (!b->spare) {
+		b->spare = mail;
+		b->spare_cap = cap;
+		mail = NULL;
+	}
+	pthread_mutex_unlock(&b->lock);
 	free(mail);
 	if (drain)
 		drain_own(w);
@@ -162,6 +173,13 @@ static struct worker *least_loaded(const struct worker *w)
 	return least;
 }
 
+/* Even if its client has gone already: BPF may have begun an exchange. */
+bool crew_is_of_main(const struct worker *w, const struct sl_socket *me)
+{
+	return me->role == SL_ROLE_FRONT && me->slot < w->n_sessions &&
+	       w->maps->sessions[me->slot].client_sk;
+}
+
 /*
  * Whoever accepts keeps: to hand a session on costs a wake-up. But for a burst that one thread has
  * accepted and that would stay for long.
@@ -170,9 +188,7 @@ struct worker *crew_whose(struct worker *w, const struct sl_socket *me)
 {
 	struct worker *least;
 
-	/* Even if that has gone already: BPF may have begun an exchange. */
-	if (me->role == SL_ROLE_FRONT && me->slot < w->n_sessions &&
-	    w->maps->sessions[me->slot].client_sk)
+	if (crew_is_of_main(w, me))
 		return w->crew->all[0];
 	if (w->crew->n == 1 || w->draining || me->role == SL_ROLE_LOOP)
 		return w;
@@ -308,8 +324,15 @@ static void *thread_run(void *arg)
 
 static int box_open(struct worker *w)
 {
-	w->mailbox.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (w->mailbox.fd < 0)
+	struct mailbox *b = &w->mailbox;
+
+	b->mail = calloc(MAIL_MIN, sizeof(*b->mail));
+	b->spare = calloc(MAIL_MIN, sizeof(*b->spare));
+	if (!b->mail || !b->spare)
+		return -ENOMEM;
+	b->cap = b->spare_cap = MAIL_MIN;
+	b->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (b->fd < 0)
 		return -errno;
 	w->mail_io = (struct io){.fd = w->mailbox.fd, .kind = IO_MAIL};
 	return io_add(w, &w->mail_io, EPOLLIN);

@@ -42,9 +42,11 @@ struct mail {
 struct mailbox {
 	pthread_mutex_t lock;
 	int fd; /* eventfd: there is mail, or the crew is to rest; -1: nobody reads it any more */
-	struct mail *mail;
+	struct mail *mail;  /* [cap], n of them */
+	struct mail *spare; /* [spare_cap], for what comes while that is read */
 	__u32 n;
 	__u32 cap;
+	__u32 spare_cap;
 	__u32 n_fronts; /* sockets in it that are to be sessions; atomically */
 	bool drain;	/* finish what you have: no mail, since it must not want for memory */
 	bool stop;	/* ... at once */
@@ -100,6 +102,11 @@ void crew_join(struct worker *w, bool hard);
 void crew_free(struct worker *main);
 
 bool is_main(const struct worker *w);
+/*
+ * Whether an accepted socket's session is the main thread's in any case: BPF serves clients of this
+ * host by lanes of that thread.
+ */
+bool crew_is_of_main(const struct worker *w, const struct sl_socket *me);
 /* Whose a session is whose socket was just accepted; @me: what it is, see sl_maps_socket_get(). */
 struct worker *crew_whose(struct worker *w, const struct sl_socket *me);
 /* False: it has ended, or there is no memory; what is in @mail stays the caller's. */

@@ -50,8 +50,9 @@ void timer_clear(struct front *f);
 void front_accept(struct worker *w, struct io *listener);
 struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen);
 void front_event(struct worker *w, struct front *f);
+/* Ends the session now; by RST if its answer is cut and a FIN would not tell. */
 void front_close(struct worker *w, struct front *f);
-/* The same wherever an answer may be: by RST if it is cut and a FIN would not tell. */
+/* The same; a tunnel by RST at both its ends. */
 void front_abort(struct worker *w, struct front *f);
 /* Serves a socket that listener @index accepted; closes it if it cannot. @me: what it is to BPF. */
 void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me);

@@ -319,7 +319,10 @@ int endpoint_socket(struct worker *w, const struct sl_endpoint *e)
 	if (fd < 0)
 		return -1;
 	/* sk_lookup must know whose connection this is. */
-	(void)sl_maps_socket_set(w->maps, fd, &me);
+	if (sl_maps_socket_set(w->maps, fd, &me)) {
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 
@@ -390,8 +393,7 @@ struct back *lane_open(struct worker *w, __u32 endpoint, bool *ret_refused)
 	b->l->back_cookie = cookie;
 	b->l->back_fd = fd;
 	/* Without a slot, too: sk_lookup must know whose connection this is. */
-	(void)sl_maps_socket_set(w->maps, fd, &me);
-	rc = endpoint_connect(w, e, fd);
+	rc = sl_maps_socket_set(w->maps, fd, &me) ? -ENOMEM : endpoint_connect(w, e, fd);
 	b->connecting = true;
 	b->io.writable = false;
 	if (rc == -EINPROGRESS)

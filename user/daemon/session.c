@@ -105,13 +105,9 @@ void session_release(struct front *f, bool dirty)
 	f->owned = false;
 }
 
-/* Makes the daemon's side of a session. @slot NO_SLOT: unslotted. NULL: out of memory. */
-struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
+/* Makes @f, zeroed, the daemon's side of a session. @slot NO_SLOT: unslotted. */
+static void front_init(struct worker *w, struct front *f, int fd, __u32 slot, __u32 gen)
 {
-	struct front *f = calloc(1, sizeof(*f));
-
-	if (!f)
-		return NULL;
 	f->io.fd = fd;
 	f->io.kind = IO_FRONT;
 	f->io.writable = true;
@@ -140,6 +136,14 @@ struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
 	f->served = !f->s->client_sk;
 	SL_WRITE(w->n_served, w->n_served + f->served);
 	f->nth = sl_fetch_add(&w->crew->n_fronts, 1) + 1;
+}
+
+struct front *front_new(struct worker *w, int fd, __u32 slot, __u32 gen)
+{
+	struct front *f = calloc(1, sizeof(*f));
+
+	if (f)
+		front_init(w, f, fd, slot, gen);
 	return f;
 }
 
@@ -171,30 +175,25 @@ static bool session_adopt(struct worker *w, int fd, const struct sl_socket *me)
 
 void front_add(struct worker *w, int fd, __u32 index, const struct sl_socket *me)
 {
-	struct front *f;
-
 	/* TCP_NODELAY is its listener's, see listen.c. */
-	if (me->role == SL_ROLE_LOOP) {
+	struct front *f = me->role == SL_ROLE_LOOP ? NULL : calloc(1, sizeof(*f));
+
+	/* Before the slot is adopted: until then BPF frees it when the socket goes. */
+	if (!f) {
 		close(fd);
 		return;
 	}
 	if (me->role == SL_ROLE_FRONT && me->slot < w->n_sessions) {
 		if (!session_adopt(w, fd, me)) {
+			free(f);
 			close(fd);
 			return;
 		}
-		f = front_new(w, fd, me->slot, me->gen);
+		front_init(w, f, fd, me->slot, me->gen);
 	} else {
-		f = front_new(w, fd, NO_SLOT, 1);
-		if (f) {
-			f->s->listener = index;
-			f->one_shot = me->role == SL_ROLE_ONE_SHOT;
-		}
-	}
-	if (!f) {
-		/* The slot is found by the leak scan of the next worker. */
-		close(fd);
-		return;
+		front_init(w, f, fd, NO_SLOT, 1);
+		f->s->listener = index;
+		f->one_shot = me->role == SL_ROLE_ONE_SHOT;
 	}
 	if (io_add(w, &f->io, IO_EVENTS_ALL)) {
 		front_close(w, f);
@@ -225,11 +224,21 @@ static void front_assign(struct worker *w, int fd, __u32 index)
 {
 	struct mail mail = {.kind = MAIL_FRONT, .fd = fd, .index = index};
 	struct worker *to;
+	int rc;
 
-	(void)sl_maps_socket_get(w->maps, fd, &mail.socket);
+	rc = sl_maps_socket_get(w->maps, fd, &mail.socket);
+	if (rc && rc != -ENOENT) {
+		/* BPF may have captured its client, and would serve it beside us. */
+		close(fd);
+		return;
+	}
 	to = crew_whose(w, &mail.socket);
-	if (to == w || !crew_write(to, &mail))
+	if (to != w && crew_write(to, &mail))
+		return;
+	if (to == w || !crew_is_of_main(w, &mail.socket))
 		front_add(w, fd, index, &mail.socket);
+	else
+		close(fd);
 }
 
 void front_accept(struct worker *w, struct io *listener)
@@ -314,17 +323,18 @@ static void front_end(struct worker *w, struct front *f)
 	limits_sessions_changed(w);
 }
 
-/* Ends the session now. Consistent at each step: a crash in between leaves nothing in doubt. */
+/* Consistent at each step: a crash in between leaves nothing in doubt. */
 void front_close(struct worker *w, struct front *f)
 {
-	if (f->io.fd >= 0)
-		front_end(w, f);
+	if (f->io.fd < 0)
+		return;
+	if (f->lingering ? f->resets : exchange_looks_whole(f))
+		socket_resets(f->io.fd);
+	front_end(w, f);
 }
 
 void front_abort(struct worker *w, struct front *f)
 {
-	if (f->lingering ? f->resets : exchange_looks_whole(f))
-		socket_resets(f->io.fd);
 	if (f->x.tunnel && f->back) /* to its server the same */
 		socket_resets(f->back->io.fd);
 	front_close(w, f);

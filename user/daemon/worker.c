@@ -486,6 +486,7 @@ void worker_free(struct worker *w)
 {
 	graveyard_empty(w);
 	free(w->mailbox.mail);
+	free(w->mailbox.spare);
 	sl_events_close(w->events);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);

@@ -13,8 +13,8 @@ from lib.torture import MIXES, Torture
 SECONDS = int(os.environ.get("TORTURE_SECONDS", 20))
 
 
-def go(t, door, mix, loss=0, **kw):
-    torture = Torture(t, door, mix)
+def go(t, door, mix, loss=0, failing=None, **kw):
+    torture = Torture(t, door, mix, failing=failing)
     print(f"    {t.name}: seed {torture.seed}", flush=True)
     counts = torture.run(SECONDS, extra=os.environ.get("TORTURE_ARGS", "").split(), loss=loss, **kw)
     print(f"    {counts}\n    {torture.sluice.stats()}", flush=True)
@@ -32,6 +32,16 @@ def mixed(t, case):
 def killed(t, door):
     """The worker dies again and again: connections may end, but no byte is wrong."""
     go(t, door, "hostile", kill_every=1.5)
+
+
+@test(seconds=SECONDS + 120, each=[(d, k) for d in DOORS for k in ("lives", "killed")])
+def failing(t, case):
+    """The daemon's own calls fail (see torture/failing.c, which $FAILING_ONLY is for): connections may
+    end and requests be refused, but no byte is wrong, nobody hangs and nothing is lost. A worker
+    makes more than a hundred calls to begin, and is not to fail for ever at that."""
+    door, worker = case
+    killed = worker == "killed"
+    go(t, door, "hostile", failing=2000 if killed else 100, kill_every=1.5 if killed else None)
 
 
 @test(seconds=SECONDS + 120, each=list(DOORS))

@@ -34,3 +34,12 @@ def short_lossy(t, door):
     torture = Torture(t, door, "steady")
     t.note(torture.run(4, threads=100, loss=30))
     torture.settles(lossy=True)
+
+
+@test(seconds=120, each=["both", "user"])
+def short_failing(t, door):
+    """The daemon's own calls fail: connections may end and requests be refused, and no more."""
+    torture = Torture(t, door, "hostile", failing=50)
+    t.note(torture.run(4, threads=12))
+    torture.settles()
+    torture.sluice.stop()

@@ -5,13 +5,14 @@
 QUEUES := $(O)/tests/e2e/queues/queues
 
 TORTURE_BIN := $(O)/tests/e2e/torture/client $(O)/tests/e2e/torture/backend
+FAILING := $(O)/tests/e2e/torture/failing.so
 TORTURE_client := client ways answer ask wire
 TORTURE_backend := backend ask wire
 
 e2e: $(O)/sluice torture ## end-to-end tests in network namespaces (root); E2E='NAME...' selects
 	SLUICE=$(abspath $(O)/sluice) tests/e2e/run $(E2E)
 
-torture: $(TORTURE_BIN) $(QUEUES)
+torture: $(TORTURE_BIN) $(FAILING) $(QUEUES)
 
 tests-built: torture
 
@@ -33,6 +34,11 @@ $(O)/tests/e2e/torture/%.o: tests/e2e/torture/%.c
 	$(call msg,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(FAILING): tests/e2e/torture/failing.c
+	$(call msg,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -fPIC $(LDFLAGS) -o $@ $< -ldl
 
 .SECONDEXPANSION:
 $(TORTURE_BIN): $$(patsubst %,$(O)/tests/e2e/torture/%.o,$$(TORTURE_$$(@F)))

@@ -7,6 +7,7 @@ import random
 import time
 
 from .config import DOORS, config, route
+from .http1 import Conn
 from .linux import lossy
 
 FRONT = 8000
@@ -26,16 +27,20 @@ def wrongs(p):
 class Torture:
     """One door, one mix of servers, one seed."""
 
-    def __init__(self, t, door, mix, seed=None, address="127.0.0.1"):
+    def __init__(self, t, door, mix, seed=None, address="127.0.0.1", failing=None):
+        """@failing: one in so many of the daemon's calls fails while the clients run, see failing.c."""
         self.t, self.mix, self.address = t, mix, address
         self.seed = seed if seed is not None else random.randrange(1 << 32)
         self.backend = t.start([program(t, "backend"), address, *PORTS], name="backend")
         for port in PORTS:
             self.backend.wait_port((address, port))
+        self.fails = f"{t.dir}/fails" if failing else None
+        wrap = ["env", f"LD_PRELOAD={program(t, 'failing.so')}", f"FAILING_WHILE={self.fails}",
+                f"FAILING_ONE={failing}"] if failing else ()
         clusters = {f"s{port}": [(address, port)] for port in PORTS}
         routes = [route(weights={name: 50 for name in clusters}, name="all")]
         self.sluice = t.sluice(config((address, FRONT), clusters, routes, DOORS[door],
-                                      connect_timeout="5s"))
+                                      connect_timeout="5s"), wrap=wrap)
         self.random = random.Random(self.seed)
         self.first = 0
 
@@ -49,17 +54,34 @@ class Torture:
         thousand packets so many are lost, both ways."""
         argv = [program(self.t, "client"), "--seed", self.seed, "--first", self.first, "--seconds", seconds,
                 "--threads", threads, "--mix", MIXES[self.mix], "--patience", patience_ms,
-                *(["--kills"] if kill_every else []), *extra, self.address, FRONT]
+                *(["--kills"] if kill_every else []), *(["--starved"] if self.fails else []),
+                *extra, self.address, FRONT]
         self.first += 1 << 32  # no request of this instance is made twice
         client = self.t.start([str(word) for word in argv], name="client")
         end = time.monotonic() + int(seconds) + 3 * patience_ms / 1000 + 10
-        with lossy("lo", loss) if loss else contextlib.nullcontext():
+        with lossy("lo", loss) if loss else contextlib.nullcontext(), self._failing():
             self._until_over(client, end, kill_every, each)
         wrong = wrongs(client) + wrongs(self.backend)
         assert not wrong, f"{len(wrong)} wrong: " + " | ".join(wrong[:3])
         counts = json.loads(client.log().splitlines()[-1])
         assert counts["exchanges"] > 0, counts
         return counts
+
+    @contextlib.contextmanager
+    def _failing(self):
+        """The daemon's calls fail while the body runs, but not before a worker has begun to serve."""
+        if not self.fails:
+            yield
+            return
+        with Conn((self.address, FRONT)) as c:
+            c.send(b"no HTTP\r\n\r\n")
+            assert c.response().status == 400
+        with open(self.fails, "w", encoding="ascii"):
+            pass
+        try:
+            yield
+        finally:
+            os.unlink(self.fails)
 
     def _until_over(self, client, end, kill_every, each):
         killed = time.monotonic()
@@ -70,7 +92,8 @@ class Torture:
                 each()
             time.sleep(0.02)
             if kill_every and time.monotonic() - killed > kill_every:
-                self.sluice.kill_worker()
+                with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                    self.sluice.kill_worker()
                 killed = time.monotonic()
 
     def settles(self, lossy=False):

@@ -162,7 +162,8 @@ static enum answered own_answer(struct client *c, const struct wire_head *h, uin
 		due = true;
 		c->counts->lost++;
 	}
-	if (!(status == 502 && due) && !(status == 408 && c->mix == MIX_HOSTILE))
+	if (!(status == 502 && due) && !(status == 408 && c->mix == MIX_HOSTILE) &&
+	    !(status == 503 && c->starved))
 		return client_wrong(c, "'%s' of the proxy's own", h->first);
 	if (h->length < 0)
 		return client_wrong(c, "'%s' without a length", h->first);

@@ -27,7 +27,7 @@ static struct {
 	uint64_t seed, first, connections;
 	uint32_t seconds, threads, small;
 	char mix;
-	bool kills, go_on;
+	bool kills, starved, go_on;
 } args = {.connections = UINT64_MAX, .seconds = 10, .threads = 16, .small = 20, .mix = MIX_STEADY};
 
 static uint64_t next_connection;
@@ -79,6 +79,7 @@ static void connection(struct client *c, uint64_t id, struct counts *n)
 	c->counts = n;
 	c->mix = args.mix;
 	c->kills = args.kills;
+	c->starved = args.starved;
 	c->way = "connect";
 	fd = dial(&c->dice);
 	n->connections++;
@@ -136,27 +137,22 @@ static void print_counts(uint64_t ms)
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: client [--seed N] [--first N] [--connections N] [--seconds N] "
-		"[--threads N] [--mix s|c|h] [--small PERCENT] [--patience MS] [--kills] [--go-on] "
-		"ADDRESS PORT\n");
+	fprintf(stderr, "usage: client [--seed N] [--first N] [--connections N] [--seconds N] "
+			"[--threads N] [--mix s|c|h] [--small PERCENT] [--patience MS] [--kills] "
+			"[--starved] "
+			"[--go-on] ADDRESS PORT\n");
 	return 2;
 }
 
 static int parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"seed", 1, NULL, 's'},
-		{"first", 1, NULL, 'f'},
-		{"connections", 1, NULL, 'c'},
-		{"seconds", 1, NULL, 't'},
-		{"threads", 1, NULL, 'n'},
-		{"mix", 1, NULL, 'm'},
-		{"patience", 1, NULL, 'p'},
-		{"small", 1, NULL, 'b'},
-		{"kills", 0, NULL, 'k'},
-		{"go-on", 0, NULL, 'g'},
-		{0},
+		{"seed", 1, NULL, 's'},	       {"first", 1, NULL, 'f'},
+		{"connections", 1, NULL, 'c'}, {"seconds", 1, NULL, 't'},
+		{"threads", 1, NULL, 'n'},     {"mix", 1, NULL, 'm'},
+		{"patience", 1, NULL, 'p'},    {"small", 1, NULL, 'b'},
+		{"kills", 0, NULL, 'k'},       {"starved", 0, NULL, 'v'},
+		{"go-on", 0, NULL, 'g'},       {0},
 	};
 	int o;
 
@@ -188,6 +184,9 @@ static int parse(int argc, char **argv)
 			break;
 		case 'k':
 			args.kills = true;
+			break;
+		case 'v':
+			args.kills = args.starved = true;
 			break;
 		case 'g':
 			args.go_on = true;

@@ -26,9 +26,10 @@ struct client {
 	uint64_t id; /* of the connection, in this seed */
 	uint32_t n_asked;
 	char mix;
-	bool kills;  /* the worker is killed now and then: connections may end */
-	bool doomed; /* a server hung up on a request that is still being sent */
-	bool behind; /* more was sent behind the request whose answer is read */
+	bool starved; /* memory, descriptors and ports are short at the proxy: 503 */
+	bool kills;   /* the worker is killed now and then: connections may end */
+	bool doomed;  /* a server hung up on a request that is still being sent */
+	bool behind;  /* more was sent behind the request whose answer is read */
 	const char *way;
 	struct ask ask;		/* the one whose answer is read */
 	struct ask before;	/* the one before it on the connection, and what it got */

@@ -15,6 +15,7 @@ from lib.http1 import Conn, build, head_of
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
+SL_S_FRONT = 1  # of sl_session.word, whose bits come before its generation
 RUN = 17 * 32768  # bytes of a send that a program sees at a time, at most (MAX_SKB_FRAGS of 32 KB)
 LATE = (RUN // PAGE) + 10  # a page that the second run copies
 
@@ -85,7 +86,7 @@ def next_answer_is_moved_too(t):
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")],
                         connect_timeout="5s"))
     size, mover = linux.member_of(s.pin("sessions"), "sl_session", "mover")
-    _, front = linux.member_of(s.pin("sessions"), "sl_session", "front_sk")
+    _, word = linux.member_of(s.pin("sessions"), "sl_session", "word")
     with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:
         conn.send(build("GET", "/"))
         lane, _ = back.accept()
@@ -98,7 +99,7 @@ def next_answer_is_moved_too(t):
         lane.sendall(answer(b"one"))
         assert conn.response().body == b"one"
         assert s.stats().kernel, s.stats()
-        slot = next(i for i in range(1024) if any(sessions[i * size + front:i * size + front + 8]))
+        slot = next(i for i in range(1024) if sessions[i * size + word] & SL_S_FRONT)
         sessions[slot * size + mover] = 1
         conn.send_pieces([b"GET / HTTP/1.1\r\n", b"Host: x\r\n\r\n"])  # the daemon's to send
         head_of(lane)

@@ -377,7 +377,7 @@ _Static_assert(sizeof(struct sl_endpoint) == 64, "a cache line each");
 
 #define SL_AF_UNIX 1 /* AF_UNIX, for BPF */
 
-/* Map `pipes`, hash: key -> path of a UNIX-domain socket. None is ever taken off. */
+/* Map `pipes`, hash: key -> path of a UNIX-domain socket that an endpoint has. */
 struct sl_pipe {
 	__u64 key;		/* hash of the path */
 	char path[SL_PIPE_MAX]; /* ends with NUL; "@name": of the abstract socket "name" */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "config/config.h"
 #include "daemon/listen.h"
@@ -184,14 +185,38 @@ static int routes_follow(struct worker *w, const struct sl_compiled *c)
 	return rc;
 }
 
+/*
+ * The paths that endpoints have, old and new, and no others. There is room: each endpoint has a
+ * slot, and there are as many of these.
+ */
+static int pipes_apply(struct worker *w, const struct sl_compiled *c)
+{
+	__u64 *keys = malloc((SL_MAX_ENDPOINTS + c->n_pipes) * sizeof(*keys));
+	__u32 n = 0;
+	int rc = 0;
+
+	if (!keys)
+		return -ENOMEM;
+	for (__u32 i = 0; i < endpoints_top(w); i++)
+		if (w->maps->endpoints[i].family == AF_UNIX)
+			memcpy(&keys[n++], w->maps->endpoints[i].addr, sizeof(*keys));
+	for (__u32 i = 0; i < c->n_pipes; i++)
+		keys[n++] = c->pipes[i].key;
+	sl_maps_pipes_keep(w->maps, keys, n);
+	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
+		rc = sl_maps_pipe_put(w->maps, &c->pipes[i]);
+	free(keys);
+	return rc;
+}
+
 /* What may fail comes before what requests, and exchanges under way, are served by. */
 static int write_maps(struct worker *w, struct sl_compiled *c, struct outcome *o)
 {
 	struct sl_names *old = routes_by_name(w->args->compiled);
 	int rc = old ? sl_maps_publish_prepare(w->maps, c->table) : -ENOMEM;
 
-	for (__u32 i = 0; i < c->n_pipes && !rc; i++)
-		rc = sl_maps_pipe_put(w->maps, &c->pipes[i]);
+	if (!rc)
+		rc = pipes_apply(w, c);
 	if (!rc)
 		rc = splits_apply(w, c, old, false, o);
 	for (__u32 i = 0; i < c->table->n_routes && !rc; i++)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -240,6 +241,28 @@ int sl_maps_pipe_get(const struct sl_maps *m, __u64 key, struct sl_pipe *ret)
 int sl_maps_pipe_put(const struct sl_maps *m, const struct sl_pipe *pipe)
 {
 	return bpf_map_update_elem(m->pipes_fd, &pipe->key, pipe, BPF_ANY) ? -errno : 0;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const __u64 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+void sl_maps_pipes_keep(const struct sl_maps *m, __u64 *keys, __u32 n)
+{
+	__u64 key, next;
+	bool more = !bpf_map_get_next_key(m->pipes_fd, NULL, &key);
+
+	qsort(keys, n, sizeof(*keys), compare_keys);
+	while (more) {
+		/* First: behind one that is gone it would begin anew. */
+		more = !bpf_map_get_next_key(m->pipes_fd, &key, &next);
+		if (!bsearch(&key, keys, n, sizeof(*keys), compare_keys))
+			(void)bpf_map_delete_elem(m->pipes_fd, &key);
+		key = next;
+	}
 }
 
 int sl_maps_route_put(const struct sl_maps *m, __u32 index, const struct sl_route_info *info)

@@ -70,6 +70,8 @@ int sl_maps_split_put(const struct sl_maps *m, __u32 id, const struct sl_split *
 /* The path of a UNIX-domain endpoint, by its key. 0 or -errno. */
 int sl_maps_pipe_get(const struct sl_maps *m, __u64 key, struct sl_pipe *ret);
 int sl_maps_pipe_put(const struct sl_maps *m, const struct sl_pipe *pipe);
+/* None stays but those with one of the @n @keys, which it sorts. */
+void sl_maps_pipes_keep(const struct sl_maps *m, __u64 *keys, __u32 n);
 
 /* Information on route @index. 0 or -errno. */
 int sl_maps_route_get(const struct sl_maps *m, __u32 index, struct sl_route_info *ret);

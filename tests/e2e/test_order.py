@@ -15,7 +15,7 @@ from lib.http1 import Conn, build, head_of
 from lib.runner import test
 
 FRONT = ("127.0.0.1", 8000)
-SL_S_FRONT = 1  # of sl_session.word, whose bits come before its generation
+SL_S_FRONT = 2  # of sl_session.word, whose bits come before its generation
 RUN = 17 * 32768  # bytes of a send that a program sees at a time, at most (MAX_SKB_FRAGS of 32 KB)
 LATE = (RUN // PAGE) + 10  # a page that the second run copies
 

@@ -126,7 +126,6 @@ FAILING(int, socket, (int domain, int type, int protocol), (domain, type, protoc
 FAILING(int, connect, (int fd, const struct sockaddr *addr, socklen_t len), (fd, addr, len),
 	EADDRNOTAVAIL, ENOMEM, ENETUNREACH, ECONNREFUSED)
 FAILING(int, pipe2, (int fds[2], int flags), (fds, flags), EMFILE, ENFILE)
-FAILING(int, shutdown, (int fd, int how), (fd, how), ENOTCONN)
 FAILING(int, bpf_map_update_elem, (int fd, const void *key, const void *value, uint64_t flags),
 	(fd, key, value, flags), ENOMEM, EBUSY, E2BIG)
 FAILING(int, bpf_map_lookup_elem, (int fd, const void *key, void *value), (fd, key, value), ENOMEM)

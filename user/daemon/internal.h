@@ -89,7 +89,7 @@ void endpoints_changed(struct worker *w);
 /* Once a second: slots of those that have left are free when nobody has to do with them. */
 void endpoints_reap(struct worker *w);
 
-/* names.c: the names of the config are looked up from now on. 0 or -errno. */
+/* names.c: the names of the config are looked up from now on. 0, or -errno: none is. */
 int names_start(struct worker *w);
 void names_stop(struct worker *w);
 void names_event(struct worker *w);

@@ -163,19 +163,11 @@ __u64 names_due(const struct worker *w)
 	return s->due_ns < s->dns_ns ? s->due_ns : s->dns_ns;
 }
 
-int names_start(struct worker *w)
+static int start(struct worker *w, struct names *s)
 {
 	const struct sl_compiled *c = w->args->compiled;
-	struct names *s;
-	int rc;
+	int rc = sl_dns_new(&s->dns);
 
-	names_stop(w);
-	if (!c->n_names)
-		return 0;
-	w->names = s = calloc(1, sizeof(*s) + c->n_names * sizeof(s->all[0]));
-	if (!s)
-		return -ENOMEM;
-	rc = sl_dns_new(&s->dns);
 	if (rc)
 		return rc;
 	s->io = (struct io){.fd = sl_dns_fd(s->dns), .kind = IO_DNS};
@@ -193,6 +185,21 @@ int names_start(struct worker *w)
 	}
 	s->due_ns = w->now_ns;
 	return io_add(w, &s->io, EPOLLIN);
+}
+
+int names_start(struct worker *w)
+{
+	__u32 n = w->args->compiled->n_names;
+	int rc;
+
+	names_stop(w);
+	if (!n)
+		return 0;
+	w->names = calloc(1, sizeof(*w->names) + n * sizeof(w->names->all[0]));
+	rc = w->names ? start(w, w->names) : -ENOMEM;
+	if (rc)
+		names_stop(w);
+	return rc;
 }
 
 void names_stop(struct worker *w)

@@ -96,8 +96,9 @@ static int use_config(struct worker *w, struct reload *r)
 	if (rc)
 		return rc;
 	reload_say(&r->o, "config generation %u\n", w->table->generation);
-	if (names_start(w))
-		fprintf(stderr, "sluice: names cannot be looked up any more: out of memory\n");
+	rc = names_start(w);
+	if (rc)
+		fprintf(stderr, "sluice: names cannot be looked up any more: %s\n", strerror(-rc));
 	return 0;
 }
 

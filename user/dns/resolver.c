@@ -435,6 +435,8 @@ int sl_dns_new(struct sl_dns **ret)
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (d->epoll_fd < 0 || ares_library_init(ARES_LIB_INIT_ALL)) {
 		err = d->epoll_fd < 0 ? -errno : -ENOMEM;
+		if (d->epoll_fd >= 0)
+			close(d->epoll_fd);
 		free(d);
 		return err;
 	}

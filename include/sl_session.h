@@ -334,7 +334,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 13
+#define SL_ABI 14
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -362,8 +362,8 @@ struct sl_control {
 	__u32 max_head; /* bytes and header lines of a head that some listener may not take: above
 			 */
 	__u32 max_headers;   /* it is the daemon's to say; 0: no limit */
-	__u64 reloads;	     /* reloads done or refused; written by the daemon */
-	__u32 reload_status; /* errno of the last one; 0: done */
+	__u64 reload_asked;  /* the command's number of the last wish; 0: none. `sluice reload` */
+	__u32 reload_status; /* errno of the one below; 0: done; the daemon */
 	__u32 n_endpoints;   /* of the map `endpoints`, in use or not any more; the daemon */
 	__s32 tai_s;	     /* CLOCK_TAI - CLOCK_REALTIME; written by the daemon */
 	__u32 n_threads;     /* of the worker */
@@ -374,6 +374,7 @@ struct sl_control {
 	 * before it puts them on free_sessions: see grace.c. sl_stack heads. */
 	__u64 freed_sessions;
 	__u64 waiting_sessions;
+	__u64 reload_answered; /* of the last one that was answered; the daemon */
 };
 
 /* Ring buffer `events`: BPF tells the daemon. A hint: the words are the truth. */

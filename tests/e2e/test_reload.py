@@ -128,6 +128,34 @@ def two_files(t):
         assert len(told) == 2, said
 
 
+@test(seconds=60)
+def signals_beside(t):
+    """Who asks is told of what was asked, whatever signals come from elsewhere meanwhile."""
+    s = start(t, names=("a", "b", "c"))
+    texts = {n: t.write(f"{n}.yaml", config(FRONT, clusters(n), [route(to=n)])) for n in "bc"}
+    wrong = t.write("wrong.yaml", ": [")
+    done = threading.Event()
+
+    def signals():
+        while not done.wait(0.0005):
+            os.kill(s.supervisor, signal.SIGHUP)
+    thread = threading.Thread(target=signals)
+    thread.start()
+    try:
+        for n in range(40):
+            to = "bc"[n % 2]
+            assert "config generation" in s.run("reload", "-c", texts[to])
+            with Conn(FRONT) as conn:
+                assert who(conn) == to
+            said = s.run("reload", "-c", wrong, code=1)
+            assert "wrong.yaml" in said, said
+            with Conn(FRONT) as conn:
+                assert who(conn) == to
+    finally:
+        done.set()
+        thread.join()
+
+
 @test()
 def no_file(t):
     """What is no file, and would be waited for or read for ever, is refused; nobody waits."""

@@ -48,11 +48,8 @@ static void tell(const char *instance, FILE *out)
 	fclose(f);
 }
 
-/*
- * Tells the instance which file it is to read: at once, since another may send it a signal at any
- * time. 0 or -errno.
- */
-static int want(const char *instance, const char *config)
+/* The instance is to read @config for @wish. 0 or -errno. */
+static int want(const char *instance, const char *config, __u64 wish)
 {
 	char path[PATH_MAX], made[PATH_MAX + 4], file[PATH_MAX];
 	FILE *f;
@@ -65,7 +62,7 @@ static int want(const char *instance, const char *config)
 	f = fopen(made, "we");
 	if (!f)
 		return -errno;
-	rc = fputs(file, f) < 0 ? -EIO : 0;
+	rc = fprintf(f, "%llu\n%s\n", wish, file) < 0 ? -EIO : 0;
 	if (fclose(f) && !rc)
 		rc = -errno;
 	if (!rc && rename(made, path))
@@ -76,11 +73,11 @@ static int want(const char *instance, const char *config)
 }
 
 /* Waits for the answer. 0, or -errno with nothing said. */
-static int wait_for(const struct sl_control *c, const char *instance, __u64 before)
+static int wait_for(const struct sl_control *c, const char *instance, __u64 wish)
 {
 	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 
-	for (int ms = 0; SL_READ(c->reloads) == before; ms += STEP_MS) {
+	for (int ms = 0; SL_ACQUIRE(c->reload_answered) != wish; ms += STEP_MS) {
 		if (ms >= WAIT_MS)
 			return -ETIMEDOUT;
 		if (ms % LOOK_MS == 0 && !sl_instance_runs(instance))
@@ -90,22 +87,33 @@ static int wait_for(const struct sl_control *c, const char *instance, __u64 befo
 	return 0;
 }
 
+/* No other wish has it, not even one that nobody waits for any more. */
+static __u64 wish_new(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
 int sl_reload_ask(const struct sl_maps *m, const char *instance, const char *config,
 		  int *ret_status)
 {
 	struct sl_control *c = m->control;
-	__u64 before = SL_READ(c->reloads);
+	__u64 wish = wish_new();
 	int rc;
 
 	/* One that was killed has left its pid, which may be another's by now. */
 	if (c->supervisor <= 0 || !sl_instance_runs(instance))
 		return -ESRCH;
-	rc = config ? want(instance, config) : 0;
+	rc = config ? want(instance, config, wish) : 0;
 	if (rc)
 		return rc;
+	/* Another may send it a signal at any time: which file is ours is known by now. */
+	__atomic_store_n(&c->reload_asked, wish, __ATOMIC_RELEASE);
 	if (kill(c->supervisor, SIGHUP))
 		return -errno;
-	rc = wait_for(c, instance, before);
+	rc = wait_for(c, instance, wish);
 	if (rc)
 		return rc;
 	*ret_status = SL_READ(c->reload_status);

@@ -22,25 +22,35 @@ static void outcome_begin(struct outcome *o)
 	o->f = open_memstream(&o->text, &o->size);
 }
 
-static void outcome_tell(struct worker *w, struct outcome *o, int rc)
+/* Whoever wished for the reload is told, and finds it as it was told: others are not. */
+static void wish_answer(struct worker *w, const char *text, int rc)
 {
+	struct sl_shared *shared = w->args->shared;
 	struct sl_control *c = w->maps->control;
 	FILE *f;
 
-	if (o->f && !fclose(o->f) && o->text) {
+	if (!shared || c->reload_answered == shared->wish)
+		return;
+	f = fopen(shared->outcome, "we");
+	if (f) {
+		fputs(text, f);
+		fclose(f);
+	}
+	SL_WRITE(c->reload_status, (__u32)-rc);
+	__atomic_store_n(&c->reload_answered, shared->wish, __ATOMIC_RELEASE);
+}
+
+static void outcome_tell(struct worker *w, struct outcome *o, int rc)
+{
+	bool said = o->f && !fclose(o->f) && o->text;
+
+	if (said)
 		fprintf(stderr, "sluice: reload%s:\n%s", rc ? " refused, nothing is changed" : "",
 			o->text);
-		f = w->args->shared ? fopen(w->args->shared->outcome, "we") : NULL;
-		if (f) {
-			fputs(o->text, f);
-			fclose(f);
-		}
-	}
-	free(o->text);
 	if (w->args->shared)
 		w->args->shared->stage = SL_STAGE_NONE;
-	SL_WRITE(c->reload_status, (__u32)-rc);
-	sl_add(&c->reloads, 1);
+	wish_answer(w, said ? o->text : "", rc);
+	free(o->text);
 }
 
 /* Nothing of @r stays. What is served is in memory, and what of it is in the maps is not known. */
@@ -148,12 +158,27 @@ void reload_cancel(struct worker *w)
 	reload_free(w, w->reload);
 }
 
+/* The file to read: a new wish's, or, of one that is begun anew, the same. 0 or -errno. */
+static int wish_take(struct worker *w, char path[PATH_MAX])
+{
+	struct sl_shared *shared = w->args->shared;
+	__u64 wish = SL_ACQUIRE(w->maps->control->reload_asked);
+
+	if (wish == shared->wish) {
+		memcpy(path, w->reload ? w->reload->path : shared->config, PATH_MAX);
+		return 0;
+	}
+	SL_WRITE(shared->wish, wish);
+	return reload_wanted(shared, path);
+}
+
 void reload_run(struct worker *w)
 {
 	struct sl_shared *shared = w->args->shared;
 	struct outcome none = {0};
+	char path[PATH_MAX] = "";
 	struct reload *r;
-	int rc;
+	int rc = 0;
 
 	if (w->draining)
 		return;
@@ -161,11 +186,12 @@ void reload_run(struct worker *w)
 	w->reload_asked = !sl_maps_is_settled(w->maps);
 	if (w->reload_asked)
 		return;
-	reload_cancel(w); /* the file may have changed since */
 	if (shared) {
 		shared->begun = SL_READ(shared->asked);
 		shared->stage = SL_STAGE_READING;
+		rc = wish_take(w, path);
 	}
+	reload_cancel(w); /* the file may have changed since */
 	r = w->reload = calloc(1, sizeof(*r));
 	if (!r) {
 		outcome_tell(w, &none, -ENOMEM);
@@ -173,7 +199,11 @@ void reload_run(struct worker *w)
 	}
 	r->fd = -1;
 	outcome_begin(&r->o);
-	rc = reload_read(w, r);
+	memcpy(r->path, path, PATH_MAX);
+	if (rc)
+		reload_say(&r->o, "cannot read %s: %s\n", shared->wanted, strerror(-rc));
+	else
+		rc = reload_read(w, r);
 	if (!rc && r->c->n_names)
 		rc = ask_names(w, r);
 	if (rc || !r->batch || !r->batch->left)

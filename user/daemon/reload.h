@@ -12,14 +12,15 @@
 /* What the supervisor and every worker share besides the maps; in shared memory. */
 struct sl_shared {
 	char config[PATH_MAX]; /* the file's path; empty: there is none to read again */
-	const char *wanted;    /* path of the file that names another one, for the next reload */
-	const char *outcome;   /* path of the file that tells the last reload's messages */
+	const char *wanted;    /* path of the file that names another one: SL_RELOAD_WANTED */
+	const char *outcome;   /* path of the file with what was said to the last wish */
 	__s32 text_fd;	       /* memfd: text of the config that is served; -1: the first one */
 	__u32 workers;	       /* started so far */
 	__u32 served;	       /* 1: one of them got as far as to serve */
 	__u32 asked;	       /* reloads that were asked for; the supervisor */
 	__u32 begun;	       /* as many of them had been when the last one began; a worker */
 	__u32 stage;	       /* SL_STAGE_* of the reload under way; a worker */
+	__u64 wish;	       /* sl_control.reload_asked as the last reload found it; a worker */
 };
 
 /* sl_shared.stage */
@@ -29,6 +30,10 @@ struct sl_shared {
 #define SL_STAGE_WRITTEN 3 /* all are, and it has not been told */
 
 #define SL_RELOAD_OUTCOME "/run/sluice/%s.reload"
+/*
+ * The number of a wish (sl_control.reload_asked) and, a line below, the file that it names: whoever
+ * reads it knows whether it is of the wish that it serves.
+ */
 #define SL_RELOAD_WANTED "/run/sluice/%s.wanted"
 
 /* sl_control.reload_status of a change that a reload cannot make. */

@@ -28,9 +28,11 @@ struct reload {
 /* Adds to what is said. */
 void reload_say(struct outcome *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* reload_read.c: the file that the wish names, else the one that is served. 0 or -errno. */
+int reload_wanted(const struct sl_shared *s, char path[PATH_MAX]);
 /*
- * reload_read.c: reads the file that is asked for, into @r->c; what only a restart can change is
- * checked. 0, -errno or -SL_RELOAD_*, and it is said why.
+ * Reads the file @r->path into @r->c; what only a restart can change is checked. 0, -errno or
+ * -SL_RELOAD_*, and it is said why.
  */
 int reload_read(struct worker *w, struct reload *r);
 /* The config in @fd, which is called @path. 0 and *@ret, the caller's; -errno or -EINVAL, and said.

@@ -71,18 +71,18 @@ static int text_copy(const char *path, const char **ret_why)
 	return rc ? rc : out;
 }
 
-/* The file to read: the one that was, unless another is asked for. */
-static void text_path(const struct sl_shared *s, char path[PATH_MAX])
+int reload_wanted(const struct sl_shared *s, char path[PATH_MAX])
 {
 	FILE *f = fopen(s->wanted, "re");
+	unsigned long long wish = 0;
 
 	snprintf(path, PATH_MAX, "%s", s->config);
 	if (!f)
-		return;
-	(void)unlink(s->wanted);
-	if (fgets(path, PATH_MAX, f))
+		return errno == ENOENT ? 0 : -errno;
+	if (fscanf(f, "%llu\n", &wish) == 1 && wish == s->wish && fgets(path, PATH_MAX, f))
 		path[strcspn(path, "\n")] = 0;
 	fclose(f);
+	return 0;
 }
 
 int reload_parse(const char *path, int fd, __u32 generation, struct outcome *o,
@@ -183,7 +183,6 @@ int reload_read(struct worker *w, struct reload *r)
 
 	if (!shared || !shared->config[0])
 		return -ENOENT;
-	text_path(shared, r->path);
 	r->fd = text_copy(r->path, &why);
 	if (r->fd < 0) {
 		reload_say(&r->o, "cannot read %s: %s\n", r->path, why);

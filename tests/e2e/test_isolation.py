@@ -9,17 +9,20 @@ listens where they listen. It connects when sluice runs: what was there before i
 since they end without a request that is served, are more than one in sixteen of those that it
 makes anew (see sl_streak), so by these alone it hardly met anybody. Nothing but its own may ever reach it, nor it them.
 """
+import contextlib
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from lib import net  # noqa: E402
-from lib.config import DOORS  # noqa: E402
+from lib import linux, net  # noqa: E402
+from lib.config import DOORS, config, route  # noqa: E402
+from lib.http1 import Conn, build  # noqa: E402
 from lib.runner import test  # noqa: E402
 from lib.torture import Torture  # noqa: E402
 
@@ -127,11 +130,79 @@ def overlapping_tuples(t, door):
     assert "FOREIGN" not in tenant.log(), tenant.log()[:1000]
     assert int(tenant.log().split()[-1]) > 1000, tenant.log()
     assert stats.by_door(door) > 100, stats
-    # Were pairing by ports, bytes would still not cross: BPF steers nothing while the two ends' TCP
-    # counters differ (all_read(), all_arrived()), and those of two connections do. That second guard
-    # alone shows as clients that were not paired, since the hostile offers hold their keys.
+    # Were pairing by ports, bytes would still not cross: see wrong_ends. That second guard alone
+    # shows as clients that were not paired, since the hostile offers hold their keys.
     if clients:
         assert stats.reasons.get("remote_client", 0) < 20, stats
+
+
+@contextlib.contextmanager
+def swapped(s, what):
+    """Meanwhile two are wrong."""
+    if what:
+        swap(s, *what)
+    yield
+    if what:
+        swap(s, *what)
+
+
+def swap(s, table, struct_, member, held):
+    """Of the two sessions or lanes that have all bits of @held, each gets the other's @member."""
+    size, at = linux.member_of(s.pin(table), struct_, member)
+    with linux.mapped(s.pin(table), 64 * size) as slots:
+        one, two = [i for i in range(0, 64 * size, size)
+                    if int.from_bytes(slots[i:i + 4], sys.byteorder) & held == held]
+        mine, other = (slots[i + at:i + at + 8] for i in (one, two))
+        assert mine != other and any(mine) and any(other)
+        slots[one + at:one + at + 8], slots[two + at:two + at + 8] = other, mine
+
+
+@test()
+def wrong_ends(t):
+    """Were the far end of a connection taken for another's, by whatever mistake of pairing, BPF would
+    steer nothing: the two ends' TCP counters differ (all_read(), all_arrived())."""
+    listener = t.listen(9001)
+    s = t.sluice(config(("127.0.0.1", 8000), {"one": [("127.0.0.1", 9001)]}, [route(to="one")]))
+    lanes = []
+
+    def asked():
+        """The lane that the request has come by."""
+        ready, _, _ = select.select([listener, *lanes], [], [], 5)
+        if listener in ready:
+            lanes.append(listener.accept()[0])
+            return asked()
+        assert ready[0].recv(65536).startswith(b"GET "), "of a request"
+        return ready[0]
+
+    def answer(conn, lane, text):
+        lane.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+        assert conn.response().body == text
+    with Conn(("127.0.0.1", 8000)) as a, Conn(("127.0.0.1", 8000)) as b:
+        for conn, lane in [(c, (c.send(build("GET", "/")), asked())[1]) for c in (a, b)]:
+            answer(conn, lane, b"first")
+
+        def exchange(text, before=None, within=None):
+            """Whether the kernel has served it, of both ways."""
+            s.idle()
+            kernel = s.stats().kernel
+            with swapped(s, before):
+                a.send(build("GET", "/"))
+                lane = asked()
+            with swapped(s, within):
+                answer(a, lane, text)
+                s.idle()
+            return s.stats().kernel > kernel
+        client = ("sessions", "sl_session", "client_sk", 0x3)  # SL_S_HELD
+        server = ("lanes", "sl_lane", "server_sk", 0x10)  # SL_L_SERVER
+        assert exchange(b"right")
+        for end in (client, server):
+            assert not exchange(b"begun wrong", before=end), end
+            assert exchange(b"right again")
+            assert not exchange(b"ends wrong", within=end), end
+            assert exchange(b"right again")
+    for lane in lanes:
+        lane.close()
+    s.check()
 
 
 if __name__ == "__main__":

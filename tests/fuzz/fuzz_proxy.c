@@ -171,6 +171,12 @@ bool sl_maps_sockmap_has(int map_fd, __u32 index)
 	return false;
 }
 
+bool sl_maps_is_table(int fd)
+{
+	(void)fd;
+	return false;
+}
+
 /* No config file to read again. */
 void reload_run(struct worker *worker)
 {

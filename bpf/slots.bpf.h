@@ -69,7 +69,7 @@ SL_FN void lane_release(__u32 slot, __u32 gen, __u32 bits)
 	old = word_change(&l->word, gen, 0, bits);
 	if ((SL_BITS(old) & bits) && !(SL_BITS(old) & SL_L_HELD & ~bits) &&
 	    (SL_BITS(old) & SL_L_STATE) == SL_LANE_FREE)
-		sl_stack_push(&c->free_lanes, &l->next, slot);
+		sl_stack_push(&c->freed_lanes, &l->next, slot);
 }
 
 #endif /* SL_SLOTS_BPF_H */

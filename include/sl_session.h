@@ -334,7 +334,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 14
+#define SL_ABI 15
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -371,9 +371,11 @@ struct sl_control {
 	__u32 n_cpu_pools;   /* see sl_pool.h; 1 .. SL_MAX_CPU_POOLS */
 	__u32 zero2;
 	/* Slots that have been freed, and those for which the daemon waits for an RCU grace period
-	 * before it puts them on free_sessions: see grace.c. sl_stack heads. */
+	 * before it puts them on free_sessions or free_lanes: see grace.c. sl_stack heads. */
 	__u64 freed_sessions;
 	__u64 waiting_sessions;
+	__u64 freed_lanes;
+	__u64 waiting_lanes;
 	__u64 reload_answered; /* of the last one that was answered; the daemon */
 };
 

@@ -479,9 +479,20 @@ static void take(struct stream *s)
 		s->len += n;
 }
 
+/* Where no program runs nobody waits for one. */
+static void lanes_free(void)
+{
+	struct sl_control *c = maps.control;
+	__u32 slot1;
+
+	while ((slot1 = lane_stack_pop(&w, &c->freed_lanes)))
+		lane_stack_push(&w, &c->free_lanes, slot1 - 1);
+}
+
 static void settle(void)
 {
 	clock_now += STEP_NS;
+	lanes_free();
 	for (int i = 0; i < 100; i++) {
 		int n = worker_step(&w, 0);
 
@@ -587,6 +598,7 @@ static void end(void)
 		hang_up(&servers[k]);
 	check(!w.n_fronts && !w.n_backs && !w.n_waiting && !w.n_mirrors);
 	check(list_empty(&w.ready) && list_empty(&w.undrained) && list_empty(&w.again));
+	lanes_free();
 	check(free_lanes() == N_LANES);
 	for (__u32 i = 0; i < compiled->table->n_clusters; i++)
 		check(!maps.clusters[i].n_lanes && !w.crew->n_pending[i] && !w.crew->n_retrying[i]);

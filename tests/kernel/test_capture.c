@@ -272,7 +272,8 @@ static __u32 free_sessions(void)
 
 static __u32 free_lanes(void)
 {
-	return stack_length(SL_READ(maps.control->free_lanes), lane_next, SL_MAX_LANES);
+	return stack_length(SL_READ(maps.control->free_lanes), lane_next, SL_MAX_LANES) +
+	       stack_length(SL_READ(maps.control->freed_lanes), lane_next, SL_MAX_LANES);
 }
 
 /* Entries of a map whose key is a __u64. */
@@ -556,7 +557,7 @@ static void lane_give(__u32 slot)
 		new = SL_WORD(SL_GEN(old), SL_BITS(old) & ~(SL_L_BACK | SL_L_STATE));
 	} while (sl_cmpxchg(&l->word, old, new) != old);
 	if (!(SL_BITS(new) & SL_L_HELD))
-		sl_stack_push(&maps.control->free_lanes, &l->next, slot);
+		sl_stack_push(&maps.control->freed_lanes, &l->next, slot);
 }
 
 /* A lane from the daemon's namespace to a server in @where that is bound to @bound. */

@@ -109,6 +109,8 @@ static void walk_all(struct look *l)
 	walk_sessions(l, SL_READ(m->control->waiting_sessions));
 	walk_sessions(l, SL_READ(m->control->freed_sessions));
 	walk_lanes(l, SL_READ(m->control->free_lanes), 0);
+	walk_lanes(l, SL_READ(m->control->waiting_lanes), 0);
+	walk_lanes(l, SL_READ(m->control->freed_lanes), 0);
 	for (__u32 pool = 0; pool < m->n_pools; pool++)
 		for (__u32 i = 0; i < SL_MAX_ENDPOINTS; i++)
 			walk_lanes(l, SL_READ(*sl_maps_pool(m, pool, i)), i + 1);

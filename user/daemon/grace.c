@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Session slots between two tenants. A program may stand still behind its look at the generation (a
- * virtual CPU is taken away, or another thread has it) for as long as a reset and a new connection
- * take, and write to the slot then. All our programs run under rcu_read_lock(), so behind a grace
- * period none is left that began before the slot was freed. One serves all the slots that have been
- * freed until it begins: BPF and the daemon put them on `freed`, from there they go to `waiting`,
- * and behind the grace period to `free`. They are on a list all the time, for the next worker.
+ * Slots of sessions and lanes between two tenants. A program may stand still behind its look at the
+ * generation (a virtual CPU is taken away, or another thread has it), or behind its pop of an idle
+ * lane, for as long as a reset and a new connection take, and write to the slot then. All our
+ * programs run under rcu_read_lock(), so behind a grace period none is left that began before it.
+ * One serves all the slots that have been freed until it begins: BPF and the daemon put them on
+ * `freed`, from there they go to `waiting`, with another generation, so that who looks from now on
+ * finds no tenant, and behind the grace period to `free`. They are on a list all the time, for the
+ * next worker.
  */
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -20,8 +22,18 @@
 #define PAUSE_NS \
 	(20 * NS_PER_MS) /* between two: 20,000 sessions a second are 800 slots meanwhile */
 
+/* Whose slots change lists. In struct sl_session and struct sl_lane `word` is first. */
+struct table {
+	char *slots;
+	size_t size, next; /* of a slot; where in it `next` is */
+	__u32 n;
+	__u64 *freed, *waiting, *free; /* sl_stack heads */
+};
+
+enum { SESSIONS, LANES, N_TABLES };
+
 struct grace {
-	struct sl_maps *maps;
+	struct table tables[N_TABLES];
 	pthread_t thread;
 	pthread_mutex_t lock; /* slots change lists */
 	pthread_cond_t wake;
@@ -29,26 +41,40 @@ struct grace {
 	bool stop;
 };
 
-static struct sl_session *sessions; /* sl_stack_pop() takes a plain function */
-
-static __u32 *next_of(__u32 slot)
+static __u32 *next_of(const struct table *t, __u32 slot)
 {
-	return slot < SL_MAX_SESSIONS ? &sessions[slot].next : NULL;
+	return slot < t->n ? (__u32 *)(t->slots + slot * t->size + t->next) : NULL;
+}
+
+/* Who knows the slot's last tenant by its generation finds it there no more. */
+static void forget(const struct table *t, __u32 slot)
+{
+	__u64 *word = (__u64 *)(t->slots + slot * t->size), old;
+
+	do
+		old = SL_READ(*word);
+	while (sl_cmpxchg(word, old, SL_WORD(SL_GEN(old) + 1, 0)) != old);
 }
 
 /* All that is on @from to @to. Whether there was any. */
-static bool pour(__u64 *from, __u64 *to)
+static bool pour(const struct table *t, __u64 *from, __u64 *to)
 {
 	bool any = false;
 	__u32 slot1;
 
+#define next(slot) next_of(t, slot)
 	/* BPF may add as we take. */
-	for (__u32 n = 0; n < SL_MAX_SESSIONS && SL_STACK_SLOT(SL_READ(*from)); n++) {
-		slot1 = sl_stack_pop(from, next_of);
-		while (slot1 && !sl_stack_push(to, &sessions[slot1 - 1].next, slot1 - 1))
+	for (__u32 n = 0; n < t->n && SL_STACK_SLOT(SL_READ(*from)); n++) {
+		slot1 = sl_stack_pop(from, next);
+		if (!slot1)
+			continue;
+		if (from == t->freed)
+			forget(t, slot1 - 1);
+		while (!sl_stack_push(to, next(slot1 - 1), slot1 - 1))
 			;
-		any |= slot1 != 0;
+		any = true;
 	}
+#undef next
 	return any;
 }
 
@@ -65,17 +91,17 @@ static void synchronize(void)
 /* False: nothing has been freed. */
 static bool round_of(struct grace *g)
 {
-	struct sl_control *c = g->maps->control;
-	bool any;
+	bool any = false;
 
-	any = pour(&c->freed_sessions, &c->waiting_sessions) ||
-	      SL_STACK_SLOT(SL_READ(c->waiting_sessions));
+	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
+		any |= pour(t, t->freed, t->waiting) || SL_STACK_SLOT(SL_READ(*t->waiting));
 	if (!any)
 		return false;
 	pthread_mutex_unlock(&g->lock);
 	synchronize();
 	pthread_mutex_lock(&g->lock);
-	pour(&c->waiting_sessions, &c->free_sessions);
+	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
+		pour(t, t->waiting, t->free);
 	return true;
 }
 
@@ -100,6 +126,30 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void tables_init(struct table *tables, const struct sl_maps *m)
+{
+	struct sl_control *c = m->control;
+
+	tables[SESSIONS] = (struct table){
+		.slots = (char *)m->sessions,
+		.size = sizeof(*m->sessions),
+		.next = offsetof(struct sl_session, next),
+		.n = SL_MAX_SESSIONS,
+		.freed = &c->freed_sessions,
+		.waiting = &c->waiting_sessions,
+		.free = &c->free_sessions,
+	};
+	tables[LANES] = (struct table){
+		.slots = (char *)m->lanes,
+		.size = sizeof(*m->lanes),
+		.next = offsetof(struct sl_lane, next),
+		.n = SL_MAX_LANES,
+		.freed = &c->freed_lanes,
+		.waiting = &c->waiting_lanes,
+		.free = &c->free_lanes,
+	};
+}
+
 int grace_start(struct crew *c, struct sl_maps *maps)
 {
 	struct grace *g = calloc(1, sizeof(*g));
@@ -107,9 +157,8 @@ int grace_start(struct crew *c, struct sl_maps *maps)
 
 	if (!g)
 		return -ENOMEM;
-	g->maps = maps;
+	tables_init(g->tables, maps);
 	g->wanted = true; /* what the last worker has left */
-	sessions = maps->sessions;
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->wake, NULL);
 	rc = -pthread_create(&g->thread, NULL, run, g);

@@ -103,9 +103,11 @@ void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot)
 		;
 }
 
+/* Not to be taken at once: see freed_sessions. */
 static void slot_push(struct worker *w, __u32 slot)
 {
-	lane_stack_push(w, &w->maps->control->free_lanes, slot);
+	lane_stack_push(w, &w->maps->control->freed_lanes, slot);
+	grace_want(w->crew);
 }
 
 /* State FREE and BACK off, in this order; see above. */

@@ -48,16 +48,29 @@ static bool walk_sessions(struct worker *w, __u8 *listed)
 	return same;
 }
 
-static bool walk_lanes(struct worker *w, __u8 *listed)
+static bool walk_lane_list(struct worker *w, const __u64 *list, __u8 *listed)
 {
-	__u64 head = SL_READ(w->maps->control->free_lanes);
+	__u64 head = SL_READ(*list);
 	__u32 slot1 = SL_STACK_SLOT(head);
 
 	for (__u32 n = 0; slot1 && slot1 <= w->n_lanes && n < w->n_lanes; n++) {
 		listed[slot1 - 1] = 1;
 		slot1 = SL_READ(w->maps->lanes[slot1 - 1].next);
 	}
-	return SL_READ(w->maps->control->free_lanes) == head;
+	return SL_READ(*list) == head;
+}
+
+static bool walk_lanes(struct worker *w, __u8 *listed)
+{
+	const struct sl_control *c = w->maps->control;
+	bool same;
+
+	grace_hold(w->crew);
+	same = walk_lane_list(w, &c->freed_lanes, listed) &&
+	       walk_lane_list(w, &c->waiting_lanes, listed) &&
+	       walk_lane_list(w, &c->free_lanes, listed);
+	grace_go_on(w->crew);
+	return same;
 }
 
 /* @pool is @home's. A lane in another's pool than its own is found by nobody. */
@@ -135,7 +148,7 @@ static void lane_recover(struct worker *w, __u32 slot, __u64 word)
 	struct back *b = owner->back_of[slot];
 
 	if (state == SL_LANE_FREE) {
-		lane_stack_push(w, &w->maps->control->free_lanes, slot);
+		lane_stack_push(w, &w->maps->control->freed_lanes, slot);
 		return;
 	}
 	if (!b || b->front || b->mirror || !lane_move(b, state, SL_LANE_USER))

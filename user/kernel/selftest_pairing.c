@@ -207,7 +207,7 @@ static void give_back(const struct sl_maps *m, __u32 slot, __u32 gen)
 		new = SL_WORD(gen, SL_LANE_FREE | (SL_BITS(old) & SL_L_SERVER));
 	} while (sl_cmpxchg(&l->word, old, new) != old);
 	if (!(SL_BITS(old) & SL_L_SERVER))
-		while (!sl_stack_push(&m->control->free_lanes, &l->next, slot))
+		while (!sl_stack_push(&m->control->freed_lanes, &l->next, slot))
 			;
 }
 

@@ -30,8 +30,8 @@ KEEPS = {
 class Server:
     """Takes of what it is sent only what the test reads."""
 
-    def __init__(self, t):
-        net.sysctl("net.ipv4.tcp_wmem", "4096 4096 4096")
+    def __init__(self, t, wmem="4096 4096 4096"):
+        net.sysctl("net.ipv4.tcp_wmem", wmem)
         self.t, self.listener, self.lanes = t, t.listen(9001), []
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
         self.listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
@@ -67,8 +67,8 @@ def is_read(conn):
     return len(queues) == 2 and all(q == ["0", "0"] for q in queues)
 
 
-def stage(t, routes, door="user"):
-    server = Server(t)
+def stage(t, routes, door="user", **how):
+    server = Server(t, **how)
     # Another thread's lanes are its own.
     return server, t.sluice(config(FRONT, CLUSTERS, routes, DOORS[door]), concurrency=1)
 
@@ -208,6 +208,38 @@ def never_taken(t, case):
         assert took < (3 if size == SIZE else 6), f"{took:.1f} s"
         assert pattern(size, 1).startswith(rest_of(lane))
         sender.join()
+    s.check()
+
+
+@test(each=[(when, door) for when in ("next", "idle", "reads") for door in ("remote-both", "user")])
+def swallowed(t, case):
+    """What our own socket has taken of a request, and its server does not, is not taken: no other request waits
+    behind it. A server that reads it has the next."""
+    when, door = case
+    server, s = stage(t, [route(to="one")], door, wmem="4096 262144 4194304")
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("GET", "/first"))
+        server.serve("/first")
+        assert conn.response().body == b"/first"
+        lane = begin(t, server, conn)
+        lane.sendall(answer_with(b"early"))
+        assert conn.response().body == b"early"
+        if when == "reads":
+            assert exactly(lane, SIZE) == BODY
+            conn.send(build("GET", "/next"))
+            assert server.serve("/next") is lane
+            assert conn.response().body == b"/next"
+        else:
+            server.lanes.remove(lane)
+            if when == "idle":
+                time.sleep(1.5)
+            for c in (conn, t.stack.enter_context(Conn(FRONT, timeout=5))):
+                start = time.monotonic()
+                c.send(build("GET", "/next"))
+                server.serve("/next")
+                assert c.response().body == b"/next"
+                assert time.monotonic() - start < (0.9 if when == "next" else 0.09), "it has waited"
+            assert len(rest_of(lane)) < SIZE
     s.check()
 
 

@@ -18,6 +18,8 @@
  */
 #define STUCK_NS NS_PER_S
 #define NEXT_NS (NS_PER_S / 10)
+/* ... how often what it takes is looked for, when it is in its socket. */
+#define LOOK_NS (NS_PER_S / 100)
 /* A client that takes no more and has said goodbye is not worth a long wait. */
 #define GOODBYE_NS (15 * NS_PER_S)
 
@@ -58,6 +60,7 @@ static bool answer_is_out(const struct front *f)
 static void stamp(struct worker *w, struct front *f, bool moved)
 {
 	struct exchange *x = &f->x;
+	__u32 unsent = request_unsent(f);
 
 	if (x->req == SIDE_HEAD) {
 		if (f->in.pos == f->in.end)
@@ -68,8 +71,9 @@ static void stamp(struct worker *w, struct front *f, bool moved)
 	}
 	if (!x->head_ns)
 		x->head_ns = x->start_ns;
-	if (moved || !x->moved_ns)
+	if (moved || !x->moved_ns || unsent != x->unsent)
 		x->moved_ns = w->now_ns;
+	x->unsent = unsent;
 	/* Of a tunnel BPF notes it, too. */
 	if (x->tunnel && f->s->last_ns > x->moved_ns)
 		x->moved_ns = f->s->last_ns;
@@ -153,6 +157,10 @@ static struct due exchange_due(struct worker *w, const struct front *f)
 	due_add(&d, CAUSE_REST, x->rest_ns, REST_NS);
 	if (lane_is_stuck(f) && client_waits(f))
 		due_add(&d, CAUSE_STUCK, x->moved_ns, x->req == SIDE_DONE ? NEXT_NS : STUCK_NS);
+	if (x->unsent) {
+		due_add(&d, CAUSE_STUCK, x->moved_ns, client_waits(f) ? NEXT_NS : STUCK_NS);
+		due_add(&d, CAUSE_LOOK, w->now_ns, LOOK_NS);
+	}
 	if (f->io.rdhup && !f->io.writable)
 		due_add(&d, CAUSE_STREAM, x->moved_ns, GOODBYE_NS);
 	return d;
@@ -266,10 +274,15 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 
 void exchange_timeout(struct worker *w, struct front *f)
 {
+	bool unsent = f->x.unsent;
 	struct due d;
 
-	/* What BPF has moved meanwhile nobody has told us. */
+	/* What BPF has moved meanwhile, or a socket has sent, nobody has told us. */
 	stamp(w, f, false);
+	if (unsent && !f->x.unsent) {
+		exchange_run(w, f);
+		return;
+	}
 	d = exchange_due(w, f);
 	if (!d.cause)
 		return;

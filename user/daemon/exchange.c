@@ -49,8 +49,7 @@ static bool request_is_sent(const struct front *f)
 
 	if (x->req != SIDE_DONE)
 		return false;
-	return !f->back || x->write_failed ||
-	       (f->req.pos == f->req.end && f->in.pos == f->in.framed);
+	return !f->back || x->write_failed || request_is_out(f);
 }
 
 static bool answer_is_sent(const struct front *f)

@@ -232,8 +232,8 @@ static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
 {
 	const struct exchange *x = &f->x;
 
-	*ret_req = x->req == SIDE_DONE && (x->req_marked || x->write_failed ||
-					   (f->req.pos == f->req.end && f->in.pos == f->in.framed));
+	*ret_req =
+		x->req == SIDE_DONE && (x->req_marked || x->write_failed || request_is_out(f));
 	*ret_resp = x->resp == SIDE_DONE &&
 		    (x->resp_marked || (f->out.pos == f->out.end && f->rin.pos == f->rin.framed));
 	return (*ret_req && !x->req_marked) || (*ret_resp && !x->resp_marked);
@@ -264,8 +264,7 @@ void handover_own(struct front *f)
 {
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
-	bool sent = x->req_marked ||
-		    (x->req == SIDE_DONE && f->req.pos == f->req.end && f->in.pos == f->in.framed);
+	bool sent = x->req_marked || (x->req == SIDE_DONE && request_is_out(f));
 
 	if (x->kernel && b && x->resp == SIDE_DONE && !x->resp_marked && !x->abort &&
 	    !x->write_failed && x->counted && sent)

@@ -317,6 +317,10 @@ bool request_offer(struct worker *w, struct front *f, struct parts *ret);
 bool request_written(struct front *f, const struct parts *parts, ssize_t n);
 /* The lane takes no more of it, and is not used again: what is left is read and dropped. */
 void request_drop(struct front *f);
+/* Behind the whole answer: bytes of the request that the lane's socket has, and has not sent. */
+__u32 request_unsent(const struct front *f);
+/* Whether nothing of the request that we have had is with us any more, nor there. */
+bool request_is_out(const struct front *f);
 
 /* response.c */
 bool response_read(struct worker *w, struct front *f);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The request side of an exchange: read from the client, frame, write to the lane. */
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "mutate.h"
 #include "util/normal.h"
+
+#define SWALLOWED_MIN 16384 /* bytes */
 
 /* Over the limit of memory: 503, as Envoy words it. */
 static __u32 overloaded(struct worker *w, struct front *f)
@@ -389,6 +393,27 @@ void request_drop(struct front *f)
 {
 	f->x.write_failed = true;
 	f->x.discard = true;
+}
+
+/*
+ * A server that answers early, and reads no more, leaves the rest in our socket: what comes next on
+ * the lane would wait behind it. Where it reads all first, all has been sent. A short body goes
+ * into most servers' window, and is not asked for.
+ */
+__u32 request_unsent(const struct front *f)
+{
+	const struct exchange *x = &f->x;
+	int unsent = 0;
+
+	if (x->body_sent <= SWALLOWED_MIN || !f->back || x->write_failed || x->tunnel ||
+	    (x->resp != SIDE_DONE && !(x->kernel && (session_bits(f) & SL_S_RESP_DONE))))
+		return 0;
+	return ioctl(f->back->io.fd, SIOCOUTQNSD, &unsent) ? 0 : unsent;
+}
+
+bool request_is_out(const struct front *f)
+{
+	return f->req.pos == f->req.end && f->in.pos == f->in.framed && !request_unsent(f);
 }
 
 bool request_written(struct front *f, const struct parts *parts, ssize_t n)

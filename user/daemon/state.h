@@ -126,6 +126,7 @@ enum cause {
 	CAUSE_RETRY,	/* none: the back-off before another try is over */
 	CAUSE_REST,	/* for what is left of a request whose answer is complete */
 	CAUSE_STUCK,	/* for the lane to take it, while its client waits with more */
+	CAUSE_LOOK,	/* none: whether the lane's socket has sent it is looked at again */
 	CAUSE_END,	/* the session's, see front.ending */
 };
 
@@ -214,6 +215,7 @@ struct exchange {
 	__u64 rest_ns;	  /* the answer was out, and the request was not complete */
 	__u64 discarded;
 	__u64 body_sent; /* bytes of the request's body written to the lane */
+	__u32 unsent;	 /* request_unsent(), as it was last looked at */
 	bool keep;	 /* the body is added to f->req while it fits */
 	bool mirror;	 /* a copy goes to other clusters when the request is whole */
 	__u32 retries;

@@ -232,8 +232,7 @@ static bool side_done(const struct front *f, bool *ret_req, bool *ret_resp)
 {
 	const struct exchange *x = &f->x;
 
-	*ret_req =
-		x->req == SIDE_DONE && (x->req_marked || x->write_failed || request_is_out(f));
+	*ret_req = x->req == SIDE_DONE && (x->req_marked || x->write_failed || request_is_out(f));
 	*ret_resp = x->resp == SIDE_DONE &&
 		    (x->resp_marked || (f->out.pos == f->out.end && f->rin.pos == f->rin.framed));
 	return (*ret_req && !x->req_marked) || (*ret_resp && !x->resp_marked);

@@ -13,13 +13,16 @@ struct bpf_sock;
 struct fs_struct;
 struct io_uring_task;
 struct list_head;
+struct mem_cgroup;
 struct module;
+struct page_counter;
 struct proto;
 struct sk_buff;
 struct sk_msg;
 struct sk_psock;
 struct sock;
 struct socket;
+struct task_struct;
 
 enum {
 	false = 0,
@@ -242,10 +245,12 @@ struct spinlock {
 typedef struct spinlock spinlock_t;
 
 struct task_struct {
+	refcount_t usage;
 	unsigned int flags;
 	struct sched_statistics stats;
 	unsigned int policy;
 	pid_t tgid;
+	struct task_struct *parent;
 	struct fs_struct *fs;
 	struct io_uring_task *io_uring;
 };
@@ -254,6 +259,7 @@ typedef __s64 time64_t;
 
 struct timespec64 {
 	time64_t tv_sec;
+	long int tv_nsec;
 };
 
 struct wait_queue_head {
@@ -263,6 +269,25 @@ struct wait_queue_head {
 typedef struct wait_queue_head wait_queue_head_t;
 
 struct rcu_work {
+};
+
+struct mem_cgroup_id {
+	int id;
+	refcount_t ref;
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	long unsigned int low;
+	long unsigned int high;
+	long unsigned int max;
+	struct page_counter *parent;
+};
+
+struct mem_cgroup {
+	struct mem_cgroup_id id;
+	struct page_counter memory;
+	struct page_counter tcpmem;
 };
 
 struct delayed_work {
@@ -377,6 +402,7 @@ struct sock {
 	} sk_backlog;
 	void (*sk_data_ready)(struct sock *);
 	struct socket *sk_socket;
+	struct mem_cgroup *sk_memcg;
 	socket_lock_t sk_lock;
 	int sk_wmem_queued;
 	int sk_sndbuf;

@@ -112,10 +112,44 @@ SL_FN bool is_established(__u64 sk)
 	return sock_of(sk)->__sk_common.skc_state == BPF_TCP_ESTABLISHED;
 }
 
+#define GROUPS 8	/* memory cgroups within one another */
+#define GROUP_PAGES 64	/* that others may take meanwhile */
+#define GROUP_PAGE 4096 /* or more: then fewer are needed */
+
 /*
- * Room for @size bytes in a socket's send buffer, counted twice for their overhead: a redirect
- * that finds it full would return EAGAIN to an application whose own socket stays writable, and an
- * edge-triggered one would hang for ever.
+ * Whether @size bytes that @sk sends are within the limits of its memory cgroups for TCP
+ * (memory.kmem.tcp of version 1). Those of version 2 are no such limits: there the kernel waits for
+ * memory, or makes some.
+ */
+SL_FN bool group_has_room(__u64 sk, __u64 size)
+{
+	__u64 group, pages = size / GROUP_PAGE + GROUP_PAGES;
+	const struct page_counter *c;
+	const struct timespec64 *at;
+
+	if (!bpf_core_field_exists(((struct mem_cgroup *)0)->tcpmem))
+		return true;
+	/* As a number; a cast must be to a struct. Its low bits are flags. */
+	at = bpf_rdonly_cast((void *)sk + bpf_core_field_offset(struct sock, sk_memcg),
+			     bpf_core_type_id_kernel(struct timespec64));
+	group = at->tv_sec & ~7ULL;
+	if (!group)
+		return true;
+	c = bpf_rdonly_cast((void *)group + bpf_core_field_offset(struct mem_cgroup, tcpmem),
+			    bpf_core_type_id_kernel(struct page_counter));
+	for (int i = 0; i < GROUPS && c; i++) {
+		if (c->usage.counter + pages > c->max)
+			return false;
+		c = c->parent;
+	}
+	return true;
+}
+
+/*
+ * Room for @size bytes in a socket's send buffer, and memory, counted twice for their overhead: a
+ * redirect that finds none would return EAGAIN, or a part, to an application whose own socket stays
+ * writable; an edge-triggered one would hang for ever, and what another sends again would be
+ * counted for the second time.
  */
 SL_FN bool writer_has_room(__u64 sk, __u32 size)
 {
@@ -124,7 +158,9 @@ SL_FN bool writer_has_room(__u64 sk, __u32 size)
 	/* A dead socket is in its map until the daemon closes it, and its error is the sender's. */
 	if (!is_established(sk))
 		return false;
-	return (__u64)(__u32)to->sk_wmem_queued + 2ull * size <= (__u64)(__u32)to->sk_sndbuf;
+	if ((__u64)(__u32)to->sk_wmem_queued + 2ull * size > (__u64)(__u32)to->sk_sndbuf)
+		return false;
+	return !memory_is_short(sk) && group_has_room(sk, 2ull * size);
 }
 
 #endif /* SL_PROBE_BPF_H */

@@ -70,6 +70,17 @@ class Group:
             if where == self.dir:
                 yield
 
+    def take(self, t, pid):
+        """What process @pid makes from now on, too, until the end of the test."""
+        self._move(self.dir, pid)
+        t.stack.callback(self._move, self.root, pid)
+
+    @staticmethod
+    def _move(where, pid):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"{where}/tasks", "w") as f:
+                f.write(task)
+
 
 def send_all(sock, data):
     """As servers do that send again what was not taken; how often the kernel took less than all."""
@@ -125,7 +136,7 @@ class Pair:
         before = self.s.stats().kernel
         self.conn.send(build("GET", "/"))
         self.answer(with_length(b"one"), b"one")
-        return self.s.stats().kernel > before
+        return self.s.stats().kernel > before or not self.of  # with a remote end it is not counted so
 
     @contextlib.contextmanager
     def limited(self, size):
@@ -143,9 +154,9 @@ class Pair:
         self.lane.close()
 
 
-def serve(t):
+def serve(t, door="both"):
     one = t.listen(9001)
-    return one, t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS["both"]))
+    return one, t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")], DOORS[door]))
 
 
 @test(each=["length", "chunked"])
@@ -170,7 +181,7 @@ def answer(t, kind):
             pair.is_steered()
             whole.append(size)
         except (Closed, ConnectionResetError) as e:
-            assert kind == "chunked" and PAGE < size < 10 * PAGE, (size, e)
+            assert kind == "chunked" and PAGE < size <= 10 * PAGE, (size, e)
         pair.close()
     assert short, "there was memory for all"
     assert len(whole) == 2 * len(LIMITS) if kind == "length" else PAGE in whole, whole
@@ -216,8 +227,36 @@ def request(t, kind):
             pair.is_steered()
             whole.append(size)
         except (Closed, ConnectionResetError) as e:
-            assert chunked and PAGE < size < 10 * PAGE and is_over(pair.conn.sock), (size, e)
+            assert chunked and PAGE < size <= 10 * PAGE and is_over(pair.conn.sock), (size, e)
         pair.close()
     assert short or at, "there was memory for all"
     assert len(whole) == 2 * len(LIMITS) if not chunked else PAGE in whole, whole
+    s.check()
+
+
+@test(each=["answer", "request"])
+def out(t, what):
+    """
+    Out through the daemon's own end of a connection, whose memory is the daemon's: there TCP takes a
+    part, and the sender's own socket is writable. What is sent again is no second answer or request.
+    """
+    one, s = serve(t, "remote-client" if what == "answer" else "remote-server")
+    group = Group(t)
+    group.take(t, s.worker())
+    for size in LIMITS:
+        pair = Pair(t, group, one, s, None)
+        with pair.limited(size):
+            if what == "answer":
+                pair.conn.send(build("GET", "/"))
+                head_of(pair.lane)
+                send_all(pair.lane, with_length(BODY))
+            else:
+                send_all(pair.conn.sock, build("POST", "/", body=BODY))
+        if what == "request":
+            got = read_request(pair, "at-once")
+            assert differ(got, BODY) is None, (size, differ(got, BODY))
+            pair.lane.sendall(with_length(BODY))
+        got = pair.conn.response().body
+        assert differ(got, BODY) is None, (size, differ(got, BODY))
+        pair.close()
     s.check()

@@ -18,7 +18,8 @@ SL_FN enum sl_reason sl_kernel_reason(const struct sl_head *h)
 
 	/* One test for nearly every request. */
 	if (!(f & (SL_HEAD_HTTP10 | SL_HEAD_CLOSE | SL_HEAD_CONNECTION | SL_HEAD_UPGRADE |
-		   SL_HEAD_EXPECT | SL_HEAD_ABSOLUTE | SL_HEAD_ASTERISK | SL_HEAD_AUTHORITY)))
+		   SL_HEAD_EXPECT | SL_HEAD_ABSOLUTE | SL_HEAD_ASTERISK | SL_HEAD_AUTHORITY |
+		   SL_HEAD_MAX_FORWARDS)))
 		return SL_REASON_NONE;
 	if (f & SL_HEAD_HTTP10)
 		return SL_REASON_HTTP10;
@@ -28,7 +29,9 @@ SL_FN enum sl_reason sl_kernel_reason(const struct sl_head *h)
 		return SL_REASON_EXPECT;
 	if (f & (SL_HEAD_CLOSE | SL_HEAD_CONNECTION))
 		return SL_REASON_CONNECTION_HEADER;
-	return SL_REASON_NOT_CANONICAL;
+	if (f & (SL_HEAD_ABSOLUTE | SL_HEAD_ASTERISK))
+		return SL_REASON_NOT_CANONICAL;
+	return SL_REASON_MAX_FORWARDS;
 }
 
 /* Why a request whose head is not DONE takes the user path. */

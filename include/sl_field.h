@@ -357,6 +357,15 @@ SL_FN __u32 sl_known_field(struct sl_head *h, const __u8 *buf, __u32 name, __u32
 		v = sl_connection_option(buf, off, len);
 		h->flags |= v != SL_HEAD_CONNECTION ? v : sl_connection_list(buf, off, len);
 		return 0;
+	case 12:
+		/* RFC 9110 7.6.2: of other methods it says nothing. */
+		if (w != SL_PACK('m', 'a', 'x', '-', 'f', 'o', 'r', 'w') ||
+		    (h->method != SL_METHOD_OPTIONS && h->method != SL_METHOD_TRACE))
+			return 0;
+		v = sl_load(buf, name + 8) | SL_REP(0x20);
+		if (((v ^ SL_PACK('a', 'r', 'd', 's', 0, 0, 0, 0)) & sl_first(4)) == 0)
+			h->flags |= SL_HEAD_MAX_FORWARDS;
+		return 0;
 	case 14:
 		if (w != SL_PACK('c', 'o', 'n', 't', 'e', 'n', 't', '-'))
 			return 0;

@@ -70,6 +70,7 @@ enum sl_method {
 #define SL_HEAD_ASTERISK 0x0400	       /* asterisk-form target (OPTIONS) */
 #define SL_HEAD_AUTHORITY 0x0800       /* authority-form target (CONNECT); host is the target */
 #define SL_HEAD_HOST 0x1000	       /* Host is present */
+#define SL_HEAD_MAX_FORWARDS 0x2000    /* Max-Forwards is, of OPTIONS or TRACE */
 
 struct sl_head {
 	__u32 len;    /* bytes of the head; valid on DONE */

@@ -42,7 +42,8 @@
 	X(CLIENT_ONE_SHOT, client_one_shot,                                                        \
 	  "client's process opens connections for single requests, which are not captured")        \
 	X(SEND_FLAGS, send_flags,                                                                  \
-	  "sent with MSG_OOB, by io_uring or by a 32-bit program, to an end not on this host")
+	  "sent with MSG_OOB, by io_uring or by a 32-bit program, to an end not on this host")     \
+	X(MAX_FORWARDS, max_forwards, "OPTIONS or TRACE with Max-Forwards")
 
 enum sl_reason {
 #define X(name, text, help) SL_REASON_##name,

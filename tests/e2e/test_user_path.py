@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from lib.config import config, route
+from lib.config import DOORS, config, route
 from lib.data import pattern
 from lib.http1 import Closed, Conn, build
 from lib.keeper import Keeper
@@ -451,4 +451,37 @@ def round_robin(t):
             who = conn.get("/").get("x-backend")
             seen[who] = seen.get(who, 0) + 1
     assert seen == {"one": 100, "two": 100, "three": 100}, seen
+    s.check()
+
+
+@test(each=list(DOORS))
+def max_forwards(t, door):
+    """OPTIONS and TRACE go as far as they say (RFC 9110 section 7.6.2); of others it says nothing."""
+    keeper = Keeper(t, 9004)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9004)]}, [route(to="one")], DOORS[door]))
+    secret = [("Cookie", "a=b"), ("Authorization", "Basic x"), ("X-Seen", "yes")]
+
+    def ask(method, *values):
+        """What the server was told, or None, and the answer."""
+        n = len(keeper.requests)
+        r = conn.request(method, "/x", secret + [("Max-Forwards", v) for v in values])
+        assert r.status == 200, r
+        assert len(keeper.requests) - n in (0, 1)
+        return (keeper.last().get("max-forwards") if len(keeper.requests) > n else None), r
+    with Conn(FRONT) as conn:
+        for _ in range(2):  # with a lane, too
+            for method in ("OPTIONS", "TRACE"):
+                for value, told in (("1", "0"), ("010", "9"), ("x", "x")):
+                    assert ask(method, value)[0] == told, (method, value)
+                told, r = ask(method, "0")
+                assert told is None and r.get("allow") is None, r
+                if method == "OPTIONS":
+                    assert r.get("content-length") == "0"
+                else:
+                    assert r.get("content-type") == "message/http"
+                    assert r.body.startswith(b"TRACE /x HTTP/1.1\r\n") and b"X-Seen: yes\r\n" in r.body
+                    assert b"Cookie" not in r.body and b"Basic" not in r.body
+            assert ask("GET", "0")[0] == "0"
+    if door == "both":
+        assert s.stats().reasons["max_forwards"], s.stats()
     s.check()

@@ -111,6 +111,11 @@ static void kernel_reasons(void)
 		{"PUT / HTTP/1.1", "Expect: x\r\n", SL_REASON_EXPECT},
 		{"GET http://b/ HTTP/1.1", "", SL_REASON_NOT_CANONICAL},
 		{"OPTIONS * HTTP/1.1", "", SL_REASON_NOT_CANONICAL},
+		{"OPTIONS / HTTP/1.1", "", SL_REASON_NONE},
+		{"OPTIONS / HTTP/1.1", "Max-forwards: 1\r\n", SL_REASON_MAX_FORWARDS},
+		{"OPTIONS / HTTP/1.1", "Max-Forwarde: 1\r\n", SL_REASON_NONE},
+		{"TRACE / HTTP/1.1", "MAX-FORWARDS: 1\r\n", SL_REASON_MAX_FORWARDS},
+		{"GET / HTTP/1.1", "Max-Forwards: 1\r\n", SL_REASON_NONE},
 	};
 	__u8 *buf = guarded(SL_HEAD_MAX);
 

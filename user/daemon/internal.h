@@ -484,6 +484,8 @@ void tunnel_break(struct worker *w, struct front *f);
 void reply(struct worker *w, struct front *f, __u32 status);
 void reply_direct(struct worker *w, struct front *f, const struct sl_direct *d);
 void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text location);
+/* 200, with @body of @type. */
+void reply_here(struct worker *w, struct front *f, struct text body, const char *type);
 
 /* counters.c */
 void count_reason(struct worker *w, struct front *f, const struct sl_head *h, enum sl_parse parse);

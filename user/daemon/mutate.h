@@ -55,6 +55,11 @@ bool rewrite_path(const struct sl_rewrite *r, struct text target, struct lines *
 /* rewrite.c: the lines of @h that are not for one hop alone; a request's method and target. */
 void lines_of_head(struct lines *l, const struct sl_head *h, const __u8 *buf);
 
+/* hops.c: one hop less, for who comes next. */
+void hops_count(struct lines *l);
+/* The request @h says how far it goes: if it is no further than here it is answered, and true. */
+bool hops_end(struct worker *w, struct front *f, const struct sl_head *h, const __u8 *buf);
+
 /* redirect.c: the Location of a redirect of the request @l, in memory of @l. */
 struct text redirect_location(const struct sl_redirect *r, struct lines *l);
 

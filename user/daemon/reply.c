@@ -154,3 +154,8 @@ void reply_redirect(struct worker *w, struct front *f, __u32 status, struct text
 	reply_with(w, f,
 		   &(struct answer){.status = status, .body = text_of(""), .location = location});
 }
+
+void reply_here(struct worker *w, struct front *f, struct text body, const char *type)
+{
+	reply_with(w, f, &(struct answer){.status = 200, .body = body, .type = type});
+}

@@ -159,6 +159,8 @@ static __u32 request_send(struct worker *w, struct front *f, struct sl_head *h, 
 	/* RFC 9110 section 10.1.1 */
 	if ((h->flags & SL_HEAD_EXPECT) && !(h->flags & SL_HEAD_EXPECT_CONTINUE))
 		return 417;
+	if ((h->flags & SL_HEAD_MAX_FORWARDS) && hops_end(w, f, h, buf))
+		return 0;
 	status = route_request(w, f, h, buf);
 	if (!buffer_take(w, &f->req))
 		return 503;

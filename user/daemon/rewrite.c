@@ -187,6 +187,8 @@ static struct text collect(struct worker *w, struct front *f, const struct sl_he
 
 	lines_reset(&w->request);
 	lines_of_head(&w->request, h, buf);
+	if (h->flags & SL_HEAD_MAX_FORWARDS)
+		hops_count(&w->request);
 	made = add_host(w, &f->x, &w->request, h, buf);
 	forwarded_request(w, f, &w->request);
 	return made;

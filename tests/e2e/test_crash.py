@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import time
 
 from lib import linux
 from lib.config import DOORS, config, route
@@ -201,6 +202,7 @@ def cannot_begin_for_a_while(t):
         old = s.kill_worker()
         for n in (1, 2):
             t.wait(lambda: s.proc.log().count("worker died (exit") >= n, "a worker that cannot begin")
+            assert "starting another in a second" in s.proc.log(), s.proc.log()
             assert conn.get("/who").body == b"one"
         resource.prlimit(s.supervisor, resource.RLIMIT_NOFILE, limits)
         replaced(t, s, old)
@@ -208,6 +210,18 @@ def cannot_begin_for_a_while(t):
         serves_new()
     s.check()
     s.stop()
+
+
+@test(seconds=60)
+def killed_and_killed(t):
+    """One that serves and is killed is no worker that cannot begin, however often: the next does not wait."""
+    s = serve(t)
+    for _ in range(12):  # more than KILLED_MAX of supervisor.c
+        serves_new()
+        lived = time.monotonic() + 0.15
+        t.wait(lambda: time.monotonic() > lived, "it has lived for longer than KILLED_MS", 5, 0.01)
+        replaced(t, s, s.kill_worker())
+    assert "in a second" not in s.proc.log(), s.proc.log()
 
 
 def cut_answer(t, s, listener):

@@ -33,7 +33,11 @@
 #define DRAIN_MS 10000
 /* A worker that ended sooner than this could not begin: the next one is given as long. */
 #define RESTART_MS 1000
-/* So many may be killed within that time, one after another, before it is one that cannot begin. */
+/*
+ * One that is killed serves at once again; only where so many in a row have lived for less than
+ * this is it one that cannot begin.
+ */
+#define KILLED_MS 100
 #define KILLED_MAX 8
 /* Between two looks at what is attached. */
 #define STEER_MS 1000
@@ -59,7 +63,7 @@ struct supervisor {
 	pid_t worker; /* 0: none; the next one begins at restart_ms */
 	__u64 started_ms;
 	__u64 restart_ms;
-	unsigned int n_short; /* workers in a row that ended within RESTART_MS */
+	unsigned int n_short; /* workers in a row that ended within RESTART_MS or KILLED_MS */
 	bool stopping;
 };
 
@@ -285,6 +289,7 @@ static int start_worker(struct supervisor *s)
 static int reap(struct supervisor *s)
 {
 	__u64 now = now_ms();
+	bool later;
 	int status;
 
 	if (!s->worker || waitpid(s->worker, &status, WNOHANG) != s->worker)
@@ -292,15 +297,18 @@ static int reap(struct supervisor *s)
 	s->worker = 0;
 	if (s->stopping)
 		return 0;
-	s->n_short = now - s->started_ms < RESTART_MS ? s->n_short + 1 : 0;
+	if (now - s->started_ms < (WIFEXITED(status) ? RESTART_MS : KILLED_MS))
+		s->n_short++;
+	else
+		s->n_short = 0;
 	if (WIFEXITED(status) && !SL_READ(s->shared->served))
 		return failed(s, -EIO, "the worker cannot start");
-	s->restart_ms = now;
-	if (s->n_short > (WIFEXITED(status) ? 0 : KILLED_MAX))
-		s->restart_ms += RESTART_MS;
-	fprintf(stderr, "sluice: worker died (%s %d), starting another\n",
+	later = s->n_short > (WIFEXITED(status) ? 0 : KILLED_MAX);
+	s->restart_ms = now + (later ? RESTART_MS : 0);
+	fprintf(stderr, "sluice: worker died (%s %d), starting another%s\n",
 		WIFSIGNALED(status) ? "signal" : "exit",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		later ? " in a second" : "");
 	return 0;
 }
 

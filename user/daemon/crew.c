@@ -10,8 +10,8 @@
 
 #include "internal.h"
 
-#define MAIL_MIN 1 /* mails that a box has room for before it needs memory */
-#define UNEVEN 2   /* sessions that one thread may have more than another */
+#define MAIL_MIN 64 /* mails that a box has room for before it needs memory */
+#define UNEVEN 2    /* sessions that one thread may have more than another */
 
 bool is_main(const struct worker *w)
 {

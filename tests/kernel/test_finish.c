@@ -17,9 +17,7 @@
 
 #include "finish.skel.h"
 #include "finish_case.h"
-#include "kernel/loader.h"
-#include "kernel/maps.h"
-#include "kernel/mounts.h"
+#include "instance_test.h"
 
 #define SLOT 5
 #define GEN 2
@@ -29,46 +27,21 @@
 
 enum { LANE_OF_BEFORE = 7, LANE_OF_NOW = 9 };
 
-static int passed, failed;
-static struct sl_maps maps;
-static struct sl_loader *loader;
 static struct finish_bpf *skel;
 
 static void clean_up(void)
 {
 	finish_bpf__destroy(skel);
-	if (maps.control)
-		sl_maps_close(&maps);
-	sl_loader_unload(loader);
-}
-
-static void check(bool ok, const char *name)
-{
-	if (ok)
-		passed++;
-	else
-		failed++;
-	printf("%s %s\n", ok ? "ok  " : "FAIL", name);
-}
-
-static void die(const char *what, const char *why)
-{
-	printf("FAIL %s: %s\n%d passed, %d failed\n", what, why, passed, failed + 1);
-	exit(1);
+	instance_unload();
 }
 
 /* The program, on the instance's maps. */
 static void load(const char *instance)
 {
-	static struct sl_table table;
-	struct sl_compiled compiled = {.table = &table, .options = {.kernel_path = true}};
-	struct sl_load_error err = {""};
 	char path[PATH_MAX];
 	struct bpf_map *map;
 
-	if (sl_bpffs_ensure() || sl_loader_clean(instance) ||
-	    sl_loader_load(instance, &compiled, 1, &loader, &err) || sl_maps_open(&maps, instance))
-		die("load", err.text);
+	instance_load(instance);
 	skel = finish_bpf__open();
 	if (!skel)
 		die("open", strerror(errno));

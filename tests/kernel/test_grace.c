@@ -16,17 +16,12 @@
 
 #include "daemon/internal.h"
 #include "grace.skel.h"
-#include "kernel/loader.h"
-#include "kernel/maps.h"
-#include "kernel/mounts.h"
+#include "instance_test.h"
 
 #define LONG_US 300000 /* many grace periods */
 #define TRIES 300
 #define GEN 7
 
-static int passed, failed;
-static struct sl_maps maps;
-static struct sl_loader *loader;
 static struct grace_bpf *skel;
 static struct crew crew;
 
@@ -34,35 +29,12 @@ static void clean_up(void)
 {
 	grace_stop(&crew);
 	grace_bpf__destroy(skel);
-	if (maps.control)
-		sl_maps_close(&maps);
-	sl_loader_unload(loader);
-}
-
-static void check(bool ok, const char *name)
-{
-	if (ok)
-		passed++;
-	else
-		failed++;
-	printf("%s %s\n", ok ? "ok  " : "FAIL", name);
-}
-
-static void die(const char *what, const char *why)
-{
-	printf("FAIL %s: %s\n%d passed, %d failed\n", what, why, passed, failed + 1);
-	exit(1);
+	instance_unload();
 }
 
 static void load(const char *instance)
 {
-	static struct sl_table table;
-	struct sl_compiled compiled = {.table = &table, .options = {.kernel_path = true}};
-	struct sl_load_error err = {""};
-
-	if (sl_bpffs_ensure() || sl_loader_clean(instance) ||
-	    sl_loader_load(instance, &compiled, 1, &loader, &err) || sl_maps_open(&maps, instance))
-		die("load", err.text);
+	instance_load(instance);
 	skel = grace_bpf__open_and_load();
 	if (!skel)
 		die("load of the test's own program", strerror(errno));

@@ -224,6 +224,16 @@ def killed_and_killed(t):
     assert "in a second" not in s.proc.log(), s.proc.log()
 
 
+def assert_reset(conn):
+    """What comes next is no byte and no FIN."""
+    conn.sock.settimeout(10)
+    try:
+        got = conn.sock.recv(1)
+    except ConnectionResetError:
+        got = "reset"
+    assert got == "reset", f"{got!r} instead of a reset"
+
+
 def cut_answer(t, s, listener):
     """The worker dies in the middle of an answer that ends with its connection: that must not look
     like its end."""
@@ -235,12 +245,7 @@ def cut_answer(t, s, listener):
         assert conn.head().status == 200
         assert conn._exactly(10) == b"0123456789"
         replaced(t, s, s.kill_worker())
-        conn.sock.settimeout(10)
-        try:
-            got = conn.sock.recv(1)
-        except ConnectionResetError:
-            got = "reset"
-        assert got == "reset", f"{got!r} instead of a reset"
+        assert_reset(conn)
 
 
 def serve_one(t, door):
@@ -287,11 +292,7 @@ def reset_told_to_another(t, worker):
         lane.close()
         assert conn.head().status == 200
         assert conn._exactly(35000) == pattern(35000, 1)
-        try:
-            got = conn.sock.recv(1)
-        except ConnectionResetError:
-            got = "reset"
-        assert got == "reset", f"{got!r} instead of a reset"
+        assert_reset(conn)
     s.check()
 
 
@@ -315,10 +316,5 @@ def pipe_reset_told_to_another(t):
         lane.close()
         os.kill(pid, signal.SIGKILL)
         replaced(t, s, pid)
-        conn.sock.settimeout(10)
-        try:
-            got = conn.sock.recv(1)
-        except ConnectionResetError:
-            got = "reset"
-        assert got == "reset", f"{got!r} instead of a reset"
+        assert_reset(conn)
     s.check()

@@ -1,35 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For programs that test one thing on an instance of their own: results, and the instance's maps.
- */
+/* For programs that test one thing on an instance of their own: its maps. */
 #ifndef INSTANCE_TEST_H
 #define INSTANCE_TEST_H
-
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "kernel/loader.h"
 #include "kernel/maps.h"
 #include "kernel/mounts.h"
+#include "outcome.h"
 
-static int passed, failed;
 static struct sl_maps maps;
 static struct sl_loader *loader;
-
-static void check(bool ok, const char *name)
-{
-	if (ok)
-		passed++;
-	else
-		failed++;
-	printf("%s %s\n", ok ? "ok  " : "FAIL", name);
-}
-
-static void die(const char *what, const char *why)
-{
-	printf("FAIL %s: %s\n%d passed, %d failed\n", what, why, passed, failed + 1);
-	exit(1);
-}
 
 /* Loads instance @instance, with an empty table. */
 static void instance_load(const char *instance)

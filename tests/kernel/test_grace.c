@@ -15,39 +15,28 @@
 #include <bpf/libbpf.h>
 
 #include "daemon/internal.h"
-#include "grace.skel.h"
 #include "instance_test.h"
+#include "stand.h"
 
-#define LONG_US 300000 /* many grace periods */
 #define TRIES 300
 #define GEN 7
 
-static struct grace_bpf *skel;
 static struct crew crew;
+static struct sl_rcu rcu;
 
 static void clean_up(void)
 {
 	grace_stop(&crew);
-	grace_bpf__destroy(skel);
+	stand_bpf__destroy(stand);
 	instance_unload();
 }
 
 static void load(const char *instance)
 {
 	instance_load(instance);
-	skel = grace_bpf__open_and_load();
-	if (!skel)
-		die("load of the test's own program", strerror(errno));
-}
-
-static void *stand(void *arg)
-{
-	char packet[64] = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
-
-	if (bpf_prog_test_run_opts(bpf_program__fd(skel->progs.stand), &opts))
-		die("bpf_prog_test_run_opts", strerror(errno));
-	return arg;
+	stand_load();
+	if (sl_rcu_open(&rcu))
+		die("sl_rcu_open", strerror(errno));
 }
 
 static __u32 *next_session(__u32 slot)
@@ -91,41 +80,81 @@ static bool come_free(__u32 session, __u32 lane)
 	return are_free(session, lane);
 }
 
-int main(void)
+static bool are_forgotten(__u32 session, __u32 lane)
 {
-	char instance[32];
-	pthread_t thread;
-	__u32 session, lane;
+	return SL_GEN(SL_READ(maps.sessions[session].word)) != GEN &&
+	       SL_GEN(SL_READ(maps.lanes[lane].word)) != GEN;
+}
 
-	snprintf(instance, sizeof(instance), "test-grace-%d", getpid());
-	atexit(clean_up);
-	load(instance);
-	if (grace_start(&crew, &maps))
-		die("grace_start", "no thread");
-	session = sl_stack_pop(&maps.control->free_sessions, next_session) - 1;
-	lane = sl_stack_pop(&maps.control->free_lanes, next_lane) - 1;
-	maps.sessions[session].word = SL_WORD(GEN, SL_S_CLOSING);
-	maps.lanes[lane].word = SL_WORD(GEN, SL_LANE_FREE);
-	if (pthread_create(&thread, NULL, stand, NULL))
-		die("pthread_create", strerror(errno));
-	while (!skel->bss->stands)
-		usleep(1000);
+static bool come_forgotten(__u32 session, __u32 lane)
+{
+	for (int i = 0; i < TRIES && !are_forgotten(session, lane); i++)
+		usleep(10000);
+	return are_forgotten(session, lane);
+}
+
+/* Of a tenant of generation GEN. */
+static void take(__u32 *session, __u32 *lane)
+{
+	*session = sl_stack_pop(&maps.control->free_sessions, next_session) - 1;
+	*lane = sl_stack_pop(&maps.control->free_lanes, next_lane) - 1;
+	maps.sessions[*session].word = SL_WORD(GEN, SL_S_CLOSING);
+	maps.lanes[*lane].word = SL_WORD(GEN, SL_LANE_FREE);
+}
+
+static void give_back(__u32 session, __u32 lane)
+{
 	(void)sl_stack_push(&maps.control->freed_sessions, next_session(session), session);
 	(void)sl_stack_push(&maps.control->freed_lanes, next_lane(lane), lane);
 	grace_want(&crew);
-	usleep(LONG_US);
+}
+
+static void test_program_under_way(void)
+{
+	__u32 session, lane;
+
+	take(&session, &lane);
+	stand_begin();
+	give_back(session, lane);
+	check(come_forgotten(session, lane),
+	      "a program that begins now does not find the tenant that a freed slot had");
+	usleep(STANDS_US);
 	check(are_nowhere_free(session, lane),
-	      "a slot is not free while a program runs that may know it");
-	check(SL_GEN(maps.sessions[session].word) != GEN && SL_GEN(maps.lanes[lane].word) != GEN,
-	      "a program that begins now does not find the tenant that it had");
-	skel->bss->go = 1;
-	(void)pthread_join(thread, NULL);
+	      "the slot is not free while a program runs that may know it");
+	stand_end();
 	check(come_free(session, lane), "it is when the program has ended");
 	check(!SL_STACK_SLOT(maps.control->freed_sessions) &&
 		      !SL_STACK_SLOT(maps.control->waiting_sessions) &&
 		      !SL_STACK_SLOT(maps.control->freed_lanes) &&
 		      !SL_STACK_SLOT(maps.control->waiting_lanes),
 	      "and on no other list");
+}
+
+static void test_no_wait(void)
+{
+	const int outer_fd = rcu.outer_fd;
+	__u32 session, lane;
+
+	SL_WRITE(rcu.outer_fd, -1);
+	take(&session, &lane);
+	give_back(session, lane);
+	usleep(STANDS_US);
+	check(are_nowhere_free(session, lane), "nor while the kernel refuses to wait");
+	SL_WRITE(rcu.outer_fd, outer_fd);
+	check(come_free(session, lane), "it is when the kernel does again");
+}
+
+int main(void)
+{
+	char instance[32];
+
+	snprintf(instance, sizeof(instance), "test-grace-%d", getpid());
+	atexit(clean_up);
+	load(instance);
+	if (grace_start(&crew, &maps, &rcu))
+		die("grace_start", "no thread");
+	test_program_under_way();
+	test_no_wait();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed ? 1 : 0;
 }

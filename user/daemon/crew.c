@@ -384,7 +384,7 @@ int crew_start(struct worker *main)
 			c->n++;
 	}
 	if (!rc)
-		rc = grace_start(c, main->maps);
+		rc = grace_start(c, main->maps, main->args->rcu);
 	if (!rc)
 		limits_descriptors(main);
 	for (__u32 i = 1; i < c->n && !rc; i++) {

@@ -10,11 +10,9 @@
  * next worker.
  */
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "internal.h"
@@ -34,6 +32,7 @@ enum { SESSIONS, LANES, N_TABLES };
 
 struct grace {
 	struct table tables[N_TABLES];
+	const struct sl_rcu *rcu;
 	pthread_t thread;
 	pthread_mutex_t lock; /* slots change lists */
 	pthread_cond_t wake;
@@ -78,29 +77,23 @@ static bool pour(const struct table *t, __u64 *from, __u64 *to)
 	return any;
 }
 
-/* synchronize_rcu(). Not where CPUs run without a tick (nohz_full): a program takes microseconds.
+/*
+ * False: nothing has been freed. Where the kernel refuses the wait the slots stay where they are,
+ * and the next round asks it again.
  */
-static void synchronize(void)
-{
-	const struct timespec long_enough = {.tv_sec = 1};
-
-	if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		nanosleep(&long_enough, NULL);
-}
-
-/* False: nothing has been freed. */
 static bool round_of(struct grace *g)
 {
 	bool any = false;
+	int rc;
 
 	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
 		any |= pour(t, t->freed, t->waiting) || SL_STACK_SLOT(SL_READ(*t->waiting));
 	if (!any)
 		return false;
 	pthread_mutex_unlock(&g->lock);
-	synchronize();
+	rc = sl_rcu_wait(g->rcu);
 	pthread_mutex_lock(&g->lock);
-	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
+	for (struct table *t = g->tables; t < g->tables + N_TABLES && !rc; t++)
 		pour(t, t->waiting, t->free);
 	return true;
 }
@@ -150,7 +143,7 @@ static void tables_init(struct table *tables, const struct sl_maps *m)
 	};
 }
 
-int grace_start(struct crew *c, struct sl_maps *maps)
+int grace_start(struct crew *c, struct sl_maps *maps, const struct sl_rcu *rcu)
 {
 	struct grace *g = calloc(1, sizeof(*g));
 	int rc;
@@ -158,6 +151,7 @@ int grace_start(struct crew *c, struct sl_maps *maps)
 	if (!g)
 		return -ENOMEM;
 	tables_init(g->tables, maps);
+	g->rcu = rcu;
 	g->wanted = true; /* what the last worker has left */
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->wake, NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A program that stands still, under rcu_read_lock() as ours are; see test_grace.c. */
+/* A program that stands still, under rcu_read_lock() as ours are; see stand.h. */
 #include "sl_types.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -295,9 +295,13 @@ SL_FN void response_landed(const struct sl_socket *me, __u64 sk)
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(landed, struct sock *sk)
 {
-	const struct sl_socket *me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	const struct sl_socket *me;
 
-	if (!me || !sk->sk_lock.owned)
+	/* First: it is the program's whole work for each segment that comes by TCP. */
+	if (!sk->sk_lock.owned)
+		return 0;
+	me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (!me)
 		return 0;
 	if (me->role == SL_ROLE_CLIENT)
 		response_landed(me, (__u64)sk);

@@ -74,8 +74,8 @@ def _floors(record):
 
 
 def print_machine(m):
-    print(f"Linux {m['kernel']}, {m['cpus']} CPUs ({m['cpu']}); {m['sluice']}, {m['nginx']}, "
-          f"{m['haproxy']}, {m['wrk']}; TCP by {m['congestion']}")
+    print(f"Linux {m['kernel']}, {m['cpus']} CPUs ({m['cpu']}), {m['system_call_us']:.2f} us a system "
+          f"call; {m['sluice']}, {m['nginx']}, {m['haproxy']}, {m['wrk']}; TCP by {m['congestion']}")
     if m["load_at_start"] > 0.5:
         print(f"bench: load average {m['load_at_start']:.2f} at start: others use this machine, "
               "and the numbers will show it")

@@ -1,4 +1,4 @@
-/* From Linux 6.18.44-fc-v857, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
+/* From Linux 6.18.44-fc-v782, bpftool btf dump file /sys/kernel/btf/vmlinux format c */
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Written by scripts/gen_vmlinux.sh: what our BPF sources name, and no more. */
 #ifndef __VMLINUX_H__
@@ -15,6 +15,8 @@ struct io_uring_task;
 struct list_head;
 struct mem_cgroup;
 struct module;
+struct net;
+struct net_generic;
 struct page_counter;
 struct proto;
 struct sk_buff;
@@ -268,6 +270,9 @@ struct wait_queue_head {
 
 typedef struct wait_queue_head wait_queue_head_t;
 
+struct ns_common {
+};
+
 struct rcu_work {
 };
 
@@ -322,6 +327,21 @@ struct sk_buff {
 	unsigned char *data;
 };
 
+struct netns_ipv4 {
+	unsigned int sysctl_tcp_notsent_lowat;
+};
+
+struct netns_bpf {
+};
+
+struct net {
+	struct list_head list;
+	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+	struct net_generic *gen;
+	struct netns_bpf bpf;
+};
+
 enum bpf_map_type {
 	BPF_MAP_TYPE_UNSPEC = 0,
 	BPF_MAP_TYPE_HASH = 1,
@@ -364,9 +384,14 @@ enum bpf_map_type {
 
 typedef __u64 __be64;
 
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	volatile unsigned char skc_state;
 	struct proto *skc_prot;
+	possible_net_t skc_net;
 };
 
 struct sk_buff_list {
@@ -669,6 +694,7 @@ typedef __u16 __le16;
 typedef __u16 __sum16;
 
 struct tcp_sock {
+	u32 notsent_lowat;
 	u32 copied_seq;
 	u32 write_seq;
 	u32 rcv_nxt;

@@ -146,19 +146,39 @@ SL_FN bool group_has_room(__u64 sk, __u64 size)
 }
 
 /*
+ * Bytes that may wait at @sk to be sent for the first time (TCP_NOTSENT_LOWAT, or the namespace's
+ * tcp_notsent_lowat): TCP takes none behind them, whatever room there is
+ * (tcp_stream_memory_free()).
+ */
+SL_FN __u32 most_unsent(__u64 sk)
+{
+	__u32 own = tcp_of(sk)->notsent_lowat;
+	const struct net *net;
+
+	if (own)
+		return own;
+	net = bpf_rdonly_cast(sock_of(sk)->__sk_common.skc_net.net,
+			      bpf_core_type_id_kernel(struct net));
+	return net->ipv4.sysctl_tcp_notsent_lowat;
+}
+
+/*
  * Room for @size bytes in a socket's send buffer, and memory, counted twice for their overhead: a
  * redirect that finds none would return EAGAIN, or a part, to an application whose own socket stays
  * writable; an edge-triggered one would hang for ever, and what another sends again would be
- * counted for the second time.
+ * counted for the second time. Verified alone.
  */
-SL_FN bool writer_has_room(__u64 sk, __u32 size)
+__noinline int writer_has_room(__u64 sk, __u32 size)
 {
 	const struct sock *to = sock_of(sk);
+	__u32 unsent = tcp_of(sk)->write_seq - tcp_of(sk)->snd_nxt;
 
 	/* A dead socket is in its map until the daemon closes it, and its error is the sender's. */
 	if (!is_established(sk))
 		return false;
 	if ((__u64)(__u32)to->sk_wmem_queued + 2ull * size > (__u64)(__u32)to->sk_sndbuf)
+		return false;
+	if ((__u64)unsent + size > most_unsent(sk))
 		return false;
 	return !memory_is_short(sk) && group_has_room(sk, 2ull * size);
 }

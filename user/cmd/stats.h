@@ -33,6 +33,7 @@ struct sl_snapshot {
 	__u32 n_routes, n_clusters, n_endpoints; /* clamped to the arrays */
 	struct sl_route_info routes[SL_MAX_ROUTES];
 	struct sl_stat_sum route_sums[SL_MAX_ROUTES];
+	char cluster_names[SL_MAX_CLUSTERS][SL_NAME_MAX];
 	struct sl_stat_sum cluster_sums[SL_MAX_CLUSTERS];
 	__u32 idle[SL_MAX_ENDPOINTS]; /* idle lanes */
 	__u64 reasons[SL_N_REASONS];
@@ -69,7 +70,7 @@ void sl_endpoint_health(const struct sl_maps *m, __u32 i, char ret[static SL_HEA
 extern const char *const sl_lane_state_names[16]; /* NULL: no such state */
 
 /* stats_counts.c: timeouts and limits that were reached. */
-int sl_counts_print(const struct sl_maps *m, const struct sl_snapshot *s);
+int sl_counts_print(const struct sl_snapshot *s);
 /* @up: those of a cluster, else of the listeners. */
 json_t *sl_counts_json(const struct sl_counts *c, bool up);
 

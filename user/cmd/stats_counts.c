@@ -2,7 +2,6 @@
 /* The timeouts and limits that were reached: a table of those that were, or all of them as JSON. */
 #include "cmd/stats.h"
 
-#include "cmd/cmd.h"
 #include "util/columns.h"
 
 static const struct {
@@ -24,7 +23,7 @@ static void add(struct sl_columns *t, __u32 what, const char *cluster, __u64 n)
 	sl_columns_add(t, "%s", counts[what].help);
 }
 
-int sl_counts_print(const struct sl_maps *m, const struct sl_snapshot *s)
+int sl_counts_print(const struct sl_snapshot *s)
 {
 	static const struct sl_column columns[] = {
 		{.title = "LIMIT REACHED"},
@@ -39,7 +38,7 @@ int sl_counts_print(const struct sl_maps *m, const struct sl_snapshot *s)
 		add(&t, i, "-", s->down.n[i]);
 	for (__u32 c = 0; c < s->n_clusters; c++)
 		for (__u32 i = SL_COUNT_FIRST_UP; i < SL_N_COUNTS; i++)
-			add(&t, i, sl_cmd_cluster_name(m, c), s->up[c].n[i]);
+			add(&t, i, s->cluster_names[c], s->up[c].n[i]);
 	if (!t.n_cells) {
 		sl_columns_free(&t);
 		return 0;

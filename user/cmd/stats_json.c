@@ -50,13 +50,12 @@ static json_t *routes_json(const struct sl_snapshot *s)
 	return list;
 }
 
-static json_t *clusters_json(const struct sl_maps *m, const struct sl_snapshot *s)
+static json_t *clusters_json(const struct sl_snapshot *s)
 {
 	json_t *list = json_array();
 
 	for (__u32 i = 0; i < s->n_clusters; i++) {
-		json_t *cluster =
-			json_pack("{s:o}", "cluster", sl_json_text(sl_cmd_cluster_name(m, i)));
+		json_t *cluster = json_pack("{s:o}", "cluster", sl_json_text(s->cluster_names[i]));
 
 		json_object_set_new(cluster, "limits", sl_counts_json(&s->up[i], true));
 		json_array_append_new(list, with_counters(cluster, &s->cluster_sums[i]));
@@ -142,7 +141,7 @@ int sl_stats_print_json(const struct sl_maps *m, const char *instance, const str
 				 "requests", "total", (json_int_t)(s->kernel + s->user), "kernel",
 				 (json_int_t)s->kernel, "user", (json_int_t)s->user, "direct",
 				 (json_int_t)s->direct, "reasons", reasons_json(s), "routes",
-				 routes_json(s), "clusters", clusters_json(m, s), "endpoints",
+				 routes_json(s), "clusters", clusters_json(s), "endpoints",
 				 endpoints_json(m, s), "sessions", sessions, "lanes", lanes_json(c),
 				 "no_session", (json_int_t)m->control->no_session, "lost_events",
 				 (json_int_t)m->control->lost_events);

@@ -15,6 +15,9 @@ static __u32 clamp(__u32 n, __u32 max)
 	return n < max ? n : max;
 }
 
+#define CLUSTER_TRIES 3
+#define NO_CLUSTER "(no such cluster)"
+
 /* All that @rows count of the route or cluster @index. */
 static void add_up(const struct sl_stats *rows, __u32 index, struct sl_stat_sum *ret)
 {
@@ -101,9 +104,32 @@ static void begin(struct sl_snapshot *s, const struct sl_maps *m)
 	s->n_clusters = clamp(m->table->n_clusters, SL_MAX_CLUSTERS);
 	s->n_endpoints = clamp(m->control->n_endpoints, SL_MAX_ENDPOINTS);
 	memset(s->route_sums, 0, s->n_routes * sizeof(*s->route_sums));
-	memset(s->cluster_sums, 0, s->n_clusters * sizeof(*s->cluster_sums));
 	memset(&s->census, 0, sizeof(s->census));
 	s->kernel = s->user = s->direct = 0;
+}
+
+/*
+ * The name and what is counted of cluster @i. A reload may give the number to another meanwhile: it
+ * takes the name away before it clears the counters.
+ */
+static void read_cluster(const struct sl_maps *m, __u32 i, struct sl_snapshot *s)
+{
+	char *name = s->cluster_names[i];
+
+	for (int tries = 0; tries < CLUSTER_TRIES; tries++) {
+		memcpy(name, m->clusters[i].name, SL_NAME_MAX);
+		__sync_synchronize();
+		memset(&s->cluster_sums[i], 0, sizeof(s->cluster_sums[i]));
+		add_up(m->cluster_stats, i, &s->cluster_sums[i]);
+		if (m->counts)
+			s->up[i] = m->counts[1 + i];
+		__sync_synchronize();
+		if (!memcmp(name, m->clusters[i].name, SL_NAME_MAX))
+			break;
+	}
+	name[SL_NAME_MAX - 1] = 0;
+	if (!name[0])
+		strcpy(name, NO_CLUSTER);
 }
 
 void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
@@ -121,11 +147,9 @@ void sl_snapshot_take(const struct sl_maps *m, struct sl_snapshot *ret)
 		ret->direct += ret->route_sums[i].direct;
 	}
 	for (__u32 i = 0; i < ret->n_clusters; i++)
-		add_up(m->cluster_stats, i, &ret->cluster_sums[i]);
-	if (m->counts) {
+		read_cluster(m, i, ret);
+	if (m->counts)
 		ret->down = m->counts[0];
-		memcpy(ret->up, m->counts + 1, ret->n_clusters * sizeof(*ret->up));
-	}
 	for (__u32 i = 0; i < ret->n_endpoints; i++)
 		ret->idle[i] = idle_lanes(m, i);
 	for (__u32 i = SL_REASON_NONE + 1; i < SL_N_REASONS; i++) {

@@ -117,9 +117,9 @@ static const char *route_name(const void *snapshot, __u32 i)
 	return ((const struct sl_snapshot *)snapshot)->routes[i].name;
 }
 
-static const char *cluster_name(const void *maps, __u32 i)
+static const char *cluster_name(const void *snapshot, __u32 i)
 {
-	return sl_cmd_cluster_name(maps, i);
+	return ((const struct sl_snapshot *)snapshot)->cluster_names[i];
 }
 
 static int print_endpoints(const struct sl_maps *m, const struct sl_snapshot *s)
@@ -208,11 +208,11 @@ int sl_stats_print(const struct sl_maps *m, const char *instance, const struct s
 		printf("now %.0f requests/s\n", (total - before->kernel - before->user) / seconds);
 	failed = print_counts("ROUTE", route_name, s, s->route_sums, s->n_routes);
 	failed |= print_latency("ROUTE", route_name, s, s->route_sums, s->n_routes);
-	failed |= print_counts("CLUSTER", cluster_name, m, s->cluster_sums, s->n_clusters);
-	failed |= print_latency("CLUSTER", cluster_name, m, s->cluster_sums, s->n_clusters);
+	failed |= print_counts("CLUSTER", cluster_name, s, s->cluster_sums, s->n_clusters);
+	failed |= print_latency("CLUSTER", cluster_name, s, s->cluster_sums, s->n_clusters);
 	failed |= print_endpoints(m, s);
 	failed |= print_reasons(s);
-	failed |= sl_counts_print(m, s);
+	failed |= sl_counts_print(s);
 	print_census(m, &s->census);
 	return failed || fflush(stdout) ? SL_EXIT_SYSTEM : SL_EXIT_DONE;
 }

@@ -319,7 +319,11 @@ struct sl_cluster {
 	__u32 connect_timeout_ms;
 	__u32 max_lanes; /* circuit breaker max_connections */
 	__u32 flags;	 /* SL_CLUSTER_*; written by the daemon, atomically */
-	__u32 zero;
+	/*
+	 * 0: it is of the config. SL_CLUSTER_GONE: no more, and something under way may name it.
+	 * Else its number is free, from the lowest on: it went first. Written by the daemon.
+	 */
+	__u32 gone;
 	struct sl_region
 		regions[2]; /* of lb_slots: this view's, the one's before it; the daemon's */
 	__u64 n_lanes;	    /* lanes that exist; written by the daemon */
@@ -327,6 +331,8 @@ struct sl_cluster {
 			  */
 	char name[SL_NAME_MAX];
 };
+
+#define SL_CLUSTER_GONE (~0U)
 
 /* Requests wait for a lane of it: those that come later go behind them, to the daemon. */
 #define SL_CLUSTER_WAITING 0x1

@@ -2,16 +2,18 @@
 """`sluice reload`: a changed file applies as a whole, and nothing that runs notices."""
 import contextlib
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 from lib import linux
 from lib.config import cluster, config, dump, listener, route
 from lib.http1 import Conn, build
 from lib.keeper import Keeper
-from lib.load import Wrk
+from lib.load import Load, Wrk
 from lib.proc import wait_until
 from lib.runner import test
 
@@ -298,6 +300,137 @@ def endpoints_for_ever(t):
         assert who(conn) == "a"
     t.wait(lambda: len(s.stats().tree["endpoints"]) == 2001, "those that left are gone", 20)
     s.check()
+
+
+RELEASES = 30  # of 60 clusters: names for 1,800, and there are 1,024 numbers
+SERVED = 9009
+
+
+def at(release, i):
+    """Where cluster @i of @release is: nobody else is there."""
+    return f"127.1.{release}.{i + 1}"
+
+
+def release_of(k, others=None, routes=()):
+    """Clusters called 0-vK to 59-vK, a route to each, and `stays`, which is in every release."""
+    where = {f"{i}-v{k}": [(at(k, i), SERVED)] for i in range(60)}
+    return config(FRONT, {**where, "stays": [("127.0.0.9", SERVED)], **(others or {})}, [
+        *routes, route(prefix="/stays/", to="stays", name="stays"),
+        route(prefix="/0/", weights={f"0-v{k}": 1}, name="split"),
+        *(route(prefix=f"/{i}/", to=f"{i}-v{k}", name=str(i)) for i in range(1, 60))])
+
+
+class Releases:
+    """Release after release, while clients see that whoever answers them is of the one that is served."""
+
+    def __init__(self, t, s):
+        self.t, self.s, self.wrong = t, s, []
+        self.served = self.asked = 0
+        self.load = Load(FRONT, 4, self._step)
+
+    def _step(self, conn, me, n):
+        i = (me + n) % 10
+        first = self.served
+        if n % 17 == 3:  # by the user path
+            conn.send_pieces([f"GET /{i}/ HTTP/1.1\r\n".encode(), b"Host: x\r\n\r\n"])
+            got = conn.response()
+        else:
+            got = conn.get(f"/{i}/")
+        assert got.status == 200, got
+        if got.get("x-backend") not in {at(k, i) for k in range(first, self.asked + 1)}:
+            self.wrong.append((i, first, self.asked, got.get("x-backend")))
+        if who(conn, "/stays/") != "127.0.0.9":
+            self.wrong.append((i, "stays"))
+
+    def _ask(self, kill):
+        asked = subprocess.Popen(self.s.argv("reload"), stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        if kill:
+            worker = self.s.worker()
+            time.sleep(random.uniform(0.005, 0.03))
+            os.kill(worker, signal.SIGKILL)
+            self.s.worker(other_than=worker)
+        return asked.communicate(timeout=20)[0], asked.returncode
+
+    def next(self, kill=False, **more):
+        """The next release is served, whatever became of the workers that were to serve it."""
+        self.asked = k = self.served + 1
+        rewrite(self.s, release_of(k, **more))
+        said = self._ask(kill)
+        if kill and said[1]:  # none of it
+            self.look(self.served, range(10, 60, 7))
+
+        def again():
+            nonlocal said
+            if said[1] and "too many clusters, old and new" in said[0] or "died" in said[0]:
+                said = self._ask(False)
+            return not said[1]
+        wait_until(again, f"release {k}", seconds=30)
+        self.served = k
+
+    def look(self, k, those=range(10, 60)):
+        with Conn(FRONT) as conn:
+            for i in those:
+                assert who(conn, f"/{i}/") == at(k, i), f"cluster {i} of {k}: {who(conn, f'/{i}/')}"
+
+    def check(self):
+        """Whoever is served has its name and its own counters, which began with it."""
+        k = self.served
+        self.look(k)
+        assert not self.wrong, self.wrong[:3]
+        stats = self.s.stats()
+        names = [c["cluster"] for c in stats.tree["clusters"]]
+        assert len(names) == len(set(names)) <= 1024, len(names)
+        got = {f"{i}-v{k}": stats.clusters[f"{i}-v{k}"]["requests"] for i in range(10, 60)}
+        odd = {name: n for name, n in got.items() if n != 1}
+        assert not odd, odd
+
+
+@test(each=["", "worker_killed"], seconds=180)
+def clusters_for_ever(t, how):
+    """Names of clusters may come and go for ever: the numbers of those long gone are used again."""
+    t.backends.nginx({SERVED: "$server_addr"}, address="0.0.0.0")
+    slow = t.listen(9001)
+    slow.settimeout(5)
+
+    def slow_to(k, **more):
+        """Requests that outlive their config, those of the first one with a copy to make at the end."""
+        return {"others": {f"slow-v{k}": [("127.0.0.1", 9001)], f"shadow-v{k}": [("127.0.0.8", SERVED)]},
+                "routes": [{"name": "slow", "match": {"prefix": "/slow/"},
+                            "route": {"cluster": f"slow-v{k}", "timeout": "0s", **more}}]}
+    mirror = [{"cluster": "shadow-v0"}]
+    s = t.sluice(release_of(0, **slow_to(0, request_mirror_policies=mirror)))
+    all_of = Releases(t, s)
+    with Conn(FRONT) as of_first, Conn(FRONT) as of_second, all_of.load:
+        all_of.check()
+        of_first.send(b"POST /slow/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        with slow.accept()[0] as first:
+            all_of.next(**slow_to(1))
+            of_second.send(build("GET", "/slow/"))
+            with slow.accept()[0] as second:
+                for k in range(2, RELEASES):
+                    all_of.next(kill=how and k % 4 == 3)
+                    all_of.check()
+                if not how:  # such requests end with their worker
+                    still_there(s, [(of_first, first, b"cd"), (of_second, second, b"")])
+    if not how:
+        all_of.load.check()
+    t.note(f"{all_of.load.requests} requests beside {RELEASES} releases")
+    s.check()
+
+
+def still_there(s, under_way):
+    """What they name was given to nobody, and they end as if nothing had happened."""
+    clusters = s.stats().clusters
+    missing = {"slow-v0", "shadow-v0", "slow-v1"} - set(clusters)
+    assert not missing, missing
+    assert "shadow-v1" not in clusters and "9-v1" not in clusters
+    for conn, lane, rest in under_way:
+        conn.send(rest)
+        lane.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        assert conn.response().status == 200
+    clusters = s.stats().clusters
+    assert (clusters["slow-v0"]["requests"], clusters["slow-v1"]["requests"]) == (1, 1), clusters
 
 
 @test()

@@ -171,6 +171,12 @@ bool sl_maps_sockmap_has(int map_fd, __u32 index)
 	return false;
 }
 
+bool sl_maps_is_settled(const struct sl_maps *m)
+{
+	(void)m;
+	return true;
+}
+
 bool sl_maps_is_table(int fd)
 {
 	(void)fd;

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Slots of the map `endpoints`: an endpoint that has left its cluster keeps its slot until its
- * exchanges are done, its lanes closed, and whoever had read the cluster's old view is through.
+ * Slots of the map `endpoints`, and a name's new addresses. An endpoint that has left its cluster
+ * keeps its slot for a while: see left.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "daemon/place.h"
 #include "internal.h"
-
-#define LEFT_NS (3 * NS_PER_S) /* as long nobody has had to do with it */
 
 __u32 endpoints_top(const struct worker *w)
 {
@@ -116,7 +114,8 @@ static void update(struct worker *w, struct update *u)
 		SL_WRITE(e->flags, e->flags | SL_ENDPOINT_DRAINING);
 		health_end(w, u->leaving[k]);
 	}
-	w->any_left |= u->n_leaving;
+	if (u->n_leaving)
+		left_changed(w);
 }
 
 void endpoints_update(struct worker *w, __u32 cluster)
@@ -131,71 +130,4 @@ void endpoints_update(struct worker *w, __u32 cluster)
 	crew_resume(w);
 	free(u);
 	count_limit(w, SL_COUNT_MEMBERSHIP_CHANGE, cluster);
-}
-
-/* ---- the end ---- */
-
-void endpoints_changed(struct worker *w)
-{
-	w->any_left = true;
-}
-
-/* Marks the endpoints that an exchange or a lane has to do with. */
-static void mark_used(const struct worker *w, __u8 *used)
-{
-	for (const struct list *l = w->backs.next; l != &w->backs; l = l->next)
-		if (BACK_OF(l, all)->endpoint < SL_MAX_ENDPOINTS)
-			used[BACK_OF(l, all)->endpoint] = 1;
-	for (const struct list *l = w->fronts.next; l != &w->fronts; l = l->next)
-		if (FRONT_OF(l, all)->x.endpoint < SL_MAX_ENDPOINTS)
-			used[FRONT_OF(l, all)->x.endpoint] = 1;
-}
-
-/* Whether an idle lane leads there. */
-static bool has_idle(const struct worker *w, __u32 endpoint)
-{
-	for (__u32 pool = 0; pool < w->maps->n_pools; pool++)
-		if (SL_STACK_SLOT(SL_READ(*sl_maps_pool(w->maps, pool, endpoint))))
-			return true;
-	return false;
-}
-
-static void reap(struct worker *w, __u32 i, bool used)
-{
-	struct sl_endpoint *e = &w->maps->endpoints[i];
-
-	if (used || has_idle(w, i) || !w->left_ns[i]) {
-		w->left_ns[i] = w->now_ns;
-		return;
-	}
-	if (w->now_ns - w->left_ns[i] < LEFT_NS)
-		return;
-	sl_maps_l4_forget(w->maps, i);
-	w->left_ns[i] = 0;
-	/* It stays closed, for who has it in mind from long ago. */
-	SL_WRITE(e->flags, SL_ENDPOINT_DRAINING);
-	SL_WRITE(e->family, 0);
-}
-
-void endpoints_reap(struct worker *w)
-{
-	__u8 used[SL_MAX_ENDPOINTS] = {0};
-
-	if (!w->any_left)
-		return;
-	w->any_left = false;
-	crew_pause(w);
-	sl_each_worker (other, w)
-		mark_used(other, used);
-	for (__u32 i = 0; i < endpoints_top(w); i++) {
-		const struct sl_endpoint *e = &w->maps->endpoints[i];
-
-		if (!e->family || !(e->flags & SL_ENDPOINT_DRAINING)) {
-			w->left_ns[i] = 0;
-			continue;
-		}
-		w->any_left = true;
-		reap(w, i, used[i]);
-	}
-	crew_resume(w);
 }

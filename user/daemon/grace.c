@@ -38,6 +38,8 @@ struct grace {
 	pthread_cond_t wake;
 	bool wanted;
 	bool stop;
+	/* Grace periods: the number of the last one that was asked for, has begun, is over. */
+	__u64 asked, begun, over;
 };
 
 static __u32 *next_of(const struct table *t, __u32 slot)
@@ -88,11 +90,16 @@ static bool round_of(struct grace *g)
 
 	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
 		any |= pour(t, t->freed, t->waiting) || SL_STACK_SLOT(SL_READ(*t->waiting));
-	if (!any)
+	if (!any && g->asked <= g->begun)
 		return false;
+	g->begun++;
 	pthread_mutex_unlock(&g->lock);
 	rc = sl_rcu_wait(g->rcu);
 	pthread_mutex_lock(&g->lock);
+	if (rc)
+		g->begun--; /* it is to be waited for again */
+	else
+		__atomic_store_n(&g->over, g->begun, __ATOMIC_RELEASE);
 	for (struct table *t = g->tables; t < g->tables + N_TABLES && !rc; t++)
 		pour(t, t->waiting, t->free);
 	return true;
@@ -189,6 +196,26 @@ void grace_want(struct crew *c)
 	SL_WRITE(g->wanted, true);
 	pthread_cond_signal(&g->wake);
 	pthread_mutex_unlock(&g->lock);
+}
+
+__u64 grace_ask(struct crew *c)
+{
+	struct grace *g = c->grace;
+	__u64 next;
+
+	if (!g)
+		return 0;
+	pthread_mutex_lock(&g->lock);
+	next = g->asked = g->begun + 1;
+	SL_WRITE(g->wanted, true);
+	pthread_cond_signal(&g->wake);
+	pthread_mutex_unlock(&g->lock);
+	return next;
+}
+
+bool grace_is_over(const struct crew *c, __u64 asked)
+{
+	return !c->grace || SL_ACQUIRE(c->grace->over) >= asked;
 }
 
 void grace_hold(struct crew *c)

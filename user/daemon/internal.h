@@ -84,10 +84,14 @@ __u32 endpoints_top(const struct worker *w);
 void endpoint_begin(struct worker *w, __u32 i, const struct sl_endpoint *e);
 /* Names of @cluster have other addresses: both paths' view of it is by them now. */
 void endpoints_update(struct worker *w, __u32 cluster);
-/* Some may have left their clusters. */
-void endpoints_changed(struct worker *w);
-/* Once a second: slots of those that have left are free when nobody has to do with them. */
-void endpoints_reap(struct worker *w);
+
+/* left.c: 0 or -errno. */
+int left_init(struct worker *w);
+void left_free(struct worker *w);
+/* Endpoints may have left their clusters, or clusters the config. */
+void left_changed(struct worker *w);
+/* Once a second: what has left and is named by nobody any more is free. */
+void left_reap(struct worker *w);
 
 /* names.c: the names of the config are looked up from now on. 0, or -errno: none is. */
 int names_start(struct worker *w);
@@ -232,6 +236,8 @@ const struct sl_listener_limits *limits_of_listener(const struct worker *w, cons
 const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 route);
 /* ... of that with which BPF matched @f's request, before a reload or since. */
 const struct sl_route_limits *limits_matched(const struct worker *w, const struct front *f);
+/* The config of @generation, if there is one still. */
+const struct sl_compiled *config_of(const struct worker *w, __u32 generation);
 /*
  * The config that @f's exchange began with, and its route there; where that is gone, what is served
  * now and the route of the same name.
@@ -500,6 +506,9 @@ int grace_start(struct crew *c, struct sl_maps *maps, const struct sl_rcu *rcu);
 void grace_stop(struct crew *c);
 /* Something has been freed. */
 void grace_want(struct crew *c);
+/* For grace_is_over(): whether all programs have ended that had begun before. */
+__u64 grace_ask(struct crew *c);
+bool grace_is_over(const struct crew *c, __u64 asked);
 /* Between these no slot changes lists but by BPF, or by a session that ends. */
 void grace_hold(struct crew *c);
 void grace_go_on(struct crew *c);

@@ -21,8 +21,7 @@ const struct sl_route_limits *limits_of_route(const struct worker *w, __u32 rout
 	return &c->route_limits[route];
 }
 
-/* The config of @generation, if there is one still. */
-static const struct sl_compiled *config_of(const struct worker *w, __u32 generation)
+const struct sl_compiled *config_of(const struct worker *w, __u32 generation)
 {
 	const struct sl_compiled *c[] = {w->args->compiled, w->crew->all[0]->retired,
 					 w->args_given->compiled};

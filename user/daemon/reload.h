@@ -42,7 +42,8 @@ struct sl_shared {
 /*
  * Gives @c the numbers that the running instance @m uses: a cluster and a split of the same name,
  * and an endpoint of the same address keep theirs, so that sessions and lanes go on; new ones get
- * numbers that nothing uses. 0, -SL_RELOAD_NEEDS_RESTART with @ret_why, or -ENOMEM.
+ * numbers that nothing uses: of clusters never used ones as long as there are any, see left.c. 0,
+ * -SL_RELOAD_NEEDS_RESTART with @ret_why, or -ENOMEM.
  */
 int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256]);
 

@@ -83,10 +83,49 @@ static int splits_apply(struct worker *w, const struct sl_compiled *c, const str
 	return rc;
 }
 
+/* ---- clusters and their endpoints ---- */
+
+/* Copies (@from NULL: clears) what is counted of route or cluster @index, in all its shards. */
+static void stats_write(struct sl_stats *rows, __u32 index, const struct sl_stats *from)
+{
+	for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
+		rows[sl_stats_key(index, shard)] = from ? from[shard] : (struct sl_stats){};
+}
+
+static bool is_another(const struct sl_cluster *a, const struct sl_cluster *b)
+{
+	return a->name_hash != b->name_hash || memcmp(a->name, b->name, SL_NAME_MAX);
+}
+
+/*
+ * The free number @i is @new's: its counters begin from 0. It has no name meanwhile, so that nobody
+ * takes what the one before has counted for the new one's, nor the next worker for a cluster's.
+ */
+static void cluster_begin(struct worker *w, __u32 i, const struct sl_cluster *new)
+{
+	struct sl_cluster *live = &w->maps->clusters[i];
+
+	SL_WRITE(live->gone, SL_CLUSTER_GONE);
+	SL_WRITE(live->name[0], 0);
+	__sync_synchronize();
+	stats_write(w->maps->cluster_stats, i, NULL);
+	w->maps->counts[1 + i] = (struct sl_counts){};
+	w->crew->had_traffic[i] = false;
+	live->turn = 0;
+	live->name_hash = new->name_hash;
+	memcpy(live->name + 1, new->name + 1, SL_NAME_MAX - 1);
+	__sync_synchronize();
+	SL_WRITE(live->name[0], new->name[0]);
+}
+
 static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 {
 	const struct sl_table *t = c->table;
 
+	/* They are free no more before they have endpoints. */
+	for (__u32 i = 0; i < w->table->n_clusters && i < t->n_clusters; i++)
+		if (is_another(&w->maps->clusters[i], &c->clusters[i]))
+			cluster_begin(w, i, &c->clusters[i]);
 	for (__u32 i = 0; i < t->n_endpoints; i++) {
 		if (!w->maps->endpoints[i].family)
 			endpoint_begin(w, i, &c->endpoints[i]);
@@ -104,21 +143,15 @@ static void clusters_apply(struct worker *w, const struct sl_compiled *c)
 			*live = *new;
 			continue;
 		}
+		SL_WRITE(live->gone, new->gone);
 		SL_WRITE(live->connect_timeout_ms, new->connect_timeout_ms);
 		SL_WRITE(live->max_lanes, new->max_lanes);
 		sl_cluster_range_set(live, sl_cluster_range(new));
 	}
-	endpoints_changed(w);
+	left_changed(w);
 }
 
 /* ---- routes: counters and exchanges under way follow their route's name ---- */
-
-/* Copies (@from NULL: clears) what is counted of route @index, in all its shards. */
-static void stats_write(struct sl_stats *rows, __u32 index, const struct sl_stats *from)
-{
-	for (__u32 shard = 0; shard < SL_STAT_SHARDS; shard++)
-		rows[sl_stats_key(index, shard)] = from ? from[shard] : (struct sl_stats){};
-}
 
 /* @to[i]: the new index of route i, or NO_INDEX. */
 static int stats_follow(struct worker *w, const __u32 *to, __u32 n, __u32 n_new)

@@ -8,6 +8,8 @@
 #include "reload.h"
 #include "util/names.h"
 
+#define NO_NUMBER (~0U)
+
 struct remap {
 	struct sl_compiled *c;
 	const struct sl_maps *m;
@@ -19,22 +21,92 @@ struct remap {
 	struct places places;
 	__u32 *at;	   /* [SL_MAX_ENDPOINTS], scratch: slots of a cluster's endpoints */
 	__u32 *cluster_to; /* [c->table->n_clusters]: new number */
+	bool *named;	   /* [SL_MAX_CLUSTERS]: by a running split; NULL: not looked at yet */
 	__u32 n_clusters;
 	__u32 n_endpoints;
 	char *why;
 };
 
 /*
- * The running cluster of this name, or the next free number. By name_hash, that of names which are
- * cut alike, too.
+ * The number of the cluster of this name, which runs or is gone; NO_NUMBER: there is none. By
+ * name_hash, that of names which are cut alike, too.
  */
-static __u32 cluster_number(struct remap *r, const struct sl_cluster *c)
+static __u32 known_number(const struct remap *r, const struct sl_cluster *c)
 {
 	for (__u32 i = 0; i < r->m->table->n_clusters; i++)
 		if (r->m->clusters[i].name_hash == c->name_hash &&
 		    !memcmp(r->m->clusters[i].name, c->name, SL_NAME_MAX))
 			return i;
-	return r->n_clusters++;
+	return NO_NUMBER;
+}
+
+/* Weights that were written by hand may give something to whatever number. */
+static int find_named(struct remap *r)
+{
+	struct sl_route_info info;
+	struct sl_split split;
+
+	r->named = calloc(SL_MAX_CLUSTERS, sizeof(*r->named));
+	if (!r->named)
+		return -ENOMEM;
+	for (__u32 i = 0; i < r->m->table->n_routes; i++) {
+		if (sl_maps_route_get(r->m, i, &info) || info.action != SL_ACTION_SPLIT ||
+		    sl_maps_split_get(r->m, info.target, &split))
+			continue;
+		for (__u32 k = 0; k < split.n_targets && k < SL_MAX_SPLIT_TARGETS; k++)
+			if (split.targets[k].cluster < SL_MAX_CLUSTERS)
+				r->named[split.targets[k].cluster] = true;
+	}
+	return 0;
+}
+
+/* One that no cluster has had yet, or else the one that has been free for longest. */
+static int free_number(struct remap *r, __u32 *ret)
+{
+	__u32 best = NO_NUMBER;
+
+	if (r->n_clusters < SL_MAX_CLUSTERS) {
+		*ret = r->n_clusters++;
+		return 0;
+	}
+	if (!r->named && find_named(r))
+		return -ENOMEM;
+	for (__u32 i = 0; i < SL_MAX_CLUSTERS; i++) {
+		__u32 gone = r->clusters[i].gone;
+
+		if (gone && gone != SL_CLUSTER_GONE && !r->named[i] &&
+		    (best == NO_NUMBER || gone < r->clusters[best].gone))
+			best = i;
+	}
+	if (best == NO_NUMBER) {
+		snprintf(r->why, 256,
+			 "too many clusters, old and new, at a time: there are %d numbers, and "
+			 "those that are gone give theirs back seconds after their last request",
+			 SL_MAX_CLUSTERS);
+		return -SL_RELOAD_NEEDS_RESTART;
+	}
+	r->clusters[best].gone = 0;
+	*ret = best;
+	return 0;
+}
+
+/* Of all clusters; nobody gets the number of one that comes back. */
+static int number_clusters(struct remap *r)
+{
+	const struct sl_cluster *all = r->c->clusters;
+	__u32 n = r->c->table->n_clusters;
+	int err = 0;
+
+	for (__u32 i = 0; i < n; i++) {
+		/* What runs has those that are gone, too, where they were. */
+		r->cluster_to[i] = all[i].gone ? i : known_number(r, &all[i]);
+		if (!all[i].gone && r->cluster_to[i] != NO_NUMBER)
+			r->clusters[r->cluster_to[i]].gone = 0;
+	}
+	for (__u32 i = 0; i < n && !err; i++)
+		if (r->cluster_to[i] == NO_NUMBER)
+			err = free_number(r, &r->cluster_to[i]);
+	return err;
 }
 
 static int place_endpoints(struct remap *r, struct sl_cluster *c, __u32 to)
@@ -64,14 +136,11 @@ static int place_endpoints(struct remap *r, struct sl_cluster *c, __u32 to)
 static int place_cluster(struct remap *r, __u32 i)
 {
 	struct sl_cluster *c = &r->c->clusters[i];
-	__u32 to = cluster_number(r, c);
+	__u32 to = r->cluster_to[i];
 	int err;
 
-	if (to >= SL_MAX_CLUSTERS) {
-		snprintf(r->why, 256, "too many clusters since the start; restart to make room");
-		return -SL_RELOAD_NEEDS_RESTART;
-	}
-	r->cluster_to[i] = to;
+	if (c->gone)
+		return 0;
 	err = place_endpoints(r, c, to);
 	if (err)
 		return err;
@@ -89,6 +158,8 @@ static void keep_running(struct remap *r)
 	for (__u32 i = 0; i < t->n_clusters; i++) {
 		r->clusters[i] = r->m->clusters[i];
 		r->clusters[i].first_endpoint = r->clusters[i].n_endpoints = 0;
+		if (!r->clusters[i].gone)
+			r->clusters[i].gone = SL_CLUSTER_GONE;
 		r->limits[i] = sl_cluster_defaults;
 		r->lbs[i] = sl_cluster_lb_defaults;
 	}
@@ -234,7 +305,7 @@ int sl_remap(struct sl_compiled *c, const struct sl_maps *m, char ret_why[256])
 	    !r.places.taken || !r.cluster_to)
 		goto out;
 	keep_running(&r);
-	err = 0;
+	err = number_clusters(&r);
 	for (__u32 i = 0; i < c->table->n_clusters && !err; i++)
 		err = place_cluster(&r, i);
 	if (!err)
@@ -271,5 +342,6 @@ out:
 	free(r.at);
 	free(r.places.taken);
 	free(r.cluster_to);
+	free(r.named);
 	return err;
 }

@@ -72,7 +72,8 @@ static bool decided(struct worker *w, struct front *f)
 
 	if (!f->decided || !d->routed || f->s->generation != w->table->generation ||
 	    d->route >= SL_MAX_ROUTES || d->cluster >= SL_MAX_CLUSTERS ||
-	    d->endpoint >= SL_MAX_ENDPOINTS)
+	    d->endpoint >= SL_MAX_ENDPOINTS ||
+	    w->maps->endpoints[d->endpoint].cluster != d->cluster)
 		return false;
 	f->x.route = d->route;
 	f->x.cluster = f->x.picked = d->cluster;

@@ -385,8 +385,7 @@ struct worker {
 	struct names *names;
 	struct reload *reload; /* waits for names of the new config */
 	bool reload_asked;     /* begins when the last one is settled, see sl_maps_publish() */
-	__u64 *left_ns; /* [SL_MAX_ENDPOINTS]: an endpoint that has left was first seen unused */
-	bool any_left;	/* some have */
+	struct left *left;
 
 	bool draining;
 	__u64 drain_until_ns;

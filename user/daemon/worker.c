@@ -276,7 +276,7 @@ static void tick_main(struct worker *w, bool sweep)
 		tell_tai(w);
 		limits_heap_tell(w);
 		leaks_scan(w);
-		endpoints_reap(w);
+		left_reap(w);
 	}
 	names_tick(w);
 	reload_tick(w);
@@ -465,10 +465,8 @@ int worker_init(struct worker *w, const struct sl_worker_args *args)
 {
 	clear(w, args);
 	w->table = args->maps->table ? args->maps->table : args->compiled->table;
-	w->left_ns = calloc(SL_MAX_ENDPOINTS, sizeof(*w->left_ns));
-	w->any_left = true;
 	tell_tai(w);
-	if (!w->left_ns || crew_init(w))
+	if (left_init(w) || crew_init(w))
 		return -ENOMEM;
 	return make(w);
 }
@@ -504,7 +502,7 @@ void worker_free(struct worker *w)
 	free(w->back_of);
 	free(w->listeners);
 	free(w->dirty_endpoints);
-	free(w->left_ns);
+	left_free(w);
 	sl_matcher_free(w->matcher);
 	sl_matcher_free(w->retired_matcher);
 	if (is_main(w))

@@ -183,10 +183,9 @@ bool sl_maps_is_table(int fd)
 	return false;
 }
 
-int sl_rcu_wait(const struct sl_rcu *r)
+void sl_rcu_wait(struct sl_rcu *r)
 {
 	(void)r;
-	return 0;
 }
 
 /* No config file to read again. */

@@ -14,7 +14,7 @@ static long look(__u32 i, void *arg)
 
 static long look_long(__u32 i, void *arg)
 {
-	bpf_loop(1 << 10, look, NULL, 0);
+	bpf_loop(1 << 14, look, NULL, 0);
 	return go != 0;
 }
 
@@ -22,6 +22,6 @@ SEC("tc")
 int stand(struct __sk_buff *skb)
 {
 	stands = 1;
-	bpf_loop(1 << 20, look_long, NULL, 0); /* many seconds */
+	bpf_loop(1 << 20, look_long, NULL, 0); /* half a minute */
 	return 0;
 }

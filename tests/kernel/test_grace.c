@@ -22,7 +22,7 @@
 #define GEN 7
 
 static struct crew crew;
-static struct sl_rcu rcu;
+static struct sl_rcu *rcu;
 
 static void clean_up(void)
 {
@@ -36,7 +36,7 @@ static void load(const char *instance)
 	instance_load(instance);
 	stand_load();
 	if (sl_rcu_open(&rcu))
-		die("sl_rcu_open", strerror(errno));
+		die("sl_rcu_open", "no thread");
 }
 
 static __u32 *next_session(__u32 slot)
@@ -132,15 +132,15 @@ static void test_program_under_way(void)
 
 static void test_no_wait(void)
 {
-	const int outer_fd = rcu.outer_fd;
+	const int outer_fd = rcu->outer_fd;
 	__u32 session, lane;
 
-	SL_WRITE(rcu.outer_fd, -1);
+	SL_WRITE(rcu->outer_fd, -1);
 	take(&session, &lane);
 	give_back(session, lane);
 	usleep(STANDS_US);
 	check(are_nowhere_free(session, lane), "nor while the kernel refuses to wait");
-	SL_WRITE(rcu.outer_fd, outer_fd);
+	SL_WRITE(rcu->outer_fd, outer_fd);
 	check(come_free(session, lane), "it is when the kernel does again");
 }
 
@@ -151,7 +151,7 @@ int main(void)
 	snprintf(instance, sizeof(instance), "test-grace-%d", getpid());
 	atexit(clean_up);
 	load(instance);
-	if (grace_start(&crew, &maps, &rcu))
+	if (grace_start(&crew, &maps, rcu))
 		die("grace_start", "no thread");
 	test_program_under_way();
 	test_no_wait();

@@ -32,8 +32,7 @@ enum { SESSIONS, LANES, N_TABLES };
 
 struct grace {
 	struct table tables[N_TABLES];
-	const struct sl_rcu *rcu;
-	pthread_t thread;
+	struct sl_rcu *rcu;
 	pthread_mutex_t lock; /* slots change lists */
 	pthread_cond_t wake;
 	bool wanted;
@@ -79,14 +78,10 @@ static bool pour(const struct table *t, __u64 *from, __u64 *to)
 	return any;
 }
 
-/*
- * False: nothing has been freed. Where the kernel refuses the wait the slots stay where they are,
- * and the next round asks it again.
- */
+/* False: nothing has been freed, and nobody has asked. */
 static bool round_of(struct grace *g)
 {
 	bool any = false;
-	int rc;
 
 	for (struct table *t = g->tables; t < g->tables + N_TABLES; t++)
 		any |= pour(t, t->freed, t->waiting) || SL_STACK_SLOT(SL_READ(*t->waiting));
@@ -94,13 +89,10 @@ static bool round_of(struct grace *g)
 		return false;
 	g->begun++;
 	pthread_mutex_unlock(&g->lock);
-	rc = sl_rcu_wait(g->rcu);
+	sl_rcu_wait(g->rcu);
 	pthread_mutex_lock(&g->lock);
-	if (rc)
-		g->begun--; /* it is to be waited for again */
-	else
-		__atomic_store_n(&g->over, g->begun, __ATOMIC_RELEASE);
-	for (struct table *t = g->tables; t < g->tables + N_TABLES && !rc; t++)
+	__atomic_store_n(&g->over, g->begun, __ATOMIC_RELEASE);
+	for (struct table *t = g->tables; t < g->tables + N_TABLES && !g->stop; t++)
 		pour(t, t->waiting, t->free);
 	return true;
 }
@@ -123,6 +115,7 @@ static void *run(void *arg)
 		pthread_mutex_lock(&g->lock);
 	}
 	pthread_mutex_unlock(&g->lock);
+	free(g);
 	return NULL;
 }
 
@@ -150,9 +143,10 @@ static void tables_init(struct table *tables, const struct sl_maps *m)
 	};
 }
 
-int grace_start(struct crew *c, struct sl_maps *maps, const struct sl_rcu *rcu)
+int grace_start(struct crew *c, struct sl_maps *maps, struct sl_rcu *rcu)
 {
 	struct grace *g = calloc(1, sizeof(*g));
+	pthread_t thread;
 	int rc;
 
 	if (!g)
@@ -162,15 +156,17 @@ int grace_start(struct crew *c, struct sl_maps *maps, const struct sl_rcu *rcu)
 	g->wanted = true; /* what the last worker has left */
 	pthread_mutex_init(&g->lock, NULL);
 	pthread_cond_init(&g->wake, NULL);
-	rc = -pthread_create(&g->thread, NULL, run, g);
+	rc = -pthread_create(&thread, NULL, run, g);
 	if (rc) {
 		free(g);
 		return rc;
 	}
+	pthread_detach(thread);
 	c->grace = g;
 	return 0;
 }
 
+/* What waits is the next worker's, as if this one had been killed. The thread frees @g. */
 void grace_stop(struct crew *c)
 {
 	struct grace *g = c->grace;
@@ -181,8 +177,6 @@ void grace_stop(struct crew *c)
 	g->stop = true;
 	pthread_cond_signal(&g->wake);
 	pthread_mutex_unlock(&g->lock);
-	(void)pthread_join(g->thread, NULL);
-	free(g);
 	c->grace = NULL;
 }
 

@@ -502,7 +502,8 @@ void count_exchange(struct worker *w, struct front *f, __u32 status);
 void count_direct(struct worker *w, const struct front *f);
 
 /* grace.c: slots of sessions that were freed are free when no program can still write to them. */
-int grace_start(struct crew *c, struct sl_maps *maps, const struct sl_rcu *rcu);
+int grace_start(struct crew *c, struct sl_maps *maps, struct sl_rcu *rcu);
+/* No slot changes lists any more but by others. Waits for no grace period. */
 void grace_stop(struct crew *c);
 /* Something has been freed. */
 void grace_want(struct crew *c);

@@ -49,7 +49,7 @@ struct supervisor {
 	struct sl_load_error *err;
 	struct sl_loader *loader;
 	struct sl_maps maps;
-	struct sl_rcu rcu; /* the workers' */
+	struct sl_rcu *rcu; /* the workers' */
 	int listen_fds[SL_MAX_LISTENERS];
 	__u32 n_listen;
 	int netns_fds[SL_MAX_NETNS];
@@ -214,7 +214,7 @@ static int load(struct supervisor *s)
 		return failed(s, rc, "cannot open the pinned maps: %s", strerror(-rc));
 	rc = sl_rcu_open(&s->rcu);
 	if (rc)
-		return failed(s, rc, "cannot make a map: %s", strerror(-rc));
+		return failed(s, rc, "cannot wait for programs: %s", strerror(-rc));
 	s->maps.control->n_endpoints = s->compiled->table->n_endpoints;
 	for (__u32 i = 0; i < s->compiled->table->n_endpoints; i++)
 		s->maps.hosts[i].member = s->compiled->hosts[i].member + 1;
@@ -253,7 +253,7 @@ static int run_worker(struct supervisor *s, pid_t supervisor)
 	const struct sl_worker_args args = {
 		.instance = s->instance,
 		.maps = &s->maps,
-		.rcu = &s->rcu,
+		.rcu = s->rcu,
 		.compiled = s->compiled,
 		.listen_fds = s->listen_fds,
 		.netns_fds = s->netns_fds,
@@ -495,7 +495,6 @@ int sl_supervisor_run(const struct sl_supervisor_options *o, struct sl_compiled 
 		.instance = o->instance,
 		.compiled = c,
 		.err = reterr,
-		.rcu = {.outer_fd = -1, .inner_fd = -1},
 		.lock_fd = -1,
 		.signal_fd = -1,
 	};
@@ -526,7 +525,6 @@ int sl_supervisor_run(const struct sl_supervisor_options *o, struct sl_compiled 
 			close(s.listen_fds[i]);
 	for (__u32 i = 0; i < s.n_netns; i++)
 		close(s.netns_fds[i]);
-	sl_rcu_close(&s.rcu);
 	sl_maps_close(&s.maps);
 	sl_loader_unload(s.loader);
 	if (s.signal_fd >= 0)

@@ -15,7 +15,7 @@
 struct sl_worker_args {
 	const char *instance;
 	struct sl_maps *maps;
-	const struct sl_rcu *rcu; /* open as long as the process lives */
+	struct sl_rcu *rcu;
 	const struct sl_compiled *compiled;
 	const int *listen_fds; /* [compiled->n_listeners], listening, non-blocking; -1: has none */
 	const int *netns_fds;  /* [compiled->n_netns] */

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A grace period of the kernel's RCU: what BPF programs that have begun may still do is done when
- * it is over.
+ * Grace periods of the kernel's RCU: behind one, BPF programs that had begun before are done with
+ * all that they may still do.
  */
 #ifndef SL_RCU_H
 #define SL_RCU_H
 
-/* Two maps that no program knows. Both descriptors are closed by exec(). -1: not open. */
+#include "sl_types.h"
+
+/* In memory that a process shares with those that it makes. */
 struct sl_rcu {
-	int outer_fd;
+	int outer_fd; /* two maps that no program knows; closed by exec() */
 	int inner_fd;
+	__u32 asked; /* waits that were begun */
+	__u32 over;  /* as many of them are over */
 };
 
-/* 0, or -errno with nothing open. */
-int sl_rcu_open(struct sl_rcu *r);
 /*
- * Returns 0 when every program that runs under rcu_read_lock(), on any CPU or preempted, and has
- * begun before the call has ended: all but the sleepable ones, of which we have none. That takes
- * milliseconds, on a busy host seconds, and no signal ends it, SIGKILL neither: a process whose
- * thread is in here ends behind it. Needs no memory to speak of, but -errno is possible: then
- * nothing is known of any program.
+ * 0, or -errno with nothing open. It serves, by a thread of the calling process, until that process
+ * ends; which takes, behind all else that its end does, as long as a grace period if one is under
+ * way.
  */
-int sl_rcu_wait(const struct sl_rcu *r);
-void sl_rcu_close(struct sl_rcu *r);
+int sl_rcu_open(struct sl_rcu **ret);
+/*
+ * Returns when every program that runs under rcu_read_lock(), on any CPU or preempted, and has
+ * begun before the call has ended: all but the sleepable ones, of which we have none. That takes
+ * milliseconds, on a busy host seconds, for ever if the process that serves is gone; but the end of
+ * the calling one does not wait for it.
+ */
+void sl_rcu_wait(struct sl_rcu *r);
 
 #endif /* SL_RCU_H */

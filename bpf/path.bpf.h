@@ -83,6 +83,12 @@ SL_FN __u32 thread_id(void)
 	return (__u32)bpf_get_current_pid_tgid();
 }
 
+/* A number of this thread that no other has while it lives; without a call, unlike its id. */
+SL_FN __u32 thread_mark(void)
+{
+	return bpf_get_current_task() >> 6;
+}
+
 /*
  * @size bytes are steered into @l's server: `landed` tells whether, and how many of them, are
  * there. False: on this kernel nothing tells, and they count as there.

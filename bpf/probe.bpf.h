@@ -166,7 +166,7 @@ SL_FN __u32 most_unsent(__u64 sk)
  * Room for @size bytes in a socket's send buffer, and memory, counted twice for their overhead: a
  * redirect that finds none would return EAGAIN, or a part, to an application whose own socket stays
  * writable; an edge-triggered one would hang for ever, and what another sends again would be
- * counted for the second time. Verified alone.
+ * counted for the second time. It is no promise: see unsent.bpf.h. Verified alone.
  */
 __noinline int writer_has_room(__u64 sk, __u32 size)
 {

@@ -67,11 +67,19 @@ SL_FN bool redirect_to_lane(struct sk_msg_md *msg, const struct sl_lane *l, __u3
 	return bpf_msg_redirect_map(msg, &backs, slot, 0) == SK_PASS;
 }
 
-/* @size bytes of a request are steered to @l's far end. Out through back its counters tell. */
-SL_FN void request_asked(struct sl_lane *l, __u32 size, enum sl_asks what)
+/*
+ * @size bytes of a request of session @slot are steered to @l's far end. Out through back its
+ * counters tell, and `unsent`.
+ */
+SL_FN void request_asked(struct sl_lane *l, __u32 slot, __u32 size, enum sl_asks what)
 {
-	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED)
+	if (SL_BITS(SL_READ(l->word)) & SL_L_PAIRED) {
 		(void)lane_lands(l, size, what);
+		return;
+	}
+	l->asked = slot + 1;
+	l->asks = SL_ASKS_OUT;
+	SL_WRITE(l->asker, thread_mark());
 }
 
 /* What this send holds of the request besides its head, into r->body. A reason, or NONE. */
@@ -172,7 +180,7 @@ SL_FN int request_begin(struct sk_msg_md *msg, struct sl_request *r)
 		return SK_PASS;
 	if (!redirect_to_lane(msg, l, r->lane_slot))
 		return exchange_cancel(r, l);
-	request_asked(l, msg_size(msg), SL_ASKS_HEAD);
+	request_asked(l, r->slot, msg_size(msg), SL_ASKS_HEAD);
 	verdict = verdict_of(l, r->lane_gen, msg_size(msg));
 	SL_WRITE(s->begun, 0);
 	return verdict;
@@ -231,7 +239,7 @@ SL_FN int request_continue(struct sk_msg_md *msg, struct sl_session *s, __u32 sl
 		reason = SL_REASON_READER_SLOW;
 	if (reason)
 		return request_rest_to_user(s, gen, reason);
-	request_asked(l, end, SL_ASKS_BODY);
+	request_asked(l, slot, end, SL_ASKS_BODY);
 	s->req = body;
 	s->moved++;
 	return verdict_of(l, s->lane_gen, end);
@@ -255,7 +263,7 @@ __noinline int request_unlanded(__u32 slot, __u32 gen)
 	r.lane_slot = s->lane - 1;
 	r.lane_gen = s->lane_gen;
 	l = lane_at(r.lane_slot);
-	if (!l || !SL_READ(l->asker) || l->asks == SL_ASKS_RELAY || l->session != slot + 1 ||
+	if (!l || !SL_READ(l->asker) || l->asks >= SL_ASKS_RELAY || l->session != slot + 1 ||
 	    l->session_gen != gen)
 		return SL_LANDED;
 	own = SL_READ(l->asker) == thread_id();
@@ -290,7 +298,7 @@ __noinline int request_rest(struct sk_msg_md *msg, __u32 slot, __u32 gen)
 	    l->session != slot + 1 || l->session_gen != gen || l->asks != SL_ASKS_REST ||
 	    SL_READ(l->asker) || l->asked != size || !redirect_to_lane(msg, l, lane_slot))
 		return SK_DROP;
-	request_asked(l, size, SL_ASKS_REST);
+	request_asked(l, slot, size, SL_ASKS_REST);
 	return verdict_of(l, s->lane_gen, 0);
 }
 
@@ -321,6 +329,8 @@ SL_FN int tunnel_up(struct sk_msg_md *msg, struct sl_session *s, __u32 gen)
 	l = tunnel_lane(s, gen);
 	if (!l || lane_refuses(l, slot, size) || !redirect_to_lane(msg, l, slot))
 		return SK_PASS;
+	if (!lane_is_colocated(l))
+		request_asked(l, l->session - 1, size, SL_ASKS_OUT);
 	tunnel_moved(s);
 	return verdict_of(l, s->lane_gen, size);
 }
@@ -357,8 +367,8 @@ int client_msg(struct sk_msg_md *msg)
 		}
 		if (SL_BITS(r.word) & SL_S_TUNNEL_UP)
 			return tunnel_up(msg, r.s, r.gen);
-		if ((SL_BITS(r.word) &
-		     (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER | SL_S_PENDING)))
+		if ((SL_BITS(r.word) & (SL_S_USER | SL_S_CLOSING | SL_S_ABORTED | SL_S_REQ_USER |
+					SL_S_PENDING | SL_S_TORN)))
 			return SK_PASS;
 		if (!(SL_BITS(r.word) & SL_S_EXCHANGE))
 			return request_begin(msg, &r);

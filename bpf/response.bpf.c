@@ -5,6 +5,7 @@
  */
 #include <bpf/bpf_tracing.h>
 #include "landed.bpf.h"
+#include "unsent.bpf.h"
 #include "tunnel.bpf.h"
 #include "sl_decide.h"
 
@@ -51,6 +52,11 @@ SL_FN bool response_find(struct sl_response *r)
 	r->slot = r->l->session - 1;
 	r->gen = r->l->session_gen;
 	r->s = session_at(r->slot);
+	/* What comes now is the last exchange's. */
+	if (r->s && (SL_BITS(lane_word) & SL_L_TORN)) {
+		word_change(&r->s->word, r->gen, SL_S_ABORTED | SL_S_RESP_USER, 0);
+		return false;
+	}
 	return r->s;
 }
 
@@ -174,8 +180,11 @@ SL_FN bool session_is_same(const struct sl_response *r)
 /* @size bytes go out through front. Behind session_is_same(): of another they would be too many. */
 SL_FN void response_counted(const struct sl_response *r, __u32 size)
 {
-	if (!(SL_BITS(r->word) & SL_S_CLIENT))
-		sl_add(&r->s->front_tx, size);
+	if (SL_BITS(r->word) & SL_S_CLIENT)
+		return;
+	sl_add(&r->s->front_tx, size);
+	r->s->via = r->lane_slot + 1;
+	SL_WRITE(r->s->mover, thread_mark());
 }
 
 SL_FN bool redirect_to_session(struct sk_msg_md *msg, struct sl_response *r)
@@ -307,6 +316,26 @@ int BPF_PROG(landed, struct sock *sk)
 		response_landed(me, (__u64)sk);
 	else if (me->role == SL_ROLE_SERVER)
 		request_landed(me, (__u64)sk);
+	return 0;
+}
+
+/*
+ * The kernel has no memory for what is sent through @sk. Not only then does a send fall short, but
+ * for all else there is a look beforehand. One that waits, or finds some at the second try, falls
+ * short not even now: its connections end as well, which is seldom, and no wrong message.
+ */
+SEC("tp_btf/sock_exceed_buf_limit")
+int BPF_PROG(unsent, struct sock *sk, struct proto *prot, long allocated, int kind)
+{
+	const struct sl_socket *me;
+
+	if (kind != SL_MEM_SEND || !sk->sk_lock.owned)
+		return 0;
+	me = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (me && me->role == SL_ROLE_FRONT)
+		front_unsent(me);
+	else if (me && me->role == SL_ROLE_BACK)
+		back_unsent(me);
 	return 0;
 }
 

@@ -94,7 +94,7 @@ __noinline int word_own(__u64 *word, __u32 gen, __u32 set)
 		__u64 old = SL_READ(*word);
 
 		if (SL_GEN(old) != gen ||
-		    (SL_BITS(old) & (SL_S_BUSY | SL_S_CLOSING | SL_S_ABORTED)))
+		    (SL_BITS(old) & (SL_S_BUSY | SL_S_CLOSING | SL_S_ABORTED | SL_S_TORN)))
 			return 0;
 		if (sl_cmpxchg(word, old, old | set) == old)
 			return 1;

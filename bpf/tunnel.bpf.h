@@ -16,7 +16,7 @@ SL_FN struct sl_lane *tunnel_lane(const struct sl_session *s, __u32 gen)
 	__u32 slot = s->lane - 1;
 	struct sl_lane *l = lane_at(slot);
 
-	if (!l || SL_GEN(word) != gen || (SL_BITS(word) & SL_S_CLOSING) ||
+	if (!l || SL_GEN(word) != gen || (SL_BITS(word) & (SL_S_CLOSING | SL_S_TORN)) ||
 	    !(SL_BITS(word) & SL_S_TUNNEL_UP))
 		return NULL;
 	lane_word = SL_READ(l->word);

@@ -43,6 +43,12 @@
  * landed when its sender sends again never will: it is sent once more, and goes by TCP. What has
  * landed in part is continued by the program's next run, see msg_is_rest().
  *
+ * What is sent out through our own end goes there when the program has returned, too, and TCP may
+ * find no room for all of it though the program saw some: memory that others took meanwhile. The
+ * sender is told and sends it again, but it is counted, the exchange may be over and its lane be
+ * another's. Then the session is TORN, and so is the lane, before the sender goes on: `unsent`. The
+ * daemon resets both; who is on the lane by then gets no answer from it.
+ *
  * The daemon may give a session back before it writes the answer's end, so that a quick client
  * does not find it taken: it adds to front_tx before it does so, and no request is taken while
  * front's write_seq has not moved by as much.
@@ -81,6 +87,9 @@
 /* A tunnel behind a 101: set while no byte of that way is in the daemon's hands, see below. */
 #define SL_S_TUNNEL_UP 0x2000	/* client to server */
 #define SL_S_TUNNEL_DOWN 0x4000 /* server to client */
+#define SL_S_TORN                                                                                \
+	0x8000 /* counted as sent through front, or through back for it, and was not: see ORDER. \
+		* What its ends send again is taken for nothing. BPF */
 #define SL_S_TUNNEL_BITS (SL_S_TUNNEL_UP | SL_S_TUNNEL_DOWN)
 
 #define SL_S_BUSY (SL_S_USER | SL_S_EXCHANGE)
@@ -98,6 +107,7 @@
 #define SL_L_BACK 0x0020    /* the daemon holds back's fd; only it clears this */
 #define SL_L_PAIRED 0x0080  /* a server on this host was found; without SERVER it is gone again */
 #define SL_L_TUNNEL 0x0100  /* bound to session `session` for good, state USER */
+#define SL_L_TORN 0x0200    /* its last exchange's session is TORN; never without SURPLUS. BPF */
 #define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 
@@ -158,9 +168,12 @@ struct sl_session {
 	__u8 handover;	  /* enum sl_reason: why BPF handed a direction of this exchange over */
 	__u8 begun;	  /* 1: BPF has begun the exchange and not sent its request on yet */
 	__u8 direct;	  /* 1: the daemon began the exchange: counted as the user path's */
-	__u32 mover;  /* thread that moves bytes of the answer into client; 0: they are there. See
-		       * ORDER */
-	__u32 unread; /* sends steered into client since it last had read all; BPF */
+	__u32 mover; /* thread that moves bytes of the answer into client; 0: they are there. See
+		      * ORDER. Without a client on this host: that last sent some through front */
+	union {
+		__u32 unread; /* sends steered into client since it last had read all; BPF */
+		sl_slot1 via; /* without such a client: lane whose server that thread is; BPF */
+	};
 
 	__u32 next;	  /* sl_stack link of the free list */
 	__u32 listener;	  /* index */
@@ -198,6 +211,7 @@ enum sl_asks {
 	SL_ASKS_BODY,  /* more of its body, by BPF */
 	SL_ASKS_REST,  /* of one of these, of which the first bytes are there: its next run's */
 	SL_ASKS_RELAY, /* by the daemon, through back */
+	SL_ASKS_OUT,   /* a request's bytes, by BPF, out through back: told if they are not sent */
 };
 
 /*
@@ -232,7 +246,7 @@ struct sl_lane {
 	__u32 unread;	     /* sends steered into server since it last had read all; BPF */
 	__u32 home;  /* thread of the daemon whose lane it is; 0: the main one. See sl_pool.h */
 	__u32 asker; /* thread that moves bytes into server; 0: they are there. BPF. See ORDER */
-	__u32 asked; /* how many; BPF */
+	__u32 asked; /* how many; of OUT: whose, session slot + 1; BPF */
 	__u32 asks;  /* enum sl_asks: what they are; BPF */
 };
 
@@ -334,7 +348,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 16
+#define SL_ABI 17
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */
@@ -383,6 +397,7 @@ struct sl_control {
 enum sl_event_type {
 	SL_EVENT_USER,	   /* an exchange ended with PENDING set: the session is the daemon's */
 	SL_EVENT_LANE,	   /* a lane left the kernel path in state SL_LANE_USER: close it */
+	SL_EVENT_TORN,	   /* a session is TORN: reset it */
 	SL_EVENT_ENDPOINT, /* slot: an endpoint that has failed often enough, see sl_outcome() */
 };
 

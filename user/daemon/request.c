@@ -56,6 +56,10 @@ bool request_read(struct worker *w, struct front *f)
 	n = recv(f->io.fd, f->in.data + f->in.end, room, MSG_DONTWAIT);
 	if (n > 0) {
 		sl_add(&f->s->front_rx, (__u32)n);
+		if (session_bits(f) & SL_S_TORN) {
+			front_close(w, f);
+			return false;
+		}
 		f->in.end += n;
 		if (io_is_dry(&f->io, n, room))
 			f->io.readable = false;

@@ -40,6 +40,10 @@ bool response_read(struct worker *w, struct front *f)
 	n = recv(b->io.fd, f->rin.data + f->rin.end, room, MSG_DONTWAIT);
 	if (n > 0) {
 		sl_add(&b->l->back_rx, (__u32)n);
+		if (lane_bits(b) & SL_L_TORN) {
+			front_close(w, f);
+			return false;
+		}
 		f->rin.end += n;
 		if (io_is_dry(&b->io, n, room))
 			b->io.readable = false;

@@ -97,6 +97,10 @@ static bool way_read(struct worker *w, struct front *f, struct way *y)
 	n = recv(y->from->fd, y->buf->data, room, MSG_DONTWAIT);
 	if (n > 0) {
 		sl_add(y->rx, (__u32)n);
+		if ((session_bits(f) & SL_S_TORN) || (lane_bits(f->back) & SL_L_TORN)) {
+			cut(w, f);
+			return false;
+		}
 		y->buf->end = y->buf->framed = n;
 		if (io_is_dry(y->from, n, room))
 			y->from->readable = false;

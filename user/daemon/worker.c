@@ -72,6 +72,10 @@ void worker_event(struct worker *w, const struct sl_event *e)
 			front_event(w, f);
 		}
 		break;
+	case SL_EVENT_TORN:
+		if (f && f->gen == e->gen && (session_bits(f) & SL_S_TORN))
+			front_close(w, f);
+		break;
 	case SL_EVENT_LANE:
 		if (b && b->gen == e->gen && !b->front && !b->mirror && !b->connecting &&
 		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
@@ -92,7 +96,7 @@ static void on_event(void *ctx, const struct sl_event *e)
 			outlier_look(w, e->slot);
 		return;
 	}
-	if (e->type == SL_EVENT_USER && e->slot < SL_MAX_SESSIONS)
+	if ((e->type == SL_EVENT_USER || e->type == SL_EVENT_TORN) && e->slot < SL_MAX_SESSIONS)
 		owner = SL_READ(w->crew->session_owner[e->slot]);
 	if (e->type == SL_EVENT_LANE && e->slot < SL_MAX_LANES)
 		owner = SL_READ(w->crew->lane_owner[e->slot]);

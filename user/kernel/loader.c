@@ -27,6 +27,7 @@ struct sl_loader {
 	struct sluice_bpf *skel;
 	struct bpf_link *capture;
 	struct bpf_link *landed; /* NULL: this kernel has no such tracepoint */
+	struct bpf_link *unsent;
 	char instance[64];
 	__u32 n_cpu_pools; /* see sl_pool.h */
 };
@@ -177,6 +178,13 @@ static bool wants_landed(const struct sl_loader *l, const struct sl_options *o)
 	       !bpf_program__set_attach_target(l->skel->progs.landed, 0, "sk_data_ready");
 }
 
+/* The tracepoint says what the memory is for, since Linux 4.19. */
+static bool wants_unsent(const struct sl_loader *l, const struct sl_options *o)
+{
+	return o->kernel_path && (o->colocated_clients || o->colocated_servers) &&
+	       !bpf_program__set_attach_target(l->skel->progs.unsent, 0, "sock_exceed_buf_limit");
+}
+
 static __u32 control_flags(const struct sl_loader *l, const struct sl_options *o)
 {
 	__u32 flags = 0;
@@ -284,6 +292,8 @@ int sl_loader_load(const char *instance, struct sl_compiled *c, __u32 n_threads,
 	}
 	rc = bpf_program__set_autoload(l->skel->progs.landed, wants_landed(l, &c->options));
 	if (!rc)
+		rc = bpf_program__set_autoload(l->skel->progs.unsent, wants_unsent(l, &c->options));
+	if (!rc)
 		rc = size_maps(l, c->table, n_threads);
 	if (!rc)
 		rc = sluice_bpf__load(l->skel);
@@ -340,6 +350,10 @@ int sl_loader_attach(struct sl_loader *l, int cgroup_fd, struct sl_load_error *r
 		l->landed = bpf_program__attach(l->skel->progs.landed);
 		rc = link_keep(l, l->landed, "link_landed", reterr);
 	}
+	if (!rc && bpf_program__autoload(l->skel->progs.unsent)) {
+		l->unsent = bpf_program__attach(l->skel->progs.unsent);
+		rc = link_keep(l, l->unsent, "link_unsent", reterr);
+	}
 	if (rc)
 		return rc;
 	l->capture = bpf_program__attach_cgroup(l->skel->progs.capture, cgroup_fd);
@@ -352,6 +366,7 @@ void sl_loader_unload(struct sl_loader *l)
 		return;
 	bpf_link__destroy(l->capture);
 	bpf_link__destroy(l->landed);
+	bpf_link__destroy(l->unsent);
 	sl_loader_clean(l->instance);
 	sluice_bpf__destroy(l->skel);
 	free(l);

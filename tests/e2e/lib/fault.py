@@ -10,7 +10,8 @@ import struct
 
 PAGE = mmap.PAGESIZE
 _SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282}[platform.machine()]
-_API, _REGISTER, _COPY = 0xc018aa3f, 0xc020aa00, 0xc028aa03
+_API, _REGISTER, _COPY, _WAKE = 0xc018aa3f, 0xc020aa00, 0xc028aa03, 0x8010aa02
+_PROT_NONE = 0
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +35,11 @@ class Memory:
         source = ctypes.create_string_buffer(self._data[page * PAGE:(page + 1) * PAGE], PAGE)
         fcntl.ioctl(self._fd, _COPY, struct.pack("QQQQq", self._base + page * PAGE,
                                                  ctypes.addressof(source), PAGE, 0, 0))
+
+    def refuse(self):
+        """Whoever waits finds nothing there: EFAULT."""
+        assert not _libc.mprotect(ctypes.c_void_p(self._base), ctypes.c_size_t(len(self._data)), _PROT_NONE)
+        fcntl.ioctl(self._fd, _WAKE, struct.pack("QQ", self._base, len(self._data)))
 
     def wanted(self):
         """Waits for one who wants a page that is missing; which."""

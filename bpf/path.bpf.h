@@ -192,8 +192,21 @@ SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
 }
 
 /*
+ * Whether lane @l, of generation @gen, may be used by another request at once. Not while our end
+ * has some of the last one that is not sent: marked done is a request that its server may not have
+ * read, and it has answered early.
+ */
+SL_FN bool lane_is_settled(struct sl_lane *l, __u32 gen)
+{
+	if (!holds_unsent(l->back_sk))
+		return true;
+	word_change(&l->word, gen, SL_L_UNSENT, 0);
+	return false;
+}
+
+/*
  * Lane @slot, ours, goes back on its endpoint's idle stack, or to the daemon if it must not be
- * used again. Its idle_ns is the caller's to set, if it was used. Always 0.
+ * used again, or not now. Its idle_ns is the caller's to set, if it was used. Always 0.
  */
 __noinline int lane_return(__u32 slot, __u32 gen)
 {
@@ -209,7 +222,8 @@ __noinline int lane_return(__u32 slot, __u32 gen)
 	e = bpf_map_lookup_elem(&endpoints, &endpoint);
 	idle = e ? pool_of(l, c) : NULL;
 	l->session = 0;
-	if (!idle || (c->flags & SL_C_BYPASS) || (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
+	if (!lane_is_settled(l, gen) || !idle || (c->flags & SL_C_BYPASS) ||
+	    (SL_BITS(SL_READ(l->word)) & SL_L_SURPLUS)) {
 		lane_surrender(l, slot, gen, SL_LANE_KERNEL);
 		return 0;
 	}

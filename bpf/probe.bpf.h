@@ -56,6 +56,15 @@ SL_FN bool all_read(__u64 app, __u64 ours)
 	return tcp_of(app)->write_seq == tcp_of(ours)->copied_seq;
 }
 
+/*
+ * Whether TCP has bytes of @sk's owner that it may not send yet (SIOCOUTQNSD): its peer has not
+ * read what came before, and what is written next waits behind them.
+ */
+SL_FN bool holds_unsent(__u64 sk)
+{
+	return tcp_of(sk)->write_seq != tcp_of(sk)->snd_nxt;
+}
+
 /* Whether the @tx bytes that were promised to @sk since its write_seq was @ws0 are written. */
 SL_FN bool all_written(__u64 sk, __u32 ws0, __u32 tx)
 {

@@ -109,6 +109,9 @@
 #define SL_L_TUNNEL 0x0100  /* bound to session `session` for good, state USER */
 #define SL_L_TORN 0x0200    /* its last exchange's session is TORN; never without SURPLUS. BPF */
 #define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
+#define SL_L_UNSENT                                                                             \
+	0x0200 /* back held bytes of a request when its answer was complete: BPF gave it to the \
+		* daemon, which waits until they are sent */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 
 enum sl_lane_state {

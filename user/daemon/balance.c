@@ -9,7 +9,7 @@
 #include "internal.h"
 
 /* A view that has been replaced may still be read by who had begun: so long. */
-#define REST_NS (2 * NS_PER_S)
+#define REGION_REST_NS (2 * NS_PER_S)
 #define DRIFT_SCANS 5 /* looks with the same wrong number of busy lanes, until it is believed */
 
 struct resting {
@@ -258,7 +258,7 @@ void balance_update(struct worker *w, __u32 cluster)
 	__sync_synchronize();
 	SL_WRITE(c->view, view);
 	hosts_mark(w, n, false);
-	rest(b, c->regions[1], w->now_ns + REST_NS);
+	rest(b, c->regions[1], w->now_ns + REGION_REST_NS);
 }
 
 void balance_config(struct worker *w, const struct sl_compiled *c)
@@ -289,7 +289,7 @@ int balance_init(struct worker *w)
 		for (int k = 0; k < 2; k++)
 			if (sl_lb_room_mark(&b->room, c->regions[k]))
 				c->regions[k] = (struct sl_region){0};
-		rest(b, c->regions[1], w->now_ns + REST_NS);
+		rest(b, c->regions[1], w->now_ns + REGION_REST_NS);
 	}
 	balance_config(w, w->args->compiled);
 	return 0;

@@ -6,20 +6,6 @@
 #include <sys/socket.h>
 #include "internal.h"
 
-/*
- * The answer is complete and the rest of its request is still coming: how long we drop it, or wait
- * for more of it where the lane takes it.
- */
-#define REST_NS (15 * NS_PER_S)
-/*
- * The same where the lane takes none of it: while the rest keeps coming, and while the client has
- * sent the next request. nginx and Envoy end such a lane with the answer; one that only is slow, or
- * reads the rest to drop it, as most servers do, has this time to go on, and is used again.
- */
-#define STUCK_NS NS_PER_S
-#define NEXT_NS (NS_PER_S / 10)
-/* ... how often what it takes is looked for, when it is in its socket. */
-#define LOOK_NS (NS_PER_S / 100)
 /* A client that takes no more and has said goodbye is not worth a long wait. */
 #define GOODBYE_NS (15 * NS_PER_S)
 

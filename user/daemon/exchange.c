@@ -111,7 +111,12 @@ static void exchange_unbind(struct worker *w, struct front *f)
 	if (!f->x.lane_close && !f->x.write_failed && b->io.readable &&
 	    recv(b->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
 		b->io.readable = false;
-	lane_release(w, b, !f->x.lane_close && !f->x.write_failed && !b->io.readable);
+	if (f->x.lane_close || f->x.write_failed || b->io.readable)
+		lane_release(w, b, false);
+	else if (request_is_long(f))
+		lane_settle(w, b);
+	else
+		lane_release(w, b, true);
 }
 
 /*

@@ -103,6 +103,7 @@ static struct back *take_up(struct worker *w, struct front *f)
 		x->start_ns = f->s->start_ns;
 		x->head_method = f->s->head_method;
 		x->counted = true; /* by BPF, unless the answer becomes ours */
+		x->body_sent = f->s->req.kind == SL_BODY_NONE ? 0 : SWALLOWED_MIN + 1;
 	}
 	SL_WRITE(f->s->user_dirty, 1);
 	f->back = b;
@@ -196,14 +197,28 @@ bool handover_counts(const struct front *f)
 	return f->x.req != SIDE_KERNEL || (session_bits(f) & SL_S_REQ_DONE);
 }
 
+/* How a lane ends its exchange. */
+enum lane_end { LANE_CLOSES, LANE_RESTS, LANE_SETTLES };
+
+static enum lane_end lane_end_of(const struct front *f)
+{
+	if (f->x.lane_close || f->x.write_failed)
+		return LANE_CLOSES;
+	return request_is_long(f) ? LANE_SETTLES : LANE_RESTS;
+}
+
 /* Both directions are done and ours was the second: lane to the pool, session to its owner. */
-static void complete(struct worker *w, struct front *f, struct back *b, bool reusable)
+static void complete(struct worker *w, struct front *f, struct back *b, enum lane_end end)
 {
 	__u32 pending = 0;
 
 	f->s->lane = 0;
-	if (lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
-		lane_release(w, b, reusable);
+	if (!lane_move(b, SL_LANE_KERNEL, SL_LANE_USER))
+		;
+	else if (end == LANE_SETTLES)
+		lane_settle(w, b);
+	else
+		lane_release(w, b, end == LANE_RESTS);
 	f->s->last_ns = w->now_ns;
 	if (f->in.pos != f->in.end) {
 		pending = SL_S_PENDING;
@@ -309,7 +324,8 @@ bool handover_finish(struct worker *w, struct front *f)
 	struct exchange *x = &f->x;
 	struct back *b = f->back;
 	__u32 set = 0, old;
-	bool req, resp, reusable, clean;
+	enum lane_end end;
+	bool req, resp, clean;
 
 	if (!side_done(f, &req, &resp))
 		return false;
@@ -340,7 +356,7 @@ bool handover_finish(struct worker *w, struct front *f)
 	}
 	if (req && resp && !x->counted)
 		count_answer(w, f, b);
-	reusable = !x->lane_close && !x->write_failed;
+	end = lane_end_of(f);
 	/* Unbound before the mark: BPF may end the exchange the moment it sees it. */
 	f->back = NULL;
 	b->front = NULL;
@@ -367,7 +383,7 @@ bool handover_finish(struct worker *w, struct front *f)
 			count_direct(w, f);
 			exchange_reset(f);
 		}
-		complete(w, f, b, reusable);
+		complete(w, f, b, end);
 	}
 	return true;
 }

@@ -148,6 +148,16 @@ void lane_returns(struct worker *w, struct back *b);
 /* Whatever becomes of the exchange, nobody uses the lane again. */
 void lane_mark_surplus(struct back *b);
 
+/* settle.c */
+/* Bytes that the lane's socket has of us, and has not sent. */
+__u32 lane_unsent(const struct back *b);
+/* The exchange on a lane, state USER, is over: lane_release(), once its socket has sent all. */
+void lane_settle(struct worker *w, struct back *b);
+/* A lane that BPF may have given to us: lane_settle(), if that is why, else its end. */
+void lane_surrendered(struct worker *w, struct back *b);
+/* Looks at those that wait, when it is time to, or @now. */
+void lanes_settled(struct worker *w, bool now);
+
 /* pool.c */
 __u32 lane_get(struct worker *w, struct front *f, bool fresh);
 void lane_release(struct worker *w, struct back *b, bool reusable);
@@ -323,6 +333,8 @@ bool request_offer(struct worker *w, struct front *f, struct parts *ret);
 bool request_written(struct front *f, const struct parts *parts, ssize_t n);
 /* The lane takes no more of it, and is not used again: what is left is read and dropped. */
 void request_drop(struct front *f);
+/* Whether its lane may hold some of it behind its answer: more than SWALLOWED_MIN were written. */
+bool request_is_long(const struct front *f);
 /* Behind the whole answer: bytes of the request that the lane's socket has, and has not sent. */
 __u32 request_unsent(const struct front *f);
 /* Whether nothing of the request that we have had is with us any more, nor there. */

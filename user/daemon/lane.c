@@ -7,13 +7,11 @@
  * HELD bit finds FREE, and pushes.
  */
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -78,6 +76,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 		SL_WRITE(b->l->home, w->index);
 	}
 	list_init(&b->again);
+	list_init(&b->settling);
 	list_add(&w->backs, &b->all);
 	SL_WRITE(w->n_backs, w->n_backs + 1);
 	return b;
@@ -132,12 +131,10 @@ static void slot_free(struct worker *w, struct back *b)
  * A server that does not take the rest of a request gets no FIN behind it: the kernel would keep
  * these bytes, and the connection, for as long as it has hope. It gets RST.
  */
-static void back_reset_if_stuck(int fd)
+static void back_reset_if_stuck(const struct back *b)
 {
-	int unsent = 0;
-
-	if (!ioctl(fd, SIOCOUTQNSD, &unsent) && unsent)
-		socket_resets(fd);
+	if (lane_unsent(b))
+		socket_resets(b->io.fd);
 }
 
 static void back_shut(struct worker *w, struct back *b)
@@ -148,7 +145,7 @@ static void back_shut(struct worker *w, struct back *b)
 		return;
 	if (!b->l->left && limits_of_cluster(w, cluster)->lane_requests)
 		count_limit(w, SL_COUNT_UP_CX_MAX_REQUESTS, cluster);
-	back_reset_if_stuck(b->io.fd);
+	back_reset_if_stuck(b);
 	close(b->io.fd);
 	b->io.fd = -1;
 	b->l->back_fd = -1;
@@ -159,6 +156,7 @@ static void back_shut(struct worker *w, struct back *b)
 static void bury(struct worker *w, struct back *b)
 {
 	list_del(&b->again);
+	list_del(&b->settling);
 	list_del(&b->all);
 	list_add(&w->dead_backs, &b->all);
 	SL_WRITE(w->n_backs, w->n_backs - 1);
@@ -205,6 +203,7 @@ static void enter(struct worker *w, struct back *b)
 	SL_WRITE(w->crew->lane_owner[b->slot], w->index);
 	SL_WRITE(b->l->home, w->index);
 	list_init(&b->again);
+	list_init(&b->settling);
 	list_add(&w->backs, &b->all);
 	SL_WRITE(w->n_backs, w->n_backs + 1);
 	if (io_add(w, &b->io, IO_EVENTS_ALL))
@@ -489,7 +488,10 @@ void lane_event(struct worker *w, struct back *b)
 		handover_response(w, b);
 		break;
 	case SL_LANE_USER: /* surrendered by BPF; the event is on its way */
-		lane_close(w, b);
+		if (!lane_quiet(b) || b->io.rdhup || b->io.failed)
+			lane_close(w, b);
+		else
+			lane_surrendered(w, b);
 		break;
 	}
 }

@@ -108,6 +108,10 @@ static struct back *lane_pop(struct worker *w, __u32 endpoint)
 {
 	struct back *b = lane_take(w, endpoint);
 
+	if (!b && !list_empty(&w->settling)) {
+		lanes_settled(w, true);
+		b = lane_take(w, endpoint);
+	}
 	if (b)
 		sl_add(&w->maps->endpoints[endpoint].busy, 1);
 	return b;
@@ -174,9 +178,10 @@ static bool reap(struct worker *w)
 		__u32 state = lane_bits(b) & SL_L_STATE;
 
 		next = l->next;
-		if (state == SL_LANE_REAPED ||
-		    (state == SL_LANE_USER && !b->front && !b->mirror && !b->connecting))
+		if (state == SL_LANE_REAPED)
 			lane_close(w, b);
+		else
+			lane_surrendered(w, b);
 	}
 	return w->n_backs < before;
 }
@@ -364,9 +369,8 @@ void lane_timeouts(struct worker *w)
 		case SL_LANE_REAPED:
 			lane_close(w, b);
 			break;
-		case SL_LANE_USER: /* surrendered by BPF, the event lost */
-			if (!b->front && !b->mirror && !b->connecting)
-				lane_close(w, b);
+		case SL_LANE_USER: /* the event lost */
+			lane_surrendered(w, b);
 			break;
 		case SL_LANE_IDLE:
 			if (b->io.rdhup || b->io.failed) {

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The request side of an exchange: read from the client, frame, write to the lane. */
 #include <errno.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include "mutate.h"
 #include "util/normal.h"
-
-#define SWALLOWED_MIN 16384 /* bytes */
 
 /* Over the limit of memory: 503, as Envoy words it. */
 static __u32 overloaded(struct worker *w, struct front *f)
@@ -401,20 +397,25 @@ void request_drop(struct front *f)
 	f->x.discard = true;
 }
 
+/* A short body goes into most servers' window. */
+bool request_is_long(const struct front *f)
+{
+	return f->x.body_sent > SWALLOWED_MIN;
+}
+
 /*
  * A server that answers early, and reads no more, leaves the rest in our socket: what comes next on
- * the lane would wait behind it. Where it reads all first, all has been sent. A short body goes
- * into most servers' window, and is not asked for.
+ * the lane would wait behind it. Where it reads all first, all has been sent. Of a request whose
+ * last bytes are BPF's, or whose answer ends before we know, see settle.c.
  */
 __u32 request_unsent(const struct front *f)
 {
 	const struct exchange *x = &f->x;
-	int unsent = 0;
 
-	if (x->body_sent <= SWALLOWED_MIN || !f->back || x->write_failed || x->tunnel ||
+	if (!request_is_long(f) || !f->back || x->write_failed || x->tunnel ||
 	    (x->resp != SIDE_DONE && !(x->kernel && (session_bits(f) & SL_S_RESP_DONE))))
 		return 0;
-	return ioctl(f->back->io.fd, SIOCOUTQNSD, &unsent) ? 0 : unsent;
+	return lane_unsent(f->back);
 }
 
 bool request_is_out(const struct front *f)

@@ -31,6 +31,24 @@
 #define SWEEP_NS NS_PER_S	      /* between two scans of the tables */
 #define REFUSED_NS (5 * NS_PER_S)     /* for a client over max_sessions to send a request */
 #define FRESH_NS (500 * NS_PER_MS)    /* a drain leaves a new session its time to ask */
+
+/*
+ * The answer is complete and the rest of its request is still coming: how long we drop it, or wait
+ * for more of it where the lane takes it.
+ */
+#define REST_NS (15 * NS_PER_S)
+/*
+ * The same where the lane takes none of it: while the rest keeps coming, and while the client has
+ * sent the next request. nginx and Envoy end such a lane with the answer; one that only is slow, or
+ * reads the rest to drop it, as most servers do, has this time to go on, and is used again.
+ */
+#define STUCK_NS NS_PER_S
+#define NEXT_NS (NS_PER_S / 10)
+/* ... how often what it takes is looked for, when it is in its socket. */
+#define LOOK_NS (NS_PER_S / 100)
+
+/* Bytes of a body that go into most servers' window: no lane is looked at for fewer. */
+#define SWALLOWED_MIN 16384
 #define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */
 #define LINGER_MAX_NS (30 * NS_PER_S) /* ... while it does read */
 #define CONNECT_TRIES 3		      /* endpoints tried for one request */
@@ -214,7 +232,8 @@ struct exchange {
 	__u64 cut_ns;	  /* tunnel: it was cut */
 	__u64 rest_ns;	  /* the answer was out, and the request was not complete */
 	__u64 discarded;
-	__u64 body_sent; /* bytes of the request's body written to the lane */
+	__u64 body_sent; /* bytes of the request's body written to the lane; more than SWALLOWED_MIN
+			  * if it had any and was BPF's: nobody knows how many */
 	__u32 unsent;	 /* request_unsent(), as it was last looked at */
 	bool keep;	 /* the body is added to f->req while it fits */
 	bool mirror;	 /* a copy goes to other clusters when the request is whole */
@@ -302,7 +321,11 @@ struct front {
 struct back {
 	struct io io;
 	struct list all;
-	struct list again; /* worker.again: it has something that cannot be looked at yet */
+	struct list again;    /* worker.again: it has something that cannot be looked at yet */
+	struct list settling; /* worker.settling: see settle.c */
+	__u64 settle_ns;      /* ... since */
+	__u64 settle_moved_ns;
+	__u32 unsent; /* ... bytes, when it was last looked at */
 	struct sl_lane *l;
 	struct sl_lane own;
 	__u32 slot;
@@ -361,6 +384,8 @@ struct worker {
 	struct list undrained;
 	struct list ready;
 	struct list again;
+	struct list settling;
+	__u64 settle_look_ns; /* when these are looked at next */
 	struct list waiting;
 	struct list mirrors;
 	__u32 n_mirrors;

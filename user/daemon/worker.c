@@ -77,9 +77,8 @@ void worker_event(struct worker *w, const struct sl_event *e)
 			front_close(w, f);
 		break;
 	case SL_EVENT_LANE:
-		if (b && b->gen == e->gen && !b->front && !b->mirror && !b->connecting &&
-		    (lane_bits(b) & SL_L_STATE) == SL_LANE_USER)
-			lane_close(w, b);
+		if (b && b->gen == e->gen)
+			lane_surrendered(w, b);
 		break;
 	}
 }
@@ -324,6 +323,8 @@ static int timeout_ms(const struct worker *w)
 		next = w->due_ns;
 	if (w->watch_ns < next)
 		next = w->watch_ns;
+	if (!list_empty(&w->settling) && w->settle_look_ns < next)
+		next = w->settle_look_ns;
 	if (health_due(w) < next)
 		next = health_due(w);
 	if (balance_due(w) < next)
@@ -351,6 +352,7 @@ int worker_step(struct worker *w, int wait_ms)
 	exchanges_go_on(w);
 	door_retry(w);
 	lanes_retry(w);
+	lanes_settled(w, false);
 	tick(w);
 	waiting_serve(w);
 	graveyard_empty(w);
@@ -434,6 +436,7 @@ static void clear(struct worker *w, const struct sl_worker_args *args)
 	list_init(&w->undrained);
 	list_init(&w->ready);
 	list_init(&w->again);
+	list_init(&w->settling);
 	list_init(&w->waiting);
 	list_init(&w->mirrors);
 	list_init(&w->dead_fronts);

@@ -194,14 +194,18 @@ SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
 /*
  * Whether lane @l, of generation @gen, may be used by another request at once. Not while our end
  * has some of the last one that is not sent: marked done is a request that its server may not have
- * read, and it has answered early.
+ * read, and it has answered early. Never, if bytes of that are to be moved into its server still,
+ * which has answered what it was not asked: the move may have failed, or come behind the next one.
  */
 SL_FN bool lane_is_settled(struct sl_lane *l, __u32 gen)
 {
-	if (!holds_unsent(l->back_sk))
-		return true;
-	word_change(&l->word, gen, SL_L_UNSENT, 0);
-	return false;
+	__u32 set = SL_READ(l->asker) ? SL_L_SURPLUS : 0;
+
+	if (!set && holds_unsent(l->back_sk))
+		set = SL_L_UNSENT;
+	if (set)
+		word_change(&l->word, gen, set, 0);
+	return !set;
 }
 
 /*

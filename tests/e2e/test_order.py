@@ -4,6 +4,8 @@ An answer is moved into the client's queue after the program that steered it, an
 long as somebody has the client's socket locked. What the daemon answers to a next request, which the
 client did not wait to send, must not get in before it.
 """
+import contextlib
+import socket
 import threading
 import time
 
@@ -35,6 +37,47 @@ def early(listener):
         pass
 
 
+def warmed(s, conn, listener):
+    """The lane that @conn's requests go to, on which one has been sent that BPF steers."""
+    conn.send(build("GET", "/"))
+    lane, _ = listener.accept()
+    for _ in range(50):  # the first by the daemon, then the lane is there and it has time
+        before = s.stats().kernel
+        head_of(lane)
+        lane.sendall(answer(b"warm"))
+        assert conn.response().body == b"warm"
+        conn.send(build("GET", "/"))
+        if s.stats().kernel > before:
+            break
+    return lane
+
+
+def swallow(send, data):
+    with contextlib.suppress(OSError):
+        send(data)
+
+
+def serve_next(listener, text):
+    """Answers the next connection's first request."""
+    with contextlib.suppress(OSError):
+        listener.settimeout(10)
+        conn, _ = listener.accept()
+        with conn:
+            head_of(conn)
+            conn.sendall(answer(text))
+            conn.recv(1)
+
+
+def rest_of(sock):
+    """All that comes until the connection ends, in whatever way, or rests."""
+    got = b""
+    sock.settimeout(2)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        while data := sock.recv(65536):
+            got += data
+    return got
+
+
 @test(seconds=40)
 def next_answer(t):
     one, two = t.listen(9001), t.listen(9002)
@@ -44,16 +87,7 @@ def next_answer(t):
     size, mover = linux.member_of(s.pin("sessions"), "sl_session", "mover")
     with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:
         conn.sock.settimeout(None)
-        conn.send(build("GET", "/"))
-        lane, _ = one.accept()
-        for _ in range(50):  # the first by the daemon, then the lane is there and it has time
-            before = s.stats().kernel
-            head_of(lane)
-            lane.sendall(answer(b"warm"))
-            assert conn.response().body == b"warm"
-            conn.send(build("GET", "/"))
-            if s.stats().kernel > before:
-                break
+        lane = warmed(s, conn, one)
         head_of(lane)
         before = s.stats().kernel
         request = build("POST", "/two", body=b"x" * 700_000)
@@ -74,6 +108,37 @@ def next_answer(t):
         assert bodies == [b"one", b"two"], bodies
         first.join()
         sender.join()
+        lane.close()
+    s.check()
+
+
+@test(seconds=60)
+def held_up(t):
+    """The answer is being moved, and waits for the client's lock, when its server's connection ends. Whatever
+    becomes of that one, and however long it takes, nothing else gets in: no answer to the request sent once more."""
+    one = t.listen(9001)
+    s = t.sluice(config(FRONT, {"one": [("127.0.0.1", 9001)]}, [route(to="one")]), concurrency=1)
+    size, mover = linux.member_of(s.pin("sessions"), "sl_session", "mover")
+    with Conn(FRONT) as conn, linux.mapped(s.pin("sessions"), size * 1024) as sessions:
+        lane = warmed(s, conn, one)
+        head_of(lane)
+        memory = Memory(t, b"x" * PAGE, (0,))
+        sender = threading.Thread(target=swallow, args=(conn.sock.send, memoryview(memory.map)), daemon=True)
+        sender.start()
+        assert memory.wanted() == 0  # the client's socket is locked now
+        first = threading.Thread(target=swallow, args=(lane.sendall, answer(b"one")), daemon=True)
+        first.start()
+        t.wait(lambda: any(sessions[i * size + mover] for i in range(1024)), "it is steered", 10, 0.01)
+        lane.shutdown(socket.SHUT_WR)
+        other = threading.Thread(target=serve_next, args=(one, b"two"), daemon=True)
+        other.start()
+        until = time.monotonic() + 3
+        t.wait(lambda: time.monotonic() > until, "what is to be written has its time", 5, 0.05)
+        memory.give(0)
+        got = rest_of(conn.sock)
+        assert b"two" not in got and answer(b"one").startswith(got), got
+        sender.join()
+        first.join()
         lane.close()
     s.check()
 

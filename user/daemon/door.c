@@ -18,7 +18,6 @@
 #define DOOR_SNDBUF (1024 * 1024)
 
 #define MOVE_NS (100 * NS_PER_MS)
-#define MOVE_MAX_NS (2 * NS_PER_S)
 
 #define WRITTEN_LOOKS 2
 
@@ -105,30 +104,35 @@ static bool wait_for(struct worker *w, struct front *f)
 	return false;
 }
 
-/* Into a client: see session.mover. A move that has failed never lands. */
-static bool has_landed(const struct worker *w, const struct front *f)
+/*
+ * Into a client: see session.mover. A move that has failed never lands, and looks the same as one
+ * that is held up, by the client's lock or for want of a CPU: however long ago it began, it can
+ * land behind what we write. So only BPF clears the mark, where it knows: the bytes are there, or
+ * their thread sends again. Else the session ends (door_is_lost()), and nothing more is written.
+ */
+static bool has_landed(const struct front *f)
 {
-	__u32 mover = SL_READ(f->s->mover);
+	return !SL_READ(f->s->mover) || !(session_bits(f) & SL_S_CLIENT);
+}
 
-	if (!mover || !(session_bits(f) & SL_S_CLIENT))
-		return true;
-	if (mover == SL_MOVER_TORN)
-		return false;
-	if ((__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_MAX_NS)
-		return false;
-	SL_WRITE(f->s->mover, 0);
-	return true;
+/*
+ * test_order.py shows both, by a lock that is held: `next_answer`, that we wait; `held_up`, that no
+ * time that passes makes us write.
+ */
+bool door_is_lost(const struct worker *w, const struct front *f)
+{
+	return !has_landed(f) && (__s64)(w->now_ns - SL_READ(f->s->last_ns)) > (__s64)LOST_NS;
 }
 
 /*
  * BPF counts what it redirects, and ends the exchange, before the kernel moves the bytes. Out
  * through front its write_seq tells, which only BPF's bytes make it worth to ask for.
  */
-static bool all_moved(const struct worker *w, struct front *f)
+static bool all_moved(struct front *f)
 {
 	__u32 tx = SL_READ(f->s->front_tx);
 
-	if (!has_landed(w, f) || (f->tx_seen != tx && !door_written(f->io.fd, tx)))
+	if (!has_landed(f) || (f->tx_seen != tx && !door_written(f->io.fd, tx)))
 		return false;
 	f->tx_seen = tx;
 	return true;
@@ -136,7 +140,7 @@ static bool all_moved(const struct worker *w, struct front *f)
 
 bool door_moved(struct worker *w, struct front *f)
 {
-	if (f->slot != NO_SLOT && !all_moved(w, f))
+	if (f->slot != NO_SLOT && !all_moved(f))
 		return wait_for(w, f);
 	f->undrained_ns = 0;
 	return true;
@@ -153,7 +157,7 @@ static bool may_be_moving(const struct worker *w, struct front *f)
 	if (!f->io.rdhup || f->slot == NO_SLOT)
 		return false;
 	if (!(session_bits(f) & SL_S_CLIENT) || (SL_READ(w->maps->control->flags) & SL_C_LANDED))
-		return !all_moved(w, f);
+		return !all_moved(f);
 	return (__s64)(w->now_ns - SL_READ(f->s->last_ns)) < (__s64)MOVE_NS &&
 	       sl_maps_sockmap_has(w->maps->clients_fd, f->slot);
 }
@@ -174,7 +178,7 @@ static bool is_stuck(const struct worker *w, const struct front *f)
 
 	if (f->io.fd < 0 || list_empty(&f->undrained))
 		return false;
-	return SL_READ(f->s->mover) == SL_MOVER_TORN ||
+	return SL_READ(f->s->mover) == SL_MOVER_TORN || door_is_lost(w, f) ||
 	       (f->undrained_ns && ns && w->now_ns - f->undrained_ns >= ns);
 }
 

@@ -432,11 +432,14 @@ void handover_seize(struct worker *w, struct front *f, bool keep)
 	if (by_bpf) {
 		/* The answer was BPF's until now. */
 		f->x.counted = ended;
-		/* What is being moved comes before all that we may say. */
-		f->x.answered =
-			ended || (b && (sl_lane_is_steered(b->l) || b->l->phase == SL_RESP_BODY));
+		f->x.answered = ended || (b && b->l->phase == SL_RESP_BODY);
 		f->x.resp = SIDE_HEAD;
 	}
+	/*
+	 * What is being moved comes before all that we may say; of a move that never ends, as BPF
+	 * finds no memory for it, we cannot tell. So nothing is said, nor asked elsewhere.
+	 */
+	f->x.answered |= b && sl_lane_is_steered(b->l);
 	if (whole && b && !ended)
 		count_answer(w, f, b);
 	f->x.answered |= whole; /* nothing may be said behind it */

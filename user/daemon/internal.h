@@ -112,9 +112,11 @@ void names_note(const struct sl_maps *m);
 /* Slots of lanes on one of their stacks, a pool or the free list. Slot + 1; 0: there is none. */
 __u32 lane_stack_pop(const struct worker *w, __u64 *head);
 void lane_stack_push(const struct worker *w, __u64 *head, __u32 slot);
-/* A send that found no memory was back_msg's to redirect: TCP has the next try, and waits for it.
+/*
+ * Bytes are to be moved into its server still, or no memory was found for them: see lane.asker.
+ * Behind a send of ours that found none: TCP has the next try, and waits for it.
  */
-bool lane_tries_tcp(const struct back *b);
+bool lane_is_asked(const struct back *b);
 /* A socket to connect to @e with, of its namespace and marked as ours; -1: none. */
 int endpoint_socket(struct worker *w, const struct sl_endpoint *e);
 int endpoint_connect(struct worker *w, const struct sl_endpoint *e, int fd); /* 0 or -errno */
@@ -203,6 +205,8 @@ bool door_fin(int fd, __u32 rx);
  */
 bool door_settled(struct worker *w, struct front *f);
 bool door_moved(struct worker *w, struct front *f);
+/* Bytes for the client are being moved for longer than any move takes: the session is to end. */
+bool door_is_lost(const struct worker *w, const struct front *f);
 void door_retry(struct worker *w);
 
 /* exchange.c */

@@ -82,7 +82,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 	return b;
 }
 
-bool lane_tries_tcp(const struct back *b)
+bool lane_is_asked(const struct back *b)
 {
 	return b->slot != NO_SLOT && SL_READ(b->l->asker);
 }

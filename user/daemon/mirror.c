@@ -171,7 +171,7 @@ void mirror_event(struct worker *w, struct back *b)
 			m->sent += n;
 		} else if (errno == EAGAIN) {
 			b->io.writable = false;
-		} else if (errno != EINTR && (errno != ENOMEM || !lane_tries_tcp(b))) {
+		} else if (errno != EINTR && (errno != ENOMEM || !lane_is_asked(b))) {
 			fail(w, m, 502);
 			return;
 		}

@@ -40,7 +40,8 @@ void lane_release(struct worker *w, struct back *b, bool reusable)
 	}
 	b->l->session = 0;
 	if (!reusable || b->slot == NO_SLOT || w->draining || b->io.rdhup || b->io.failed ||
-	    (SL_READ(e->flags) & SL_ENDPOINT_DRAINING) || (lane_bits(b) & SL_L_SURPLUS)) {
+	    lane_is_asked(b) || (SL_READ(e->flags) & SL_ENDPOINT_DRAINING) ||
+	    (lane_bits(b) & SL_L_SURPLUS)) {
 		lane_close(w, b);
 		return;
 	}

@@ -438,7 +438,7 @@ bool request_written(struct front *f, const struct parts *parts, ssize_t n)
 			b->io.writable = false;
 		return true;
 	}
-	if (n == -EINTR || (n == -ENOMEM && lane_tries_tcp(b)))
+	if (n == -EINTR || (n == -ENOMEM && lane_is_asked(b)))
 		return true;
 	b->io.writable = false;
 	if (n == -EAGAIN)

@@ -47,6 +47,8 @@
 /* ... how often what it takes is looked for, when it is in its socket. */
 #define LOOK_NS (NS_PER_S / 100)
 
+#define LOST_NS (15 * NS_PER_S) /* no move takes as long; the default of a route's timeout */
+
 /* Bytes of a body that go into most servers' window: no lane is looked at for fewer. */
 #define SWALLOWED_MIN 16384
 #define LINGER_NS (2 * NS_PER_S)      /* for the client to read an answer that ends the session */

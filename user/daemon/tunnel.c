@@ -148,7 +148,7 @@ static bool way_write(struct worker *w, struct front *f, struct way *y)
 	if (!holds_bytes(y) || !y->to->writable || !door_settled(w, f))
 		return false;
 	n = send_some(y, b);
-	if (n < 0 && (errno == EINTR || (errno == ENOMEM && lane_tries_tcp(f->back))))
+	if (n < 0 && (errno == EINTR || (errno == ENOMEM && lane_is_asked(f->back))))
 		return true;
 	if (n < 0 && errno != EAGAIN) {
 		/* An end that is there still would wait for what is lost here. */

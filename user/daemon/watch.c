@@ -5,8 +5,6 @@
  */
 #include "internal.h"
 
-#define LOST_NS (15 * NS_PER_S) /* no move takes as long; the default of a route's timeout */
-
 /* As BPF's own clock may be ahead of ours, and nothing is older than what we have seen of it. */
 static __u64 since(const struct worker *w, __u64 ns)
 {
@@ -119,16 +117,6 @@ static void watch_idle(struct worker *w, struct front *f, const struct sl_listen
 		session_expire(w, f, SL_COUNT_DOWN_CX_IDLE, 0);
 }
 
-/*
- * What BPF has steered was never put into the client's queue: the kernel found no memory for it,
- * and told the server alone, which does not send it again. The client waits, for nothing.
- */
-static bool is_lost(const struct worker *w, const struct front *f, __u32 bits)
-{
-	return (bits & SL_S_CLIENT) && SL_READ(f->s->mover) &&
-	       (__s64)(w->now_ns - SL_READ(f->s->last_ns)) > (__s64)LOST_NS;
-}
-
 /* Envoy's max_connection_duration: what is under way ends, one more request may come. */
 static void watch_age(struct worker *w, struct front *f, const struct sl_listener_limits *l)
 {
@@ -159,7 +147,7 @@ static void watch_front(struct worker *w, struct front *f)
 			exchange_deadline(w, f, false);
 		return;
 	}
-	if (is_lost(w, f, bits))
+	if (door_is_lost(w, f))
 		front_close(w, f);
 	else if (bits & SL_S_EXCHANGE)
 		watch_exchange(w, f, bits);

@@ -191,6 +191,13 @@ SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
 	return bpf_map_lookup_elem(&pools, &key);
 }
 
+/* Whether bytes are to be moved into @l's server. What goes out through back leaves a name there.
+ */
+SL_FN bool lane_is_asked(const struct sl_lane *l)
+{
+	return SL_READ(l->asker) && SL_READ(l->asks) != SL_ASKS_OUT;
+}
+
 /*
  * Whether lane @l, of generation @gen, may be used by another request at once. Not while our end
  * has some of the last one that is not sent: marked done is a request that its server may not have
@@ -199,7 +206,7 @@ SL_FN __u64 *pool_of(const struct sl_lane *l, const struct sl_control *c)
  */
 SL_FN bool lane_is_settled(struct sl_lane *l, __u32 gen)
 {
-	__u32 set = SL_READ(l->asker) ? SL_L_SURPLUS : 0;
+	__u32 set = lane_is_asked(l) ? SL_L_SURPLUS : 0;
 
 	if (!set && holds_unsent(l->back_sk))
 		set = SL_L_UNSENT;

@@ -110,7 +110,7 @@
 #define SL_L_TORN 0x0200    /* its last exchange's session is TORN; never without SURPLUS. BPF */
 #define SL_L_SURPLUS 0x0040 /* the server sent bytes that no request asked for: never reuse */
 #define SL_L_UNSENT                                                                             \
-	0x0200 /* back held bytes of a request when its answer was complete: BPF gave it to the \
+	0x0400 /* back held bytes of a request when its answer was complete: BPF gave it to the \
 		* daemon, which waits until they are sent */
 #define SL_L_HELD (SL_L_SERVER | SL_L_BACK)
 
@@ -351,7 +351,7 @@ struct sl_addr {
 };
 
 /* Map `control`, array of one (mmap-able). */
-#define SL_ABI 17
+#define SL_ABI 18
 
 /* sl_control.flags */
 #define SL_C_BYPASS 0x1		   /* BPF starts no exchange and captures no socket */

@@ -84,7 +84,7 @@ struct back *lane_new(struct worker *w, int fd, __u32 slot, __u32 gen, __u32 end
 
 bool lane_is_asked(const struct back *b)
 {
-	return b->slot != NO_SLOT && SL_READ(b->l->asker);
+	return b->slot != NO_SLOT && SL_READ(b->l->asker) && SL_READ(b->l->asks) != SL_ASKS_OUT;
 }
 
 __u32 lane_stack_pop(const struct worker *w, __u64 *head)

@@ -37,7 +37,7 @@ static void rest(struct worker *w, struct back *b)
 void lane_settle(struct worker *w, struct back *b)
 {
 	b->unsent = lane_unsent(b);
-	if (!b->unsent || b->io.rdhup || b->io.failed) {
+	if (!b->unsent || b->io.rdhup || b->io.failed || (lane_bits(b) & SL_L_TORN)) {
 		rest(w, b);
 		return;
 	}

@@ -87,7 +87,8 @@ OF_MESSAGE = {
     "outlier_detection": "health.outliers health.gateway_failures", "slow_start_config": "health.slow_start",
     "round_robin_lb_config": "health.slow_start", "lb_endpoint": "balance.weighted_round_robin",
     "endpoints": "balance.priorities", "range of statuses": "health.one_check", "a percentage": "health.panic",
-    "cluster": "health.outliers balance.by_hash dns.at_the_start pipes.both_kinds timeouts.lane_life",
+    "cluster": "health.outliers balance.by_hash dns.at_the_start pipes.both_kinds timeouts.lane_life "
+               "timeouts.lane_requests",
     "address": "pipes.both_kinds", "pipe": "pipes.both_kinds",
     "dns_failure_refresh_rate": "dns.failures dns.addresses_change",
     "circuit_breakers": "limits.max_connections", "typed_dns_resolver_config": "dns.addresses_change",

@@ -16,7 +16,7 @@ from lib.load import Wrk  # noqa: E402
 from lib.runner import test  # noqa: E402
 
 FRONT = ("127.0.0.1", 8000)
-REQUESTS = 10_000
+REQUESTS, BY_DOOR = 10_000, 1000
 PORTS = (9001, 9002)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -114,12 +114,13 @@ def told(backends):
     return "\n".join(p.log() for p in backends)
 
 
-def requests(t, s, backends):
-    """wrk until @REQUESTS are answered: how many were. The kernel may fail a client's send with EPIPE, once
+def requests(t, s, backends, door):
+    """wrk until @REQUESTS are answered, and some of them by @door, which a slow machine or a build that stands
+    still now and then takes longer for: how many were. The kernel may fail a client's send with EPIPE, once
     in some 200,000 of them: README, "Whom co-location does not suit"."""
     script = t.write("pace.lua", PACE)
     total = 0
-    while total < REQUESTS:
+    while total < REQUESTS or s.stats().by_door(door) <= BY_DOOR:
         done = Wrk(t, f"http://{FRONT[0]}:{FRONT[1]}/", 48, 1, script=script).result()
         connect, read, write, timeout = done.socket_errors
         assert done.requests and write <= 1 and not connect + read + timeout, done.text
@@ -140,12 +141,11 @@ def gets(t, door):
         p.wait_line("listens")
     s = t.sluice(config(FRONT, {"one": [("127.0.0.1", port) for port in PORTS]},
                         [route(to="one")], DOORS[door]))
-    total = requests(t, s, backends)
+    total = requests(t, s, backends, door)
     stats = s.stats()
     closed = sum(int(line.split()[-1]) for line in told(backends).splitlines() if "closed" in line)
     t.note(f"{door}: {total} requests, {closed} idle connections closed; {stats}")
     assert closed > 300, f"only {closed} idle connections were closed: nothing is shown"
-    assert stats.by_door(door) > 1000, stats
     s.check()
 
 

@@ -120,7 +120,8 @@ def overlapping_tuples(t, door):
     # listener of ours, which would take the offer, so all offers wait while the victims connect.
     captured = torture.sluice.stats().tree["sessions"]["open"]
     clients = door in ("both", "remote-server")
-    assert captured >= LAST - FIRST + 1 if clients else not captured, captured
+    # But for a few: one that loses SL_STACK_TRIES races for a slot goes on without.
+    assert captured >= (LAST - FIRST + 1) * 0.99 if clients else not captured, captured
     counts = torture.run(3, threads=12)
     stats = torture.sluice.stats()
     t.note(f"{counts} {stats}")

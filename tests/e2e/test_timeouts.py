@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import threading
 import time
 
 from lib import linux
@@ -121,19 +122,26 @@ def reloads(t, door):
     """What began before a reload keeps its route's timeout, or none, though the route has gone and
     another has its place."""
     Scripted(t)
-    s = t.sluice(conf(door, [timed("/short", "1.5s"), timed("/none", "0s"), timed("/")]))
+    s = t.sluice(conf(door, [timed("/short", "4s"), timed("/none", "0s"), timed("/")]))
     with Conn(FRONT) as short, Conn(FRONT) as none:
         for conn in (short, none):
             warm(conn)
-        with Clock() as clock:
-            none.send(build("GET", "/none/hang"))
-            short.send(build("GET", "/short/hang"))
-            t.wait(lambda: sum(s.stats().tree["sessions"][p] for p in ("in_exchange", "user")) == 2,
-                   "both are under way")
-            for _ in range(2):
-                reload(s, conf(door, [timed("/x", "0.2s"), timed("/y", "0.2s"), timed("/")]))
-            r = short.response()
-        clock.about(1.5)
+        none.send(build("GET", "/none/hang"))
+        clock, answers = Clock(), []
+
+        def ask():
+            with clock:
+                answers.append(short.get("/short/hang"))
+        asks = threading.Thread(target=ask, daemon=True)
+        asks.start()
+        t.wait(lambda: sum(s.stats().tree["sessions"][p] for p in ("in_exchange", "user")) == 2,
+               "both are under way")
+        # These take their time, too, on a machine that is busy: it is not the timeout's.
+        for _ in range(2):
+            reload(s, conf(door, [timed("/x", "0.2s"), timed("/y", "0.2s"), timed("/")]))
+        asks.join(20)
+        r, = answers
+        clock.about(4)
         assert r.status == 504 and r.body == b"upstream request timeout\n", f"{r} {r.body}"
         none.sock.settimeout(0.01)
         try:
@@ -433,10 +441,22 @@ def connection_duration(t, door):
 
 @test(seconds=30, each=["both", "remote-both", "user"])
 def lane_life(t, door):
-    """max_requests_per_connection and max_connection_duration of a cluster."""
+    """max_connection_duration of a cluster."""
     Scripted(t)
-    s = t.sluice(conf(door, back={"max_requests_per_connection": 3, "common_http_protocol_options":
-                                  {"max_connection_duration": "2s"}}))
+    s = t.sluice(conf(door, back={"common_http_protocol_options": {"max_connection_duration": "2s"}}))
+    with Conn(FRONT) as conn:
+        assert int(conn.get("/number").body) == 1
+        time.sleep(2.2)
+        assert int(conn.get("/number").body) == 1
+    assert limits(s, "one")["upstream_cx_max_duration_reached"] == 1, limits(s, "one")
+    s.check()
+
+
+@test(seconds=30, each=["both", "remote-both", "user"])
+def lane_requests(t, door):
+    """max_requests_per_connection of a cluster. Without a duration, which a machine that is busy would reach."""
+    Scripted(t)
+    s = t.sluice(conf(door, back={"max_requests_per_connection": 3}))
     with Conn(FRONT) as conn:
         numbers = []
         for _ in range(30):
@@ -445,11 +465,8 @@ def lane_life(t, door):
         assert numbers == [1, 2, 3] * 10, numbers
         assert s.stats().by_door(door) >= 5, s.stats()
         t.wait(lambda: limits(s, "one").get("upstream_cx_max_requests") == 10, "ten lanes counted",
-               2, 0.02)
+               5, 0.02)
         assert int(conn.get("/number").body) == 1
-        time.sleep(2.2)
-        assert int(conn.get("/number").body) == 1
-    assert limits(s, "one")["upstream_cx_max_duration_reached"] == 1, limits(s, "one")
     s.check()
 
 

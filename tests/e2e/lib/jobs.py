@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs tests side by side: each worker is a process with mounts and orphans of its own."""
 import fcntl
+import mmap
 import os
 import random
 import struct
@@ -47,44 +48,79 @@ def _captured(lock, f):
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
-def _work(queue, tests, last, prepare, run, results, lock_path):
+class _Results:
+    """What the workers tell: of each test how it went, and by worker which one it is at."""
+
+    def __init__(self, workers):
+        self._out, self._into = os.pipe()
+        self._at = mmap.mmap(-1, 4 * workers)
+
+    def run(self, worker, i, f):
+        struct.pack_into("i", self._at, 4 * worker, i)
+        os.write(self._into, b"1" if f() else b"0")
+        struct.pack_into("i", self._at, 4 * worker, -1)
+
+    def at(self, worker):
+        """The number of the test that @worker has begun and not ended; -1: none."""
+        return struct.unpack_from("i", self._at, 4 * worker)[0]
+
+    def died(self):
+        os.write(self._into, b"0")
+
+    def counts(self):
+        """(passed, failed), when no worker is left."""
+        os.close(self._into)
+        outcome = b""
+        while block := os.read(self._out, 4096):
+            outcome += block
+        os.close(self._out)
+        return outcome.count(b"1"), outcome.count(b"0")
+
+
+def _work(worker, queue, tests, last, prepare, run, results, lock_path):
     linux.die_with_parent()
     random.seed()
     with open(lock_path) as lock:
         prepare()
         for i in queue:
-            os.write(results, b"1" if _captured(lock, lambda: run(tests[i])) else b"0")
-        for one in last:
-            os.write(results, b"1" if _captured(lock, lambda: run(one)) else b"0")
+            results.run(worker, i, lambda: _captured(lock, lambda: run(tests[i])))
+        for i, one in enumerate(last, len(tests)):
+            results.run(worker, i, lambda: _captured(lock, lambda: run(one)))
+
+
+def _start(*args):
+    """A worker's pid."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            _work(*args)
+            status = 0
+        finally:
+            for child in linux.children(os.getpid()):
+                kill_tree(child)
+            sys.stdout.flush()
+            os._exit(status)
+    return pid
 
 
 def run_parallel(n, tests, last, prepare, run):
     """(passed, failed) of @tests in @n workers, and of @last in each behind its share; run(test)
-    tells which. What a dead worker did not tell of has failed."""
-    queue, (told, results), pids = _Queue(len(tests)), os.pipe(), []
+    tells which. A test whose worker dies has failed, and another worker goes on with the rest."""
+    queue, results = _Queue(len(tests)), _Results(n)
     with tempfile.NamedTemporaryFile() as lock:
-        sys.stdout.flush()
-        for _ in range(n):
-            pid = os.fork()
-            if pid == 0:
-                os.close(told)
-                try:
-                    _work(queue, tests, last, prepare, run, results, lock.name)
-                finally:
-                    for child in linux.children(os.getpid()):
-                        kill_tree(child)
-                    sys.stdout.flush()
-                    os._exit(0)
-            pids.append(pid)
-        os.close(results)
-        outcome = b""
-        while block := os.read(told, 4096):
-            outcome += block
-        for pid in pids:
-            os.waitpid(pid, 0)
-    os.close(told)
+        args = (queue, tests, last, prepare, run, results, lock.name)
+        workers = {_start(i, *args): i for i in range(n)}
+        while workers:
+            pid, status = os.wait()
+            if (worker := workers.pop(pid, None)) is None or status == 0:
+                continue
+            i, why = results.at(worker), os.waitstatus_to_exitcode(status)
+            name = (tests + last)[i].name if i >= 0 else "(none)"
+            print(f"FAIL {name}: the worker that ran it ended with {why}", flush=True)
+            results.died()
+            if 0 <= i < len(tests):
+                workers[_start(worker, *args)] = worker
     os.close(queue.out)
-    passed, total = outcome.count(b"1"), len(tests) + n * len(last)
-    if len(outcome) < total:
-        print(f"FAIL: a worker of the runner died; tests without a result: {total - len(outcome)}")
-    return passed, total - passed
+    return results.counts()

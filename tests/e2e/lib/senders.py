@@ -5,6 +5,7 @@ import errno
 import mmap
 import os
 import platform
+import socket
 import struct
 import subprocess
 import sys
@@ -53,6 +54,17 @@ def call_32(sock, data, flags=0):
         n = call(ctypes.addressof(at[0]))(sock.fileno(), ctypes.addressof(at[1]), len(data), flags)
         del at
     _done(n, data)
+
+
+def _has_call_32():
+    """Whether this machine lets a program make such a call: some kernels and virtual machines end it instead."""
+    probe = os.fork()
+    if probe == 0:
+        try:
+            call_32(socket.socket(), b"x")
+        finally:
+            os._exit(0)  # whatever it answers
+    return os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1]) == 0
 
 
 # --- without ---
@@ -279,4 +291,6 @@ def _workers():
 PLAIN = [sendto, sendmsg, sendmmsg, write, writev, sendfile, splice]
 FLAGGED = [sendto, sendmsg, sendmmsg, ring, ring_worker, ring_poller, ring_in_write, worker_of_write]
 if platform.machine() == "x86_64":
-    FLAGGED += [call_32, ring_in_refusal, worker_that_lies]
+    FLAGGED += [ring_in_refusal, worker_that_lies]
+    if _has_call_32():
+        FLAGGED.append(call_32)

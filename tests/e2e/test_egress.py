@@ -9,9 +9,10 @@ import contextlib
 import errno
 import select
 import socket
+import struct
 import threading
 
-from lib import net
+from lib import linux, net
 from lib.config import DOORS, config, route
 from lib.data import differ, pattern
 from lib.http1 import Closed, Conn, build, head_of
@@ -19,11 +20,14 @@ from lib.runner import test
 
 from test_moved import NO_LIMIT, PAGE, Group
 from test_torn import Held, waits
+from test_tunnel import SWITCH, UPGRADE
 
 FRONT = ("127.0.0.1", 8000)
 LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 SEND = 65536
 BODY = pattern(16 << 20, 7)  # more than all buffers on its way
+# include/sl_session.h
+TUNNEL_UP, TUNNEL_DOWN = 0x2000, 0x4000
 
 
 def with_length(body):
@@ -181,4 +185,45 @@ def request_torn(t):
         assert got.count(alien) < 1000, "the server has all of it"
         with contextlib.suppress(TimeoutError):
             raise AssertionError(one.accept()[0].recv(1000))
+    s.check()
+
+
+@contextlib.contextmanager
+def words(s):
+    """Counts the sessions whose word has a bit of some."""
+    size, word = linux.member_of(s.pin("sessions"), "sl_session", "word")
+    with linux.mapped(s.pin("sessions"), size * 1024) as sessions:
+        yield lambda bits: sum(bool(struct.unpack_from("<H", sessions, at)[0] & bits)
+                               for at in range(word, len(sessions), size))
+
+
+def is_reset(sock):
+    """How its connection ends."""
+    try:
+        while sock.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+@test(each=["down", "up"])
+def tunnel_torn(t, way):
+    """The same of a tunnel: it is reset at both its ends, since a FIN would say that this was all."""
+    one, s = serve(t, "remote-client" if way == "down" else "remote-server")
+    group = Group(t)
+    group.take(t, s.worker())
+    with Conn(FRONT, timeout=10) as conn, words(s) as have:
+        lane = steered(t, one, conn)
+        lane.sendall(with_length(b"one"))
+        assert conn.response().body == b"one"
+        conn.send(build("GET", "/", UPGRADE))
+        head_of(lane)
+        lane.sendall(SWITCH)
+        assert conn.head().status == 101
+        t.wait(lambda: have(TUNNEL_DOWN if way == "down" else TUNNEL_UP), "BPF has its part", 10)
+        near, far = (lane, conn.sock) if way == "down" else (conn.sock, lane)
+        tear(t, s, group, near, far, b"x" * 60_000)
+        assert is_reset(far), "it looks whole"
+        assert is_reset(near)
     s.check()

@@ -60,6 +60,15 @@ static void signals_read(struct worker *w)
 			drain_begin(w);
 }
 
+/* Some of what it was sent is lost. Nobody may take what there is of a tunnel for all of it. */
+static void front_torn(struct worker *w, struct front *f)
+{
+	if (f->x.tunnel)
+		tunnel_break(w, f);
+	else
+		front_close(w, f);
+}
+
 void worker_event(struct worker *w, const struct sl_event *e)
 {
 	struct front *f = e->slot < w->n_sessions ? w->front_of[e->slot] : NULL;
@@ -74,7 +83,7 @@ void worker_event(struct worker *w, const struct sl_event *e)
 		break;
 	case SL_EVENT_TORN:
 		if (f && f->gen == e->gen && (session_bits(f) & SL_S_TORN))
-			front_close(w, f);
+			front_torn(w, f);
 		break;
 	case SL_EVENT_LANE:
 		if (b && b->gen == e->gen)

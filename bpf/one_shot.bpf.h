@@ -12,11 +12,17 @@
 SL_FN bool is_one_shot(const struct sl_streak_key *key)
 {
 	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, key);
+	__u64 now = bpf_ktime_get_ns();
 
-	if (!streak || streak->n < SL_STREAK_MIN ||
-	    bpf_ktime_get_ns() - streak->last_ns >= SL_STREAK_NS)
+	if (!streak || streak->n < SL_STREAK_MIN || now - streak->last_ns >= SL_STREAK_NS)
 		return false;
-	return ++streak->skipped % SL_STREAK_TRY;
+	if (streak->skipped >= SL_STREAK_MAX || streak->skipped >= streak->n) {
+		streak->skipped = 0;
+		return false;
+	}
+	streak->skipped++;
+	streak->last_ns = now;
+	return true;
 }
 
 /*

@@ -300,9 +300,10 @@ struct sl_socket {
  * Map `streaks`, LRU hash: connections of one process to one listener that were captured in vain,
  * one after another: they ended, and no request on them was one that BPF could have served. Capture
  * costs more than the rest of a connection that has a single request, and whether to capture has to
- * be known when it is established. So behind SL_STREAK_MIN in vain of which the last ended less
- * than SL_STREAK_NS ago only one in SL_STREAK_TRY is captured: it tells when that has changed, and
- * the first one that serves ends the streak. An entry that is evicted costs a few captures. BPF
+ * be known when it is established. So behind SL_STREAK_MIN in vain, and as long as one comes less
+ * than SL_STREAK_NS behind the other, one is captured behind as many that are not as were in vain
+ * before, at most SL_STREAK_MAX: it tells when that has changed, and the first one that serves ends
+ * the streak. An entry that is evicted costs a few captures. BPF
  */
 struct sl_streak_key {
 	__u32 tgid;
@@ -310,13 +311,13 @@ struct sl_streak_key {
 };
 
 struct sl_streak {
-	__u64 last_ns; /* CLOCK_MONOTONIC of the end of the last one */
-	__u32 n;
-	__u32 skipped; /* connections that were not captured, modulo 2^32 */
+	__u64 last_ns; /* CLOCK_MONOTONIC: the last one ended, or was not captured */
+	__u32 n;       /* in vain */
+	__u32 skipped; /* connections that were not captured behind the last that was */
 };
 
 #define SL_STREAK_MIN 16
-#define SL_STREAK_TRY 16
+#define SL_STREAK_MAX 256
 #define SL_STREAK_NS 200000000ULL
 #define SL_STREAKS 1024 /* entries */
 

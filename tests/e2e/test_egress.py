@@ -27,7 +27,7 @@ LOWAT = "/proc/sys/net/ipv4/tcp_notsent_lowat"
 SEND = 65536
 BODY = pattern(16 << 20, 7)  # more than all buffers on its way
 # include/sl_session.h
-TUNNEL_UP, TUNNEL_DOWN = 0x2000, 0x4000
+FRONT_IS, TUNNEL_UP, TUNNEL_DOWN, TORN = 0x2, 0x2000, 0x4000, 0x8000
 
 
 def with_length(body):
@@ -190,11 +190,19 @@ def request_torn(t):
 
 @contextlib.contextmanager
 def words(s):
-    """Counts the sessions whose word has a bit of some."""
+    """Counts the sessions whose word has one of some bits, and sets others there."""
     size, word = linux.member_of(s.pin("sessions"), "sl_session", "word")
     with linux.mapped(s.pin("sessions"), size * 1024) as sessions:
-        yield lambda bits: sum(bool(struct.unpack_from("<H", sessions, at)[0] & bits)
-                               for at in range(word, len(sessions), size))
+        def have(bits, more=0):
+            found = 0
+            for at in range(word, len(sessions), size):
+                got, = struct.unpack_from("<H", sessions, at)
+                if got & bits:
+                    found += 1
+                    if more:
+                        struct.pack_into("<H", sessions, at, got | more)
+            return found
+        yield have
 
 
 def is_reset(sock):
@@ -226,4 +234,18 @@ def tunnel_torn(t, way):
         tear(t, s, group, near, far, b"x" * 60_000)
         assert is_reset(far), "it looks whole"
         assert is_reset(near)
+    s.check()
+
+
+@test()
+def torn_untold(t):
+    """The daemon does not hear that a session is torn, or dies as it does: the session ends all the same."""
+    one, s = serve(t)
+    with Conn(FRONT, timeout=10) as conn, words(s) as have:
+        lane = steered(t, one, conn)
+        lane.sendall(with_length(b"one"))
+        assert conn.response().body == b"one"
+        s.idle()
+        assert have(FRONT_IS, TORN) == 1
+        assert conn.at_eof()
     s.check()

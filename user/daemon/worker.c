@@ -63,10 +63,10 @@ static void signals_read(struct worker *w)
 /* Some of what it was sent is lost. Nobody may take what there is of a tunnel for all of it. */
 static void front_torn(struct worker *w, struct front *f)
 {
-	if (f->x.tunnel)
-		tunnel_break(w, f);
-	else
+	if (!f->x.tunnel)
 		front_close(w, f);
+	else if (!f->x.cut)
+		tunnel_break(w, f);
 }
 
 void worker_event(struct worker *w, const struct sl_event *e)
@@ -238,6 +238,10 @@ static void sessions_sweep(struct worker *w)
 		next = l->next;
 		if (client_is_gone(f, bits) && !f->x.tunnel) {
 			front_close(w, f);
+			continue;
+		}
+		if ((bits & SL_S_TORN) && !f->lingering) {
+			front_torn(w, f);
 			continue;
 		}
 		if (f->lingering || f->owned || f->x.kernel)

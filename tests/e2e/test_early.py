@@ -13,6 +13,7 @@ from lib import net
 from lib.config import DOORS, config, route
 from lib.data import pattern
 from lib.http1 import Conn, answer_with, build, exactly, head_of
+from lib.keeper import Keeper
 from lib.runner import test
 
 from test_actions import CLUSTERS, FRONT, action
@@ -156,6 +157,13 @@ def echo(t, how):
     s.check()
 
 
+def is_over(lane):
+    """Whether it was reset; what is there to read stays there."""
+    over = select.poll()
+    over.register(lane, 0)
+    return over.poll(0)
+
+
 def rest_of(lane):
     """All that comes until the lane ends, in whatever way."""
     got = b""
@@ -240,10 +248,31 @@ def swallowed(t, case):
                 server.serve("/next")
                 assert c.response().body == b"/next"
                 assert time.monotonic() - start < (0.9 if when == "next" else 0.09), "it has waited"
-            over = select.poll()
-            over.register(lane, 0)
-            t.wait(lambda: over.poll(0), "the lane is reset", 5)
+            t.wait(lambda: is_over(lane), "the lane is reset", 5)
             assert len(rest_of(lane)) < len(body)
+    s.check()
+
+
+@test()
+def copied(t):
+    """The same where the request is a copy (a mirror), whose answer nobody waits for."""
+    server = Server(t, wmem="4096 4194304 4194304")
+    Keeper(t, 9002)
+    copied = action("/copied", cluster="two", request_mirror_policies=[{"cluster": "one"}])
+    s = t.sluice(config(FRONT, CLUSTERS, [copied, route(to="one")], DOORS["user"]), concurrency=1)
+    with Conn(FRONT, timeout=5) as conn:
+        conn.send(build("POST", "/copied", body=BODY))
+        assert conn.response().status == 200
+        lane = server.lane()
+        head_of(lane)
+        lane.sendall(answer_with(b"early"))
+        server.lanes.remove(lane)
+        s.idle()
+        conn.send(build("GET", "/next"))
+        server.serve("/next")
+        assert conn.response().body == b"/next"
+        t.wait(lambda: is_over(lane), "the lane is reset", 5)
+        assert len(rest_of(lane)) < SIZE
     s.check()
 
 

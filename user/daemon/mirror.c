@@ -59,9 +59,13 @@ static void finish(struct worker *w, struct mirror *m)
 	struct back *b = m->back;
 	bool reusable =
 		!m->lane_close && m->in.framed == m->in.end && m->sent == m->len && !b->io.eof;
+	bool settles = reusable && m->len > SWALLOWED_MIN;
 
 	mirror_lost(w, b);
-	lane_release(w, b, reusable);
+	if (settles)
+		lane_settle(w, b);
+	else
+		lane_release(w, b, reusable);
 }
 
 /* ---- the answer ---- */

@@ -4,6 +4,7 @@ Answers that come before all of their request has been written: what is left of 
 sent it, and goes where its beginning went or nowhere. What follows a torn request on its lane would be
 taken for its rest. The buffers are so small that a lane takes a few kilobytes.
 """
+import contextlib
 import select
 import socket
 import subprocess
@@ -12,11 +13,13 @@ import time
 from lib import net
 from lib.config import DOORS, config, route
 from lib.data import pattern
+from lib.envoy import conf
 from lib.http1 import Conn, answer_with, build, exactly, head_of
 from lib.keeper import Keeper
 from lib.runner import test
 
 from test_actions import CLUSTERS, FRONT, action
+from test_limits import breakers
 from test_tunnel import send_all
 
 SIZE = 50_000
@@ -273,6 +276,29 @@ def copied(t):
         assert conn.response().body == b"/next"
         t.wait(lambda: is_over(lane), "the lane is reset", 5)
         assert len(rest_of(lane)) < SIZE
+    s.check()
+
+
+@test()
+def other_thread(t):
+    """Who waits for such a lane, as the cluster may have no other, waits no longer on another thread."""
+    server = Server(t, wmem="4096 4194304 4194304")
+    s = t.sluice(conf("remote-client", back=breakers(max_connections=1)), concurrency=2)
+    with contextlib.ExitStack() as stack:
+        conn, *others = [stack.enter_context(Conn(FRONT, timeout=5)) for _ in range(8)]
+        conn.send(build("GET", "/first"))
+        server.serve("/first")
+        assert conn.response().body == b"/first"
+        for other in others:
+            lane = begin(t, server, conn, pattern(2_000_000, 1))
+            lane.sendall(answer_with(b"early"))
+            assert conn.response().body == b"early"
+            server.lanes.remove(lane)
+            start = time.monotonic()
+            other.send(build("GET", "/next"))
+            server.serve("/next")
+            assert other.response().body == b"/next"
+            assert time.monotonic() - start < 0.9, "it has waited"
     s.check()
 
 

@@ -66,7 +66,7 @@ void lane_surrendered(struct worker *w, struct back *b)
 static bool is_stuck(const struct worker *w, const struct back *b)
 {
 	__u32 cluster = w->maps->endpoints[b->endpoint].cluster;
-	__u64 ns = w->n_waiting_of[cluster] ? NEXT_NS : STUCK_NS;
+	__u64 ns = SL_READ(w->crew->n_waiting_of[cluster]) ? NEXT_NS : STUCK_NS;
 
 	return w->now_ns - b->settle_moved_ns >= ns || w->now_ns - b->settle_ns >= REST_NS;
 }

@@ -302,7 +302,8 @@ def endpoints_for_ever(t):
     s.check()
 
 
-RELEASES = 30  # of 60 clusters: names for 1,800, and there are 1,024 numbers
+MAX_CLUSTERS = 1024  # include/sl_limits.h
+RELEASES = 30  # of 60 clusters: names for 1,800, and there are fewer numbers
 SERVED = 9009
 
 
@@ -401,6 +402,8 @@ def clusters_for_ever(t, how):
     mirror = [{"cluster": "shadow-v0"}]
     s = t.sluice(release_of(0, **slow_to(0, request_mirror_policies=mirror)))
     all_of = Releases(t, s)
+    l4 = t.stack.enter_context(linux.mapped(s.pin("l4_counts"), 8 * MAX_CLUSTERS))
+    l4[:] = b"\1" * len(l4)
     with Conn(FRONT) as of_first, Conn(FRONT) as of_second, all_of.load:
         all_of.check()
         of_first.send(b"POST /slow/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
@@ -415,6 +418,7 @@ def clusters_for_ever(t, how):
                     still_there(s, [(of_first, first, b"cd"), (of_second, second, b"")])
     if not how:
         all_of.load.check()
+    assert bytes(8) in (l4[i:i + 8] for i in range(0, len(l4), 8)), "connections of the one before are counted"
     t.note(f"{all_of.load.requests} requests beside {RELEASES} releases")
     s.check()
 

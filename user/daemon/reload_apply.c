@@ -110,6 +110,7 @@ static void cluster_begin(struct worker *w, __u32 i, const struct sl_cluster *ne
 	__sync_synchronize();
 	stats_write(w->maps->cluster_stats, i, NULL);
 	w->maps->counts[1 + i] = (struct sl_counts){};
+	w->maps->l4_counts[i] = 0;
 	w->crew->had_traffic[i] = false;
 	live->turn = 0;
 	live->name_hash = new->name_hash;

@@ -92,10 +92,13 @@ SL_FN bool memory_is_short(__u64 sk)
 	return flag->tv_sec;
 }
 
+#define PSOCK_TX_ENABLED 1 /* BIT(SK_PSOCK_TX_ENABLED) */
+
 /*
  * Bytes of the message that a redirect (bpf_tcp_ingress()) has just put into @sk's queue, whose
- * owner cannot have read any of them: asked while the sender has @sk locked. Garbage if @sk is
- * being closed, which takes no messages any more (sk_psock_queue_msg()).
+ * owner cannot have read any of them: asked while the sender has @sk locked. More than any message
+ * has if @sk is being closed: it takes none any more (sk_psock_queue_msg()), but its sender is told
+ * that it has taken all, and sends none of it again.
  */
 SL_FN __u32 queued_last(__u64 sk)
 {
@@ -106,6 +109,9 @@ SL_FN __u32 queued_last(__u64 sk)
 		(void *)psock->ingress_msg.prev - bpf_core_field_offset(struct sk_msg, list),
 		bpf_core_type_id_kernel(struct sk_msg));
 
+	/* Its list is empty: `last` is no message. */
+	if (!(psock->state & PSOCK_TX_ENABLED))
+		return ~0U;
 	return last->sg.size;
 }
 

@@ -37,10 +37,9 @@ def early(listener):
         pass
 
 
-def warmed(s, conn, listener):
-    """The lane that @conn's requests go to, on which one has been sent that BPF steers."""
-    conn.send(build("GET", "/"))
-    lane, _ = listener.accept()
+def warm(s, conn, lane):
+    """On @lane is a request of @conn: answers that, and further ones, until BPF has steered one and the answer.
+    The next is on its way then."""
     for _ in range(50):  # the first by the daemon, then the lane is there and it has time
         before = s.stats().kernel
         head_of(lane)
@@ -49,6 +48,13 @@ def warmed(s, conn, listener):
         conn.send(build("GET", "/"))
         if s.stats().kernel > before:
             break
+
+
+def warmed(s, conn, listener):
+    """The lane that @conn's requests go to, on which one has been sent that BPF steers."""
+    conn.send(build("GET", "/"))
+    lane, _ = listener.accept()
+    warm(s, conn, lane)
     return lane
 
 

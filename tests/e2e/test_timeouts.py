@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Envoy's timeouts on both paths: each at its time, not before, with its status and its counter."""
 import contextlib
+import os
+import signal
 import socket
 import struct
 import threading
@@ -543,3 +545,38 @@ def connect_timeout(t, door):
         assert r.body.startswith(b"upstream connect error") and b"connection timeout" in r.body, r.body
         clock.about(0.2)
         assert limits(s, "one") == {"upstream_cx_connect_timeout": 1}, limits(s, "one")
+
+
+def answer_all(listener, n):
+    """One request each on @n connections."""
+    for _ in range(n):
+        with listener.accept()[0] as conn:
+            conn.settimeout(20)
+            while not conn.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            conn.sendall(OK)
+
+
+@test(seconds=60)
+def connected_in_time(t):
+    """More than one look at the events holds are connected in time by the kernel, and the daemon has no CPU until
+    the timeout is over: none of them is too late."""
+    n = 400
+    listener = t.listen(9001, backlog=0)
+    s = t.sluice(conf("user", back={"connect_timeout": "3s"}), concurrency=1)
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(Conn(FRONT, timeout=30)) for _ in range(n)]
+        start = time.monotonic()
+        for conn in conns:
+            conn.send(build("GET", "/fast"))
+        t.wait(lambda: s.stats().tree["lanes"]["open"] == n, "all connect")
+        pid = s.stop_worker()
+        listener.listen(1024)  # their SYNs come again
+        t.wait(lambda: sum(row[3] == "01" for row in linux.tcp_sockets(pid, 9001)) == n, "all are connected", 20)
+        t.wait(lambda: time.monotonic() - start > 4, "the timeout is over", 20)
+        os.kill(pid, signal.SIGCONT)
+        server = threading.Thread(target=answer_all, args=(listener, n), daemon=True)
+        server.start()
+        assert [conn.response().status for conn in conns] == [200] * n
+        server.join()
+    s.check()

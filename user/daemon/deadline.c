@@ -219,6 +219,8 @@ void exchange_expire(struct worker *w, struct front *f, enum cause cause, bool s
 		client_timeout(w, f, SL_COUNT_DOWN_RQ_TIMEOUT, "request timeout\n");
 		break;
 	case CAUSE_CONNECT:
+		if (!lane_is_late(w, f->back))
+			break;
 		count_limit(w, SL_COUNT_UP_CX_CONNECT_TIMEOUT, x->cluster);
 		x->why = RESET_REASON "connection timeout\n";
 		exchange_lane_failed(w, f);

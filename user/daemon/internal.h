@@ -132,6 +132,8 @@ bool lane_reserve(struct sl_cluster *c);
 void lane_unreserve(struct sl_cluster *c);
 void lane_close(struct worker *w, struct back *b);
 void lane_event(struct worker *w, struct back *b);
+/* connect_timeout is over. False: not for @b, which is connected; it is served now. */
+bool lane_is_late(struct worker *w, struct back *b);
 void lane_died(struct worker *w, struct back *b);
 /* Looks a millisecond later again at what the lane has, and again after that: see lane_again(). */
 void lane_again(struct worker *w, struct back *b);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -437,6 +438,18 @@ static void lane_established(struct worker *w, struct back *b)
 		mirror_event(w, b);
 	else
 		lane_release(w, b, true); /* its client left; the next has it ready */
+}
+
+bool lane_is_late(struct worker *w, struct back *b)
+{
+	struct pollfd p = {.fd = b->io.fd, .events = POLLOUT};
+
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT)) {
+		b->io.writable = true;
+		lane_established(w, b);
+		return false;
+	}
+	return true;
 }
 
 /* An idle lane that speaks or hangs up: dead, unless BPF or a request has just taken it. */

@@ -58,6 +58,11 @@ def warmed(s, conn, listener):
     return lane
 
 
+def someone_moves(sessions, size, mover):
+    """Whether a member `mover`, a thread's number of four bytes, is set in any of the sessions."""
+    return any(any(sessions[at:at + 4]) for at in range(mover, 1024 * size, size))
+
+
 def swallow(send, data):
     with contextlib.suppress(OSError):
         send(data)
@@ -103,7 +108,7 @@ def next_answer(t):
         assert memory.wanted() == 0  # the client's socket is locked now
         first = threading.Thread(target=lane.sendall, args=(answer(b"one"),), daemon=True)
         first.start()
-        t.wait(lambda: any(sessions[i * size + mover] for i in range(1024)), "it is steered", 10, 0.01)
+        t.wait(lambda: someone_moves(sessions, size, mover), "it is steered", 10, 0.01)
         assert s.stats().kernel == before
         memory.give(0)
         assert memory.wanted() == LATE  # the next request is at the daemon, and the lock still held
@@ -134,7 +139,7 @@ def held_up(t):
         assert memory.wanted() == 0  # the client's socket is locked now
         first = threading.Thread(target=swallow, args=(lane.sendall, answer(b"one")), daemon=True)
         first.start()
-        t.wait(lambda: any(sessions[i * size + mover] for i in range(1024)), "it is steered", 10, 0.01)
+        t.wait(lambda: someone_moves(sessions, size, mover), "it is steered", 10, 0.01)
         lane.shutdown(socket.SHUT_WR)
         other = threading.Thread(target=serve_next, args=(one, b"two"), daemon=True)
         other.start()

@@ -12,9 +12,12 @@
 SL_FN bool is_one_shot(const struct sl_streak_key *key)
 {
 	struct sl_streak *streak = bpf_map_lookup_elem(&streaks, key);
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now;
 
-	if (!streak || streak->n < SL_STREAK_MIN || now - streak->last_ns >= SL_STREAK_NS)
+	if (!streak || streak->n < SL_STREAK_MIN)
+		return false;
+	now = bpf_ktime_get_ns();
+	if (now - streak->last_ns >= SL_STREAK_NS)
 		return false;
 	if (streak->skipped >= SL_STREAK_MAX || streak->skipped >= streak->n) {
 		streak->skipped = 0;

@@ -11,10 +11,11 @@ import time
 from lib import linux
 from lib.config import DOORS, cluster, dump, listener, route
 from lib.envoy import BACK, FRONT, conf, limits
-from lib.http1 import Closed, Conn, build
+from lib.http1 import Closed, Conn, build, head_of
 from lib.keeper import Keeper
 from lib.runner import test
 from lib.scripted import Scripted
+from lib.servers import serve_each
 from test_reload import reload
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -547,14 +548,10 @@ def connect_timeout(t, door):
         assert limits(s, "one") == {"upstream_cx_connect_timeout": 1}, limits(s, "one")
 
 
-def answer_all(listener, n):
-    """One request each on @n connections."""
-    for _ in range(n):
-        with listener.accept()[0] as conn:
-            conn.settimeout(20)
-            while not conn.recv(65536).endswith(b"\r\n\r\n"):
-                pass
-            conn.sendall(OK)
+def answer_one(conn):
+    with conn:
+        head_of(conn)
+        conn.sendall(OK)
 
 
 @test(seconds=60)
@@ -575,8 +572,6 @@ def connected_in_time(t):
         t.wait(lambda: sum(row[3] == "01" for row in linux.tcp_sockets(pid, 9001)) == n, "all are connected", 20)
         t.wait(lambda: time.monotonic() - start > 4, "the timeout is over", 20)
         os.kill(pid, signal.SIGCONT)
-        server = threading.Thread(target=answer_all, args=(listener, n), daemon=True)
-        server.start()
+        serve_each(listener, answer_one)
         assert [conn.response().status for conn in conns] == [200] * n
-        server.join()
     s.check()

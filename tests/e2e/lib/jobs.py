@@ -64,17 +64,14 @@ class _Results:
         """The number of the test that @worker has begun and not ended; -1: none."""
         return struct.unpack_from("i", self._at, 4 * worker)[0]
 
-    def died(self):
-        os.write(self._into, b"0")
-
-    def counts(self):
-        """(passed, failed), when no worker is left."""
+    def passed(self):
+        """How many, when no worker is left."""
         os.close(self._into)
         outcome = b""
         while block := os.read(self._out, 4096):
             outcome += block
         os.close(self._out)
-        return outcome.count(b"1"), outcome.count(b"0")
+        return outcome.count(b"1")
 
 
 def _work(worker, queue, tests, last, prepare, run, results, lock_path):
@@ -107,7 +104,8 @@ def _start(*args):
 
 def run_parallel(n, tests, last, prepare, run):
     """(passed, failed) of @tests in @n workers, and of @last in each behind its share; run(test)
-    tells which. A test whose worker dies has failed, and another worker goes on with the rest."""
+    tells which. A test whose worker dies has failed, and another worker goes on with the rest. So has
+    what no worker was left for."""
     queue, results = _Queue(len(tests)), _Results(n)
     with tempfile.NamedTemporaryFile() as lock:
         args = (queue, tests, last, prepare, run, results, lock.name)
@@ -119,8 +117,8 @@ def run_parallel(n, tests, last, prepare, run):
             i, why = results.at(worker), os.waitstatus_to_exitcode(status)
             name = (tests + last)[i].name if i >= 0 else "(none)"
             print(f"FAIL {name}: the worker that ran it ended with {why}", flush=True)
-            results.died()
             if 0 <= i < len(tests):
                 workers[_start(worker, *args)] = worker
     os.close(queue.out)
-    return results.counts()
+    passed = results.passed()
+    return passed, len(tests) + n * len(last) - passed
